@@ -1,0 +1,256 @@
+"""Every knob of the program: read from the environment and `.env` here, and nowhere else.
+
+`Settings.load()` validates all groups at once and raises one `SettingsError` that lists every
+problem, a line each: the variable, what is wrong with it, an example that would do.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from app.errors import AgentError
+
+HAIKU = "claude-haiku-5-5"
+SONNET = "claude-sonnet-5-5"
+
+EXAMPLES = {
+    "SLACK_BOT_TOKEN": "xoxb-…, from the app's “OAuth & Permissions” page",
+    "SLACK_APP_TOKEN": "xapp-…, an app-level token with connections:write",
+    "SLACK_SIGNING_SECRET": "32 hexadecimal characters, from the app's “Basic Information” page",
+    "SLACK_API_URL": "https://slack.com/api/",
+    "SRE_TEAM_SLACK_ID": "S0123ABCD, the id of a Slack user group",
+    "INCIDENT_CHANNEL": "C0123ABCD, the id of a channel (not its name)",
+    "SLACK_ALLOWED_TEAMS": "T0123ABCD,T0456EFGH",
+    "SLACK_ALLOWED_CHANNELS": "C0123ABCD,C0456EFGH",
+    "MODEL_PROVIDER": "anthropic, openai, ollama or offline",
+    "ANTHROPIC_API_KEY": "sk-ant-…",
+    "OPENAI_API_KEY": "sk-…",
+    "DATABASE_URL": "postgresql://user:password@host:5432/sre_agent",
+    "KNOWLEDGE_REPO_URL": "https://github.com/acme/sre-knowledge.git",
+    "BLUEPRINTS_REPO_URL": "https://github.com/acme/blueprints.git",
+    "LOG_LEVEL": "INFO",
+    "PORT": "8080",
+}
+
+CommaSeparated = Annotated[tuple[str, ...], NoDecode]
+
+
+class SettingsError(AgentError):
+    """The environment cannot be used as it is."""
+
+    code = "settings"
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("These settings need attention:\n" + "\n".join(f"  {line}" for line in problems))
+        self.problems = problems
+
+
+class Group(BaseSettings):
+    """The settings of one room; field aliases are the environment variables themselves."""
+
+    model_config = SettingsConfigDict(
+        env_file_encoding="utf-8",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+    )
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _split_commas(cls, value: Any, info: Any) -> Any:
+        field = cls.model_fields[info.field_name]
+        if isinstance(value, str) and field.annotation == tuple[str, ...]:
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+
+class SlackSettings(Group):
+    bot_token: SecretStr | None = Field(None, validation_alias="SLACK_BOT_TOKEN")
+    app_token: SecretStr | None = Field(None, validation_alias="SLACK_APP_TOKEN")
+    signing_secret: SecretStr | None = Field(None, validation_alias="SLACK_SIGNING_SECRET")
+    api_url: str = Field("https://slack.com/api/", validation_alias="SLACK_API_URL")
+    sre_team_id: str | None = Field(None, validation_alias="SRE_TEAM_SLACK_ID", pattern=r"^S[A-Z0-9]+$")
+    allowed_teams: CommaSeparated = Field((), validation_alias="SLACK_ALLOWED_TEAMS")
+    allowed_channels: CommaSeparated = Field((), validation_alias="SLACK_ALLOWED_CHANNELS")
+    allow_guests: bool = Field(False, validation_alias="SLACK_ALLOW_GUESTS")
+    incident_channel: str | None = Field(
+        None, validation_alias="INCIDENT_CHANNEL", pattern=r"^[CG][A-Z0-9]+$"
+    )
+
+    @field_validator("api_url")
+    @classmethod
+    def _trailing_slash(cls, value: str) -> str:
+        if not value.startswith(("http://", "https://")):
+            raise ValueError("must start with http:// or https://")
+        return value if value.endswith("/") else value + "/"
+
+    @property
+    def socket_mode(self) -> bool:
+        return self.app_token is not None
+
+
+class ModelSettings(Group):
+    provider: Literal["anthropic", "openai", "ollama", "offline"] | None = Field(
+        None, validation_alias="MODEL_PROVIDER"
+    )
+    fast: str | None = Field(None, validation_alias="MODEL")
+    strong: str | None = Field(None, validation_alias="MODEL_STRONG")
+    max_tokens: int = Field(8192, validation_alias="MODEL_MAX_TOKENS", ge=256)
+    system_prompt_file: Path | None = Field(None, validation_alias="SYSTEM_PROMPT_FILE")
+    anthropic_api_key: SecretStr | None = Field(None, validation_alias="ANTHROPIC_API_KEY")
+    anthropic_base_url: str | None = Field(None, validation_alias="ANTHROPIC_BASE_URL")
+    openai_api_key: SecretStr | None = Field(None, validation_alias="OPENAI_API_KEY")
+    openai_base_url: str | None = Field(None, validation_alias="OPENAI_BASE_URL")
+    ollama_base_url: str = Field("http://localhost:11434/v1", validation_alias="OLLAMA_BASE_URL")
+    prices: Path | None = Field(None, validation_alias="MODEL_PRICES")
+
+    @model_validator(mode="after")
+    def _provider_has_what_it_needs(self) -> Self:
+        if self.provider == "anthropic" and self.anthropic_api_key is None:
+            raise ValueError("ANTHROPIC_API_KEY: needed when MODEL_PROVIDER is anthropic")
+        if self.provider == "openai" and self.openai_api_key is None and self.openai_base_url is None:
+            raise ValueError("OPENAI_API_KEY: needed when MODEL_PROVIDER is openai")
+        if self.provider in ("openai", "ollama") and self.fast is None:
+            raise ValueError(f"MODEL: needed when MODEL_PROVIDER is {self.provider}; it has no default there")
+        return self
+
+    @property
+    def chosen(self) -> Literal["anthropic", "openai", "ollama", "offline"]:
+        """The provider in force: the one named, else Anthropic when its key is set, else none."""
+        return self.provider or ("anthropic" if self.anthropic_api_key else "offline")
+
+    @property
+    def fast_name(self) -> str:
+        return self.fast or HAIKU
+
+    @property
+    def strong_name(self) -> str:
+        return self.strong or (SONNET if self.chosen == "anthropic" else self.fast_name)
+
+
+class StorageSettings(Group):
+    database_url: SecretStr | None = Field(None, validation_alias="DATABASE_URL")
+    home: Path = Field(Path("~/.local/share/sre-agent"), validation_alias="SRE_AGENT_HOME")
+    auto_migrate: bool = Field(True, validation_alias="AUTO_MIGRATE")
+    audit_retention_days: int = Field(400, validation_alias="AUDIT_RETENTION_DAYS", ge=1)
+    transcript_retention_days: int = Field(180, validation_alias="TRANSCRIPT_RETENTION_DAYS", ge=1)
+
+    @field_validator("home")
+    @classmethod
+    def _expand(cls, value: Path) -> Path:
+        return value.expanduser()
+
+    @field_validator("database_url")
+    @classmethod
+    def _is_postgres(cls, value: SecretStr | None) -> SecretStr | None:
+        if value and not value.get_secret_value().startswith(("postgresql://", "postgres://")):
+            raise ValueError("must start with postgresql://")
+        return value
+
+
+class GitSettings(Group):
+    knowledge_repo_url: str | None = Field(None, validation_alias="KNOWLEDGE_REPO_URL")
+    knowledge_repo_ref: str = Field("main", validation_alias="KNOWLEDGE_REPO_REF")
+    knowledge_path: Path | None = Field(None, validation_alias="KNOWLEDGE_PATH")
+    blueprints_repo_url: str | None = Field(None, validation_alias="BLUEPRINTS_REPO_URL")
+    blueprints_repo_ref: str = Field("main", validation_alias="BLUEPRINTS_REPO_REF")
+    blueprints_path: Path | None = Field(None, validation_alias="BLUEPRINTS_PATH")
+    poll_seconds: float = Field(60, validation_alias="GIT_POLL_SECONDS", gt=0)
+    github_token: SecretStr | None = Field(None, validation_alias="GITHUB_TOKEN")
+    github_api_url: str = Field("https://api.github.com", validation_alias="GITHUB_API_URL")
+    github_webhook_secret: SecretStr | None = Field(None, validation_alias="GITHUB_WEBHOOK_SECRET")
+
+
+class BudgetSettings(Group):
+    max_tool_calls: int = Field(8, validation_alias="MAX_TOOL_CALLS", ge=0)
+    max_tool_calls_conversation: int = Field(16, validation_alias="MAX_TOOL_CALLS_CONVERSATION", ge=0)
+    max_model_turns: int = Field(20, validation_alias="MAX_MODEL_TURNS", ge=1)
+    max_tokens_per_incident: int = Field(100_000, validation_alias="MAX_TOKENS_PER_INCIDENT", ge=0)
+    max_tokens_per_hour: int = Field(0, validation_alias="MAX_TOKENS_PER_HOUR", ge=0)
+    usd_per_run: float = Field(2, validation_alias="COST_LIMIT_PER_RUN_USD", ge=0)
+    usd_per_hour: float = Field(20, validation_alias="COST_LIMIT_PER_HOUR_USD", ge=0)
+    usd_per_day: float = Field(100, validation_alias="COST_LIMIT_PER_DAY_USD", ge=0)
+    compaction_threshold_tokens: int = Field(80_000, validation_alias="COMPACTION_THRESHOLD_TOKENS", ge=1000)
+    compaction_keep_recent: int = Field(4, validation_alias="COMPACTION_KEEP_RECENT", ge=1)
+    tool_result_bytes: int = Field(4096, validation_alias="TOOL_RESULT_BYTES", ge=256)
+
+
+class ProcessSettings(Group):
+    port: int = Field(8080, validation_alias="PORT", ge=0, le=65535)
+    ops_port: int = Field(8081, validation_alias="OPS_PORT", ge=0, le=65535)
+    ops_auth_token: SecretStr | None = Field(None, validation_alias="OPS_AUTH_TOKEN")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", validation_alias="LOG_LEVEL")
+    worker_concurrency: int = Field(10, validation_alias="WORKER_CONCURRENCY", ge=1)
+    shutdown_grace_seconds: float = Field(30, validation_alias="SHUTDOWN_GRACE_SECONDS", gt=0)
+
+
+GROUPS: dict[str, type[Group]] = {
+    "slack": SlackSettings,
+    "model": ModelSettings,
+    "storage": StorageSettings,
+    "git": GitSettings,
+    "budgets": BudgetSettings,
+    "process": ProcessSettings,
+}
+
+
+class Settings:
+    """All groups, loaded together."""
+
+    slack: SlackSettings
+    model: ModelSettings
+    storage: StorageSettings
+    git: GitSettings
+    budgets: BudgetSettings
+    process: ProcessSettings
+
+    @classmethod
+    def load(cls, *, env_file: Path | None = Path(".env"), **values: Any) -> Settings:
+        """Read the environment and `env_file`; `values`, by variable name, win over both.
+
+        Raises:
+            SettingsError: with one line per problem, over all groups.
+        """
+        settings, problems = cls(), []
+        for name, group in GROUPS.items():
+            try:
+                setattr(settings, name, group(_env_file=env_file, **values))
+            except ValidationError as error:
+                problems += [_problem(item["loc"], item["msg"]) for item in error.errors()]
+        if problems:
+            raise SettingsError(problems)
+        return settings
+
+    def require(self, **needs: str) -> None:
+        """Demand variables for a command: `require(SLACK_BOT_TOKEN="to talk to Slack")`.
+
+        Raises:
+            SettingsError: naming each variable that is missing and what it is needed for.
+        """
+        missing = [name for name in needs if self._value(name) is None]
+        if missing:
+            raise SettingsError([f"{n}: needed {needs[n]}{_example(n)}" for n in missing])
+
+    def _value(self, variable: str) -> Any:
+        for name, group in GROUPS.items():
+            for field, info in group.model_fields.items():
+                if info.validation_alias == variable:
+                    return getattr(getattr(self, name), field)
+        raise KeyError(variable)
+
+
+def _example(variable: str) -> str:
+    return f"; for example {EXAMPLES[variable]}" if variable in EXAMPLES else ""
+
+
+def _problem(location: tuple[int | str, ...], message: str) -> str:
+    text = message.removeprefix("Value error, ")
+    if not location:
+        return text + _example(text.split(":", 1)[0])
+    variable = str(location[0])
+    return f"{variable}: {text[0].lower()}{text[1:]}{_example(variable)}"
