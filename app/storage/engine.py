@@ -1,0 +1,65 @@
+"""The connection to Postgres: one async engine a process, and what its errors mean."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+from pydantic_core import from_json, to_json
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from app.storage.errors import DatabaseUnavailable, StaleAttempt
+
+STALE_ATTEMPT_SQLSTATE = "SRE01"
+"""Raised by the trigger `refuse_stale_attempt` (see `migrations/`)."""
+
+
+def url_for(driver: str, url: str) -> str:
+    """The same database for another driver: `url_for("asyncpg", "postgresql://…")`."""
+    parsed = make_url(url.replace("postgres://", "postgresql://", 1))
+    return parsed.set(drivername=f"postgresql+{driver}").render_as_string(hide_password=False)
+
+
+def create_engine(url: str, *, pool_size: int = 10) -> AsyncEngine:
+    """An engine whose connections are checked before use, so a restarted database costs no turn."""
+    return create_async_engine(
+        url_for("asyncpg", url),
+        pool_size=pool_size,
+        max_overflow=5,
+        pool_pre_ping=True,
+        pool_timeout=10,
+        connect_args={"timeout": 5, "server_settings": {"application_name": "sre-agent", "jit": "off"}},
+        json_serializer=_dump,
+        json_deserializer=from_json,
+    )
+
+
+def _dump(value: Any) -> str:
+    """JSON without the one character that jsonb refuses."""
+    return to_json(value).decode().replace("\\u0000", "")
+
+
+@asynccontextmanager
+async def begin(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """One transaction; driver errors come out as errors of ours.
+
+    Raises:
+        DatabaseUnavailable: the server is away, restarting or out of connections.
+        StaleAttempt: the fence refused a write of a superseded attempt.
+    """
+    try:
+        async with engine.begin() as connection:
+            yield connection
+    except DBAPIError as error:
+        if getattr(error.orig, "sqlstate", None) == STALE_ATTEMPT_SQLSTATE:
+            raise StaleAttempt("This turn is being carried on by another worker.") from error
+        if isinstance(error, OperationalError | InterfaceError) or error.connection_invalidated:
+            raise DatabaseUnavailable("The database does not answer; what was asked is kept.") from error
+        raise
+    except (TimeoutError, OSError, PoolTimeout, asyncpg.PostgresConnectionError) as error:
+        raise DatabaseUnavailable("The database does not answer; what was asked is kept.") from error

@@ -1,0 +1,316 @@
+"""The tables, as SQLAlchemy Core objects: what `migrations/` builds and every repository queries."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Double,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    MetaData,
+    Numeric,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+TURN_STATUSES = ("queued", "running", "done", "failed", "cancelled", "expired")
+
+
+def _id() -> Column[int]:
+    return Column("id", BigInteger, Identity(always=True), primary_key=True)
+
+
+def _now(name: str = "created_at") -> Column[object]:
+    return Column(name, DateTime(timezone=True), nullable=False, server_default=func.now())
+
+
+def _session(**options: object) -> Column[int]:
+    return Column("session_id", ForeignKey("sessions.id", ondelete="CASCADE"), **options)
+
+
+def _turn(**options: object) -> Column[object]:
+    return Column("turn_id", ForeignKey("turns.id", ondelete="CASCADE"), **options)
+
+
+sessions = Table(
+    "sessions",
+    metadata,
+    _id(),
+    Column("team_id", Text, nullable=False),
+    Column("channel_id", Text, nullable=False),
+    Column("thread_ts", Text, nullable=False),
+    # `session:<id>`, or `service:<name>` for an incident's thread; what its turns are serialised on.
+    Column("lock_key", Text, nullable=False),
+    Column("service_name", Text),
+    Column("workflow", Text),
+    Column("workflow_state", JSONB),
+    Column("context_refs", JSONB),
+    Column("knowledge_revision", Text),
+    # The newest message the thread's earlier people-only talk was read up to (mid-thread mention).
+    Column("read_up_to_ts", Text),
+    _now(),
+    _now("updated_at"),
+    UniqueConstraint("team_id", "channel_id", "thread_ts"),
+)
+
+turns = Table(
+    "turns",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    _session(nullable=False),
+    # What makes a second delivery the same turn: `slack:<team>:<channel>:<ts>`.
+    Column("source_key", Text, nullable=False, unique=True),
+    Column("kind", Text, nullable=False),
+    Column("status", Text, nullable=False, server_default="queued"),
+    Column("attempt", Integer, nullable=False, server_default="0"),
+    Column("user_id", Text, nullable=False),
+    # The message that asked: the one that gets 👀 and ✅.
+    Column("message_ts", Text),
+    Column("question", Text, nullable=False),
+    # What the listener knew and the worker needs: truncation, attachments, who and from which team.
+    Column("envelope", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
+    Column("reply_state", JSONB),
+    Column("answer", JSONB),
+    Column("error_code", Text),
+    Column("trace_id", Text, nullable=False),
+    _now(),
+    Column("started_at", DateTime(timezone=True)),
+    Column("finished_at", DateTime(timezone=True)),
+    CheckConstraint("status IN ('" + "', '".join(TURN_STATUSES) + "')", name="status"),
+    Index(None, "session_id", "created_at"),
+)
+
+messages = Table(
+    "messages",
+    metadata,
+    _id(),
+    _session(nullable=False),
+    _turn(nullable=False),
+    Column("attempt", Integer, nullable=False),
+    # `question`, `model` (a request or response of the loop), `summary` (a compaction up to here).
+    Column("kind", Text, nullable=False),
+    Column("body", JSONB, nullable=False),
+    Column("tokens", Integer, nullable=False, server_default="0"),
+    _now(),
+    Index(None, "session_id", "id"),
+    Index(None, "turn_id", "id"),
+    Index("ix_messages_summaries", "session_id", "id", postgresql_where=text("kind = 'summary'")),
+)
+
+tool_calls = Table(
+    "tool_calls",
+    metadata,
+    _id(),
+    _session(nullable=False),
+    _turn(nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("call_id", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("arguments", JSONB, nullable=False),
+    Column("result", Text),
+    Column("result_full", Text),
+    Column("failed", Boolean),
+    Column("duration_ms", Integer),
+    _now("started_at"),
+    Column("finished_at", DateTime(timezone=True)),
+    UniqueConstraint("turn_id", "call_id"),
+    Index(None, "session_id", "id"),
+)
+
+audit_log = Table(
+    "audit_log",
+    metadata,
+    _id(),
+    Column("thread_ts", Text),
+    Column("channel_id", Text),
+    Column("user_id", Text),
+    Column("action", Text, nullable=False),
+    Column("service_name", Text),
+    Column("workflow", Text),
+    Column("input_text", Text),
+    Column("response_text", Text),
+    Column("confidence", Double),
+    Column("sre_tagged", Boolean, nullable=False, server_default=text("false")),
+    Column("context_used", JSONB),
+    Column("knowledge_revision", Text),
+    Column("trace_id", Text),
+    _now(),
+    CheckConstraint("confidence BETWEEN 0 AND 1", name="confidence"),
+    Index(None, "created_at"),
+    Index(None, "channel_id", "thread_ts"),
+    Index(None, "user_id"),
+)
+
+incidents = Table(
+    "incidents",
+    metadata,
+    _id(),
+    Column("source", Text, nullable=False),
+    Column("incident_key", Text, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("service_name", Text),
+    Column("severity", Text, nullable=False),
+    Column("status", Text, nullable=False, server_default="open"),
+    Column("alert", JSONB, nullable=False),
+    Column("started_at", DateTime(timezone=True), nullable=False),
+    Column("resolved_at", DateTime(timezone=True)),
+    _now(),
+    Index(
+        "uq_incidents_open",
+        "source",
+        "incident_key",
+        unique=True,
+        postgresql_where=text("status <> 'resolved'"),
+    ),
+)
+
+investigations = Table(
+    "investigations",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("incident_id", ForeignKey("incidents.id", ondelete="CASCADE"), nullable=False),
+    _session(nullable=True),
+    _turn(nullable=True),
+    Column("status", Text, nullable=False, server_default="queued"),
+    Column("priority", Integer, nullable=False, server_default="0"),
+    Column("onset_at", DateTime(timezone=True)),
+    Column("brief", JSONB),
+    Column("report", Text),
+    _now(),
+    Column("finished_at", DateTime(timezone=True)),
+    Index(None, "incident_id"),
+)
+
+evidence = Table(
+    "evidence",
+    metadata,
+    _id(),
+    Column("investigation_id", ForeignKey("investigations.id", ondelete="CASCADE"), nullable=False),
+    Column("label", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("query", Text),
+    Column("window_start", DateTime(timezone=True)),
+    Column("window_end", DateTime(timezone=True)),
+    Column("link", Text),
+    Column("finding", JSONB, nullable=False),
+    _now(),
+    UniqueConstraint("investigation_id", "label"),
+)
+
+outcomes = Table(
+    "outcomes",
+    metadata,
+    _id(),
+    Column("investigation_id", ForeignKey("investigations.id", ondelete="CASCADE"), nullable=False),
+    Column("user_id", Text),
+    Column("correct", Boolean),
+    Column("cause", Text),
+    _now(),
+    Index(None, "investigation_id"),
+)
+
+feedback = Table(
+    "feedback",
+    metadata,
+    _turn(primary_key=True),
+    Column("user_id", Text, primary_key=True),
+    Column("helpful", Boolean, nullable=False),
+    _now(),
+)
+
+usage = Table(
+    "usage",
+    metadata,
+    _id(),
+    _session(nullable=True),
+    _turn(nullable=True),
+    Column("attempt", Integer, nullable=False),
+    Column("provider", Text, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("input_tokens", Integer, nullable=False),
+    Column("output_tokens", Integer, nullable=False),
+    Column("cache_read_tokens", Integer, nullable=False, server_default="0"),
+    Column("cache_write_tokens", Integer, nullable=False, server_default="0"),
+    Column("usd", Numeric(14, 8)),
+    _now(),
+    Index(None, "created_at"),
+    Index(None, "turn_id"),
+)
+
+budget_windows = Table(
+    "budget_windows",
+    metadata,
+    # `hour:2026-11-20T20` or `day:2026-11-20`, in UTC.
+    Column("window", Text, primary_key=True),
+    Column("spent_usd", Numeric(14, 8), nullable=False, server_default="0"),
+    Column("reserved_usd", Numeric(14, 8), nullable=False, server_default="0"),
+    Column("spent_tokens", BigInteger, nullable=False, server_default="0"),
+    Column("reserved_tokens", BigInteger, nullable=False, server_default="0"),
+)
+
+artifacts = Table(
+    "artifacts",
+    metadata,
+    _id(),
+    _session(nullable=False),
+    _turn(nullable=True),
+    Column("file_name", Text, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("media_type", Text, nullable=False),
+    Column("content", Text, nullable=False),
+    Column("faults", JSONB),
+    _now(),
+    Index(None, "session_id"),
+)
+
+knowledge_revisions = Table(
+    "knowledge_revisions",
+    metadata,
+    _id(),
+    Column("revision", Text, nullable=False),
+    Column("accepted", Boolean, nullable=False),
+    Column("faults", JSONB, nullable=False, server_default=text("'[]'::jsonb")),
+    _now(),
+    UniqueConstraint("revision", "accepted"),
+)
+
+rejected_webhooks = Table(
+    "rejected_webhooks",
+    metadata,
+    _id(),
+    Column("source", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("payload", JSONB, nullable=False),
+    _now(),
+    Index(None, "created_at"),
+)
+
+http_cache = Table(
+    "http_cache",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("etag", Text),
+    Column("body", Text, nullable=False),
+    _now("fetched_at"),
+)

@@ -1,0 +1,14 @@
+DROP FUNCTION queue_rescue(double precision);
+DROP TRIGGER IF EXISTS queue_announce_freed ON procrastinate_jobs;
+DROP FUNCTION queue_announce_freed();
+DROP FUNCTION audit_prune(integer);
+DROP FUNCTION audit_forget(text, text);
+DROP TRIGGER audit_log_guard ON audit_log;
+DROP FUNCTION guard_audit_log();
+DROP TRIGGER messages_append_only ON messages;
+DROP FUNCTION refuse_rewriting();
+DROP TRIGGER tool_calls_fence ON tool_calls;
+DROP TRIGGER messages_fence ON messages;
+DROP FUNCTION refuse_stale_attempt();
+DROP TRIGGER sessions_touch ON sessions;
+DROP FUNCTION touch_updated_at();
