@@ -5,21 +5,26 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Literal
+from typing import Any, Literal
 
 Severity = Literal["error", "warning"]
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
 class Document:
-    """One file: its path in the repo, its title (first heading, else its name) and its whole text.
+    """One file: its path in the repo, its title (front matter, first heading or name) and its text.
 
-    `text` of a markdown file is without its front matter; other files are as they are in the repo.
+    The system prompt, standards, tiers and runbooks come without their front matter; `first_line` is then
+    the line of the file at which `text` begins, so that links to lines stay right. Workflows, artifacts and
+    templates are as they are in the repo.
     """
 
     path: str
     title: str
     text: str
+    front_matter: Mapping[str, Any] = field(default=NOTHING, hash=False)
+    first_line: int = 1
 
 
 @dataclass(frozen=True, order=True)
@@ -46,7 +51,7 @@ class Knowledge:
     revision: str
     system_prompt: Document
     standards: tuple[Document, ...] = ()
-    tiers: Mapping[int, Document] = field(default_factory=lambda: MappingProxyType({}))
+    tiers: Mapping[int, Document] = field(default_factory=lambda: MappingProxyType({}), hash=False)
     workflows: tuple[Document, ...] = ()
     artifacts: tuple[Document, ...] = ()
     templates: tuple[Document, ...] = ()
