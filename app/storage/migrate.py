@@ -123,7 +123,7 @@ def _alembic(connection: Connection) -> Config:
 def _schema(connection: Connection) -> Schema:
     newest = ScriptDirectory.from_config(_alembic(connection)).get_current_head()
     current = MigrationContext.configure(connection).get_current_revision()
-    return Schema(current, cast(str, newest), tuple(_queue_pending(connection)))
+    return Schema(current, newest or "", tuple(_queue_pending(connection)))
 
 
 # The queue's library keeps no record of which of its migrations ran, so we keep one: `queue_migrations`.

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from uuid import UUID
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -41,16 +44,17 @@ def _id() -> Column[int]:
     return Column("id", BigInteger, Identity(always=True), primary_key=True)
 
 
-def _now(name: str = "created_at") -> Column[object]:
+def _now(name: str = "created_at") -> Column[datetime]:
     return Column(name, DateTime(timezone=True), nullable=False, server_default=func.now())
 
 
-def _session(**options: object) -> Column[int]:
-    return Column("session_id", ForeignKey("sessions.id", ondelete="CASCADE"), **options)
+def _session(*, nullable: bool) -> Column[int]:
+    return Column("session_id", ForeignKey("sessions.id", ondelete="CASCADE"), nullable=nullable)
 
 
-def _turn(**options: object) -> Column[object]:
-    return Column("turn_id", ForeignKey("turns.id", ondelete="CASCADE"), **options)
+def _turn(*, nullable: bool = False, primary_key: bool = False) -> Column[UUID]:
+    reference = ForeignKey("turns.id", ondelete="CASCADE")
+    return Column("turn_id", reference, nullable=nullable, primary_key=primary_key)
 
 
 sessions = Table(
@@ -60,15 +64,13 @@ sessions = Table(
     Column("team_id", Text, nullable=False),
     Column("channel_id", Text, nullable=False),
     Column("thread_ts", Text, nullable=False),
-    # `session:<id>`, or `service:<name>` for an incident's thread; what its turns are serialised on.
-    Column("lock_key", Text, nullable=False),
+    # `service:<name>` for an incident's thread; null: its turns are serialised on the session itself.
+    Column("lock_key", Text),
     Column("service_name", Text),
     Column("workflow", Text),
     Column("workflow_state", JSONB),
     Column("context_refs", JSONB),
     Column("knowledge_revision", Text),
-    # The newest message the thread's earlier people-only talk was read up to (mid-thread mention).
-    Column("read_up_to_ts", Text),
     _now(),
     _now("updated_at"),
     UniqueConstraint("team_id", "channel_id", "thread_ts"),
@@ -90,6 +92,9 @@ turns = Table(
     Column("question", Text, nullable=False),
     # What the listener knew and the worker needs: truncation, attachments, who and from which team.
     Column("envelope", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
+    Column("job_id", BigInteger),
+    # Who pressed Stop; a worker that takes the turn over honours it too.
+    Column("stopped_by", Text),
     Column("reply_state", JSONB),
     Column("answer", JSONB),
     Column("error_code", Text),
