@@ -136,6 +136,7 @@ class ModelSettings(Group):
 class StorageSettings(Group):
     database_url: SecretStr | None = Field(None, validation_alias="DATABASE_URL")
     home: Path = Field(Path("~/.local/share/sre-agent"), validation_alias="SRE_AGENT_HOME")
+    pg_bin: Path | None = Field(None, validation_alias="PG_BIN")
     auto_migrate: bool = Field(True, validation_alias="AUTO_MIGRATE")
     audit_retention_days: int = Field(400, validation_alias="AUDIT_RETENTION_DAYS", ge=1)
     transcript_retention_days: int = Field(180, validation_alias="TRANSCRIPT_RETENTION_DAYS", ge=1)

@@ -1,0 +1,122 @@
+"""A real PostgreSQL for every test: one server a run, one fresh database a test.
+
+`DATABASE_URL` names the server; without it a container is started where a docker engine answers, and
+without that the embedded server.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+from sqlalchemy.engine import make_url
+
+from app.settings import Settings
+from app.storage.embedded import EmbeddedPostgres, find_binaries
+from app.storage.migrate import upgrade
+
+UNSAFE_AND_FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+
+
+SHARED = pytest.StashKey[ExitStack]()
+SHARED_URL = pytest.StashKey[str]()
+
+
+@pytest.fixture(scope="session")
+def postgres_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The address of a database on the run's server, for creating others."""
+    if shared := getattr(request.config, "workerinput", {}).get("postgres_url"):
+        yield shared
+        return
+    with postgres_server() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+async def migrated_template(postgres_url: str) -> AsyncIterator[str]:
+    """The name of a database that has our schema and no rows."""
+    name = f"template_{secrets.token_hex(4)}"
+    await execute(postgres_url, f"CREATE DATABASE {name}")
+    await upgrade(address(postgres_url, name))
+    yield name
+    await execute(postgres_url, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+async def database_url(postgres_url: str, migrated_template: str) -> AsyncIterator[str]:
+    """The address of a database of this test alone, with our schema and no rows."""
+    name = f"test_{secrets.token_hex(6)}"
+    await execute(postgres_url, f"CREATE DATABASE {name} TEMPLATE {migrated_template}")
+    yield address(postgres_url, name)
+    await execute(postgres_url, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+async def execute(url: str, statement: str) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+def address(server: str, database: str) -> str:
+    return make_url(server).set(database=database).render_as_string(hide_password=False)
+
+
+@contextmanager
+def postgres_server() -> Iterator[str]:
+    storage = Settings.load(env_file=None).storage
+    if storage.database_url:
+        yield storage.database_url.get_secret_value()
+    elif docker_answers():
+        from testcontainers.community.postgres import PostgresContainer
+
+        with PostgresContainer("postgres:18-alpine", driver=None) as container:
+            yield container.get_connection_url()
+    else:
+        home = Path(tempfile.mkdtemp(prefix="sre-agent-tests-"))
+        server = EmbeddedPostgres(home, binaries=find_binaries(storage.pg_bin), settings=UNSAFE_AND_FAST)
+        try:
+            yield asyncio.run(server.start())
+        finally:
+            asyncio.run(server.stop())
+            shutil.rmtree(home)
+
+
+def docker_answers() -> bool:
+    import docker
+    from docker.errors import DockerException
+
+    try:
+        client = docker.from_env(timeout=2)
+    except DockerException:
+        return False
+    try:
+        return bool(client.ping())
+    except DockerException:
+        return False
+    finally:
+        client.close()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """A run over several processes shares one server; the controller, which outlives them, owns it."""
+    stash = node.config.stash
+    if SHARED not in stash:
+        stash[SHARED] = ExitStack()
+        stash[SHARED_URL] = stash[SHARED].enter_context(postgres_server())
+    node.workerinput["postgres_url"] = stash[SHARED_URL]
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if SHARED in config.stash:
+        config.stash[SHARED].close()
