@@ -23,7 +23,7 @@ LONGEST_SYSTEM_PROMPT = 40_000
 FOLDERS = ("standards", "tiers", "workflows", "artifacts", "templates", "runbooks")
 TEMPLATE_FOLDERS = ("artifacts/", "templates/")
 LEVELS = range(1, 5)
-TIER_NAME = re.compile(r"^(?:tier)?[-_ ]?(\d+)(?!\d).*\.md$", re.IGNORECASE)
+TIER_NAME = re.compile(r"^(?:tier[-_ ]?(\d+)(?!\d).*|(\d))\.md$", re.IGNORECASE)
 DATA_SUFFIXES = (".yaml", ".yml", ".json")
 TEXT_SUFFIXES = (".md", ".txt", *DATA_SUFFIXES)
 
@@ -139,7 +139,7 @@ def tier_level(path: str) -> int | None:
     """The level in the name of a file directly in tiers/, such as 2 for tiers/tier-2.md."""
     name = PurePosixPath(path)
     match = TIER_NAME.match(name.name) if name.parent == PurePosixPath("tiers") else None
-    return int(match[1]) if match else None
+    return int(match[1] or match[2]) if match else None
 
 
 def contradicting_level(path: str, page: Page, level: int) -> Iterator[Fault]:

@@ -23,7 +23,7 @@ class Document:
     path: str
     title: str
     text: str
-    front_matter: Mapping[str, Any] = field(default=NOTHING, hash=False)
+    front_matter: Mapping[str, Any] = field(default_factory=lambda: NOTHING, hash=False)
     first_line: int = 1
 
 

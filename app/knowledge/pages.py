@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
@@ -49,7 +49,7 @@ class Page:
 
     body: str
     first_line: int = 1
-    front_matter: Mapping[str, Any] = NOTHING
+    front_matter: Mapping[str, Any] = field(default_factory=lambda: NOTHING)
     front_matter_flaw: Flaw | None = None
     title: str | None = None
     title_line: int = 1
@@ -110,7 +110,8 @@ def front_matter(lines: list[str], *, is_template: bool) -> tuple[Mapping[str, A
 def yaml_problem(error: Exception, text: str) -> tuple[int, str]:
     """The line (1-based) and the reason of an error of the YAML reader."""
     if isinstance(error, yaml.MarkedYAMLError):
-        mark = error.problem_mark or error.context_mark
+        at_the_end = error.problem_mark is None or error.problem_mark.index >= len(text.rstrip())
+        mark = (error.context_mark if at_the_end else None) or error.problem_mark
         reason = ", ".join(part for part in (error.context, error.problem) if part)
         return (mark.line + 1 if mark else 1), reason
     if isinstance(error, yaml.reader.ReaderError):
@@ -155,7 +156,7 @@ def unclosed_fence(tokens: list[Token], lines: list[str]) -> Flaw | None:
         closing = FENCE.match(lines[end - 1]) if end - 1 > start else None
         if closing and closing[1].startswith(token.markup) and not closing[2].strip():
             continue
-        return Flaw(start + 1, f"the code fence opened here is never closed; add `{token.markup}`")
+        return Flaw(start + 1, f"the code fence opened here is never closed; add a line {token.markup}")
     return None
 
 

@@ -1,0 +1,226 @@
+"""The knowledge in force, and the older revisions that sessions are still pinned to.
+
+A broken revision never serves: the last good one stays in force and the refusal is told once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict, deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+import structlog
+
+from app.errors import AgentError
+from app.knowledge.loading import KnowledgeBroken, load
+from app.knowledge.models import Document, Fault, Knowledge
+from app.knowledge.packaged import packaged_path
+from app.storage.tree import Tree, read_folder
+
+log = structlog.get_logger(__name__)
+
+LARGE = 100_000
+"""Characters; a tree above this is parsed in a thread, because it would hold the event loop for too long."""
+
+Loaded = Callable[[Knowledge], Awaitable[None]]
+Refused = Callable[[str, tuple[Fault, ...]], Awaitable[None]]
+
+
+class Source(Protocol):
+    """Where trees come from: a git mirror or a local folder."""
+
+    async def refresh(self) -> Tree:
+        """The newest tree that can be had; raises AgentError or OSError when there is none."""
+        ...
+
+    async def tree_at(self, revision: str) -> Tree | None:
+        """The tree at an older revision, or None when it is gone."""
+        ...
+
+
+class NothingLoaded(AgentError):
+    """Somebody asked for knowledge before any was loaded."""
+
+    code = "knowledge_not_loaded"
+    status = 503
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """The newest revision is not in force, because of these errors."""
+
+    revision: str
+    faults: tuple[Fault, ...]
+
+
+async def tell_nobody(*_: object) -> None:
+    """The listener of a keeper without listeners."""
+
+
+class Keeper:
+    """Holds the knowledge in force; `refresh` is called by whoever polls or hears of a push.
+
+    `on_loaded` and `on_refused` are told of each change once; a call that fails is repeated at the next
+    refresh, so a database that is away costs no audit row. `remembered` is how many older revisions stay in
+    memory. `fallback` is the folder that serves while the source has never given a good revision.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        *,
+        on_loaded: Loaded = tell_nobody,
+        on_refused: Refused = tell_nobody,
+        system_prompt: Document | None = None,
+        fallback: Path | None = None,
+        remembered: int = 16,
+    ) -> None:
+        self._source = source
+        self._on_loaded = on_loaded
+        self._on_refused = on_refused
+        self._system_prompt = system_prompt
+        self._fallback = fallback or packaged_path()
+        self._remembered = remembered
+        self._recent: OrderedDict[str, Knowledge] = OrderedDict()
+        self._untold: deque[Callable[[], Awaitable[None]]] = deque()
+        self._refreshing = asyncio.Lock()
+        self._recalling = asyncio.Lock()
+        self._in_force: Knowledge | None = None
+        self._is_away = False
+        self.refusal: Refusal | None = None
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether there is knowledge in force (`readyz` asks)."""
+        return self._in_force is not None
+
+    @property
+    def current(self) -> Knowledge:
+        """The knowledge in force.
+
+        Raises:
+            NothingLoaded: before the first `refresh` has come back.
+        """
+        if self._in_force is None:
+            raise NothingLoaded("The knowledge repo is still being read; try again in a few seconds.")
+        return self._in_force
+
+    async def refresh(self) -> Knowledge:
+        """Ask the source for its newest revision and put it in force when it is good.
+
+        What a listener raises comes out of here after the change is in force.
+
+        Raises:
+            KnowledgeBroken, OSError: at the first call, when even the fallback cannot be used.
+        """
+        async with self._refreshing:
+            try:
+                tree = await self._source.refresh()
+            except (AgentError, OSError) as error:
+                self._away(str(error))
+                if self._in_force is None:
+                    await self._fall_back(f"The knowledge repo cannot be reached ({error}).")
+            else:
+                self._is_away = False
+                await self._take(tree)
+            await self._tell()
+            return self.current
+
+    async def at(self, revision: str | None) -> Knowledge:
+        """The knowledge a session is pinned to; the one in force, with a notice, when that is gone."""
+        current = self.current
+        if revision is None or revision == current.revision:
+            return current
+        async with self._recalling:
+            known = self._recent.get(revision) or await self._recall(revision)
+            if known:
+                self._remember(known)
+                return known
+        return replace(
+            current,
+            notice=f"The knowledge revision this conversation began with ({revision}) cannot be read "
+            f"any more; revision {current.revision} is used instead.",
+        )
+
+    async def _take(self, tree: Tree) -> None:
+        """Put a tree in force, or refuse it."""
+        if self._in_force and tree.revision == self._in_force.revision:
+            # The same revision may come with another notice, such as "the remote cannot be reached since …".
+            self._in_force = replace(self._in_force, notice=tree.notice, web_url=tree.web_url)
+            self.refusal = None
+            return
+        if self.refusal and tree.revision == self.refusal.revision:
+            return
+        try:
+            knowledge = await self._load(tree)
+        except KnowledgeBroken as broken:
+            await self._refuse(broken)
+        else:
+            self.refusal = None
+            self._put_in_force(knowledge)
+
+    def _away(self, reason: str) -> None:
+        # Once per outage: a poll a minute would fill the log with the same line.
+        if not self._is_away:
+            log.warning("knowledge_source_away", reason=reason)
+        self._is_away = True
+
+    async def _refuse(self, broken: KnowledgeBroken) -> None:
+        refusal = self.refusal = Refusal(broken.revision, broken.faults)
+        log.error(
+            "knowledge_refused",
+            revision=refusal.revision,
+            in_force=self._in_force.revision if self._in_force else None,
+            faults=[str(fault) for fault in refusal.faults],
+        )
+        self._untold.append(lambda: self._on_refused(refusal.revision, refusal.faults))
+        if self._in_force is None:
+            await self._fall_back(f"Revision {refusal.revision} of the knowledge repo has errors.")
+
+    async def _fall_back(self, reason: str) -> None:
+        tree = await asyncio.to_thread(read_folder, self._fallback)
+        notice = f"{reason} The knowledge that comes with the program is used instead."
+        self._put_in_force(await self._load(replace(tree, notice=notice)))
+
+    def _put_in_force(self, knowledge: Knowledge) -> None:
+        if self._in_force:
+            self._remember(self._in_force)
+        self._in_force = knowledge
+        log.info(
+            "knowledge_loaded",
+            revision=knowledge.revision,
+            notice=knowledge.notice,
+            warnings=[str(fault) for fault in knowledge.faults],
+        )
+        self._untold.append(lambda: self._on_loaded(knowledge))
+
+    async def _tell(self) -> None:
+        while self._untold:
+            await self._untold[0]()
+            self._untold.popleft()
+
+    async def _load(self, tree: Tree) -> Knowledge:
+        if sum(map(len, tree.files.values())) < LARGE:
+            return load(tree, system_prompt=self._system_prompt)
+        return await asyncio.to_thread(load, tree, system_prompt=self._system_prompt)
+
+    async def _recall(self, revision: str) -> Knowledge | None:
+        """Read an older revision again, which another replica or an earlier process had in force."""
+        try:
+            tree = await self._source.tree_at(revision)
+            if tree is None and revision.startswith("local-"):
+                tree = await asyncio.to_thread(read_folder, self._fallback)
+            if tree is not None and tree.revision == revision:
+                return await self._load(tree)
+        except (AgentError, OSError) as error:
+            log.warning("knowledge_revision_gone", revision=revision, reason=str(error))
+        return None
+
+    def _remember(self, knowledge: Knowledge) -> None:
+        self._recent[knowledge.revision] = knowledge
+        self._recent.move_to_end(knowledge.revision)
+        while len(self._recent) > self._remembered:
+            self._recent.popitem(last=False)
