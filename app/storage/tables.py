@@ -116,7 +116,8 @@ messages = Table(
     # `question`, `model` (a request or response of the loop), `summary` (a compaction up to here).
     Column("kind", Text, nullable=False),
     Column("body", JSONB, nullable=False),
-    Column("tokens", Integer, nullable=False, server_default="0"),
+    # Of a summary: the id of the last message it stands for.
+    Column("through_id", BigInteger),
     _now(),
     Index(None, "session_id", "id"),
     Index(None, "turn_id", "id"),
@@ -135,6 +136,7 @@ tool_calls = Table(
     Column("arguments", JSONB, nullable=False),
     Column("result", Text),
     Column("result_full", Text),
+    Column("sources", JSONB, nullable=False, server_default=text("'[]'::jsonb")),
     Column("failed", Boolean),
     Column("duration_ms", Integer),
     _now("started_at"),

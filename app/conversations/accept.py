@@ -1,0 +1,67 @@
+"""From a message to a durable turn: one transaction, done before the message is acknowledged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import UUID, uuid4
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app import jobs
+from app.conversations import repository
+from app.conversations.models import Incoming
+from app.storage.engine import begin
+
+log = structlog.get_logger(__name__)
+
+RUN_TURN = "run_turn"
+PERSON_WAITS = 100
+"""The priority of a person's turn: that of a P1."""
+
+
+@dataclass(frozen=True)
+class Accepted:
+    turn_id: UUID
+    trace_id: str
+
+
+async def accept(engine: AsyncEngine, incoming: Incoming) -> Accepted | None:
+    """Store the message as a turn and queue it; None when it is not for us or has been taken already.
+
+    A follow-up counts only in a thread that has a session. Whoever calls acknowledges the message after
+    this returned, and not at all when it raised: then the message is delivered again.
+
+    Raises:
+        DatabaseUnavailable: nothing is stored.
+    """
+    turn_id = uuid4()
+    trace_id = turn_id.hex
+    async with begin(engine) as connection:
+        if incoming.kind == "follow_up":
+            session = await repository.find_session(
+                connection, incoming.team_id, incoming.channel_id, incoming.thread_ts
+            )
+            if session is None:
+                return None
+        else:
+            session = await repository.open_session(connection, incoming)
+        if not await repository.add_turn(connection, turn_id, session, incoming, trace_id):
+            return None
+        job = jobs.Deferral(RUN_TURN, {"turn_id": str(turn_id)}, lock=session.lock, priority=PERSON_WAITS)
+        await repository.name_job(connection, turn_id, await jobs.defer(connection, job))
+    log.info(
+        "turn_queued", turn_id=str(turn_id), session_id=session.id, kind=incoming.kind, trace_id=trace_id
+    )
+    return Accepted(turn_id, trace_id)
+
+
+async def stop(engine: AsyncEngine, *, team_id: str, channel_id: str, thread_ts: str, user_id: str) -> int:
+    """Stop what waits or runs in a thread, on whichever replica; how many turns that were."""
+    async with begin(engine) as connection:
+        job_ids = await repository.stop_turns(
+            connection, team_id=team_id, channel_id=channel_id, thread_ts=thread_ts, user_id=user_id
+        )
+        for job_id in job_ids:
+            await jobs.cancel(connection, job_id)
+    return len(job_ids)

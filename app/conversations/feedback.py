@@ -1,0 +1,26 @@
+"""What people thought of an answer."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.conversations import repository
+from app.storage.audit import write_audit
+from app.storage.engine import begin
+
+
+async def record(engine: AsyncEngine, turn_id: UUID, user_id: str, *, helpful: bool) -> bool:
+    """Store a thumb; a person's newest one counts. False when there is no such turn."""
+    async with begin(engine) as connection:
+        if not await repository.save_feedback(connection, turn_id, user_id, helpful=helpful):
+            return False
+        await write_audit(
+            connection,
+            "feedback",
+            user_id=user_id,
+            trace_id=turn_id.hex,
+            input_text="helpful" if helpful else "not helpful",
+        )
+    return True

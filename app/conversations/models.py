@@ -1,0 +1,81 @@
+"""The words of a conversation as types: what came in, the session it belongs to, the turn it becomes."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+LONGEST_QUESTION = 12_000
+"""Characters; what is longer is used up to here, and the answer says so."""
+
+TurnStatus = Literal["queued", "running", "done", "failed", "cancelled", "expired"]
+TurnKind = Literal["mention", "follow_up", "direct"]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class Envelope(_Frozen):
+    """What was known of a message besides its words, kept with the turn for the worker.
+
+    `speaker_team_id` is the asker's own workspace; `attachments` are file names that came along.
+    """
+
+    channel_name: str | None = None
+    speaker_team_id: str | None = None
+    attachments: tuple[str, ...] = ()
+    truncated: bool = False
+
+
+class Incoming(_Frozen):
+    """A message somebody addressed to the agent, freed of the place's markup."""
+
+    team_id: str
+    channel_id: str
+    thread_ts: str
+    message_ts: str
+    user_id: str
+    text: str
+    kind: TurnKind
+    envelope: Envelope = Envelope()
+
+    @property
+    def source_key(self) -> str:
+        """One message, however often and in whatever events it is delivered."""
+        return f"slack:{self.team_id}:{self.channel_id}:{self.message_ts}"
+
+
+class Session(_Frozen):
+    id: int
+    team_id: str
+    channel_id: str
+    thread_ts: str
+    lock_key: str | None = None
+    service_name: str | None = None
+    knowledge_revision: str | None = None
+    updated_at: datetime
+
+    @property
+    def lock(self) -> str:
+        """What its turns are serialised on."""
+        return self.lock_key or f"session:{self.id}"
+
+
+class Turn(_Frozen):
+    """A turn in the hands of a worker: `attempt` is the fence all its writes carry."""
+
+    id: UUID
+    session: Session
+    attempt: int
+    kind: TurnKind
+    user_id: str
+    message_ts: str
+    question: str
+    envelope: Envelope = Field(default_factory=Envelope)
+    stopped_by: str | None = None
+    trace_id: str
+    created_at: datetime

@@ -1,0 +1,193 @@
+"""All SQL of conversations. Nothing here commits; callers bring the transaction."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, func, select, text
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.conversations.models import Incoming, Session, Turn
+from app.storage.errors import StaleAttempt
+from app.storage.tables import feedback, sessions, turns
+
+FIND_SESSION = text(
+    "SELECT * FROM sessions WHERE team_id = :team AND channel_id = :channel AND thread_ts = :thread"
+)
+BEGIN_TURN = text("""
+WITH begun AS (
+    UPDATE turns SET status = 'running', attempt = attempt + 1, started_at = coalesce(started_at, now())
+     WHERE id = :turn_id AND status IN ('queued', 'running')
+    RETURNING *
+)
+SELECT begun.*, session.team_id, session.channel_id, session.thread_ts, session.lock_key,
+       session.service_name, session.knowledge_revision, session.updated_at
+  FROM begun JOIN sessions AS session ON session.id = begun.session_id
+""")
+FENCED = "WHERE id = :turn_id AND attempt = :attempt AND status = 'running'"
+SAVE_REPLY_STATE = text(f"UPDATE turns SET reply_state = CAST(:state AS jsonb) {FENCED}")
+END_TURN = text(
+    "UPDATE turns SET status = :status, answer = CAST(:answer AS jsonb), error_code = :error_code, "
+    f"finished_at = now() {FENCED}"
+)
+STOP_TURNS = text("""
+UPDATE turns SET stopped_by = :user_id,
+       status = CASE WHEN status = 'queued' THEN 'cancelled' ELSE status END,
+       finished_at = CASE WHEN status = 'queued' THEN now() END
+  FROM sessions AS session
+ WHERE session.id = turns.session_id AND session.team_id = :team AND session.channel_id = :channel
+   AND session.thread_ts = :thread AND turns.status IN ('queued', 'running')
+RETURNING turns.job_id
+""")
+
+
+async def find_session(
+    connection: AsyncConnection, team_id: str, channel_id: str, thread_ts: str
+) -> Session | None:
+    rows = await connection.execute(
+        FIND_SESSION, {"team": team_id, "channel": channel_id, "thread": thread_ts}
+    )
+    row = rows.mappings().first()
+    return Session.model_validate(dict(row)) if row else None
+
+
+async def open_session(connection: AsyncConnection, incoming: Incoming) -> Session:
+    """The thread's session, made if this is its first message: one row however many come at once."""
+    place = (incoming.team_id, incoming.channel_id, incoming.thread_ts)
+    if known := await find_session(connection, *place):
+        return known
+    columns = dict(zip(("team_id", "channel_id", "thread_ts"), place, strict=True))
+    await connection.execute(insert(sessions).values(**columns).on_conflict_do_nothing())
+    # Whoever inserted it, it is committed now or ours: the next statement sees it.
+    session = await find_session(connection, *place)
+    assert session is not None
+    return session
+
+
+async def add_turn(
+    connection: AsyncConnection, turn_id: UUID, session: Session, incoming: Incoming, trace_id: str
+) -> bool:
+    """Claim the message with a turn of its own; False when it already has one."""
+    statement = (
+        insert(turns)
+        .values(
+            id=turn_id,
+            session_id=session.id,
+            source_key=incoming.source_key,
+            kind=incoming.kind,
+            user_id=incoming.user_id,
+            message_ts=incoming.message_ts,
+            question=incoming.text,
+            envelope=incoming.envelope.model_dump(mode="json"),
+            trace_id=trace_id,
+        )
+        .on_conflict_do_nothing(index_elements=["source_key"])
+        .returning(turns.c.id)
+    )
+    return (await connection.execute(statement)).scalar() is not None
+
+
+async def name_job(connection: AsyncConnection, turn_id: UUID, job_id: int) -> None:
+    await connection.execute(turns.update().where(turns.c.id == turn_id).values(job_id=job_id))
+
+
+async def begin_turn(connection: AsyncConnection, turn_id: UUID) -> Turn | None:
+    """Take the turn with a new attempt; None when it has already ended."""
+    row = (await connection.execute(BEGIN_TURN, {"turn_id": turn_id})).mappings().first()
+    if row is None:
+        return None
+    session = Session.model_validate({**row, "id": row["session_id"]})
+    return Turn.model_validate({**row, "session": session})
+
+
+async def is_first_turn(connection: AsyncConnection, turn: Turn) -> bool:
+    """Whether the session had no turn before this one."""
+    earlier = select(turns.c.id).where(
+        turns.c.session_id == turn.session.id, turns.c.id != turn.id, turns.c.created_at < turn.created_at
+    )
+    rows = await connection.execute(earlier.limit(1))
+    return rows.first() is None
+
+
+async def turn_status(connection: AsyncConnection, turn_id: UUID) -> Row[Any] | None:
+    """`status, attempt, stopped_by` as they are now."""
+    rows = await connection.execute(
+        text("SELECT status, attempt, stopped_by FROM turns WHERE id = :turn_id"), {"turn_id": turn_id}
+    )
+    return rows.first()
+
+
+async def load_reply_state(connection: AsyncConnection, turn_id: UUID) -> dict[str, Any] | None:
+    rows = await connection.execute(
+        text("SELECT reply_state FROM turns WHERE id = :turn_id"), {"turn_id": turn_id}
+    )
+    state: dict[str, Any] | None = rows.scalar_one()
+    return state
+
+
+async def save_reply_state(connection: AsyncConnection, turn: Turn, state: str) -> None:
+    """Raises `StaleAttempt` when another worker has taken the turn over."""
+    await _fenced(connection, SAVE_REPLY_STATE, turn, state=state)
+
+
+async def end_turn(
+    connection: AsyncConnection,
+    turn: Turn,
+    status: str,
+    *,
+    answer: str | None = None,
+    error_code: str | None = None,
+) -> None:
+    """Raises `StaleAttempt` when another worker has taken the turn over."""
+    await _fenced(connection, END_TURN, turn, status=status, answer=answer, error_code=error_code)
+
+
+async def _fenced(connection: AsyncConnection, statement: Any, turn: Turn, **values: Any) -> None:
+    done = await connection.execute(statement, {"turn_id": turn.id, "attempt": turn.attempt, **values})
+    if done.rowcount != 1:
+        raise StaleAttempt("This turn is being carried on by another worker.")
+
+
+async def remember_context(
+    connection: AsyncConnection,
+    session: Session,
+    *,
+    service_name: str | None,
+    context_refs: list[dict[str, Any]],
+    knowledge_revision: str,
+) -> None:
+    await connection.execute(
+        sessions.update()
+        .where(sessions.c.id == session.id)
+        .values(
+            service_name=service_name,
+            context_refs=context_refs,
+            knowledge_revision=knowledge_revision,
+        )
+    )
+
+
+async def stop_turns(
+    connection: AsyncConnection, *, team_id: str, channel_id: str, thread_ts: str, user_id: str
+) -> list[int]:
+    """Mark a thread's waiting and running turns as stopped; the ids of their jobs."""
+    rows = await connection.execute(
+        STOP_TURNS, {"team": team_id, "channel": channel_id, "thread": thread_ts, "user_id": user_id}
+    )
+    return [job_id for job_id in rows.scalars() if job_id is not None]
+
+
+async def save_feedback(connection: AsyncConnection, turn_id: UUID, user_id: str, *, helpful: bool) -> bool:
+    """A person's thumb on an answer; the newest counts. False when there is no such turn."""
+    known = await connection.execute(text("SELECT 1 FROM turns WHERE id = :id"), {"id": turn_id})
+    if known.first() is None:
+        return False
+    statement = insert(feedback).values(turn_id=turn_id, user_id=user_id, helpful=helpful)
+    await connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=["turn_id", "user_id"], set_={"helpful": helpful, "created_at": func.now()}
+        )
+    )
+    return True

@@ -1,0 +1,146 @@
+"""The transcript of a session as one running turn reads and extends it: the checkpoint of all work.
+
+Rows are only ever added, each carrying the turn's attempt, which the database checks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import TypeAdapter
+from pydantic_ai.messages import ModelMessage, ModelMessagesTypeAdapter
+from sqlalchemy import func, select, text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from app.agent.protocols import ToolCallRow
+from app.context.models import Source
+from app.conversations.models import Turn
+from app.storage.engine import begin
+from app.storage.tables import messages, tool_calls
+
+# The newest summary and what it does not cover; without one, everything.
+HISTORY = text("""
+WITH summary AS (
+    SELECT id, through_id FROM messages
+     WHERE session_id = :session AND kind = 'summary' ORDER BY id DESC LIMIT 1
+)
+SELECT message.id, message.turn_id, message.body
+  FROM messages AS message LEFT JOIN summary ON true
+ WHERE message.session_id = :session
+   AND (summary.id IS NULL OR message.id = summary.id
+        OR (message.id > summary.through_id AND message.kind <> 'summary'))
+ ORDER BY coalesce(message.id = summary.id, false) DESC, message.id
+""")
+SOURCES = TypeAdapter(tuple[Source, ...])
+
+
+class SessionTranscript:
+    """The rows of `turn.session`, written under `turn.attempt`.
+
+    Every write raises `StaleAttempt` once another worker has taken the turn over.
+    """
+
+    def __init__(self, engine: AsyncEngine, turn: Turn) -> None:
+        self._engine = engine
+        self._turn = turn
+        self._ids: list[int] = []
+
+    async def history(self) -> list[ModelMessage]:
+        async with begin(self._engine) as connection:
+            rows = (await connection.execute(HISTORY, {"session": self._turn.session.id})).all()
+        self._ids = [row.id for row in rows]
+        return ModelMessagesTypeAdapter.validate_python([row.body for row in rows])
+
+    async def has_question(self) -> bool:
+        """Whether this turn's question is stored: then an earlier attempt got at least that far."""
+        statement = select(messages.c.id).where(messages.c.turn_id == self._turn.id).limit(1)
+        async with begin(self._engine) as connection:
+            return (await connection.execute(statement)).first() is not None
+
+    async def append(self, message: ModelMessage, *, kind: str = "model") -> None:
+        async with begin(self._engine) as connection:
+            self._ids.append(await self.add(connection, message, kind=kind))
+
+    async def add(
+        self, connection: AsyncConnection, message: ModelMessage, *, kind: str, through_id: int | None = None
+    ) -> int:
+        """Add a row within the caller's transaction; its id."""
+        [body] = ModelMessagesTypeAdapter.dump_python([message], mode="json")
+        statement = (
+            messages.insert()
+            .values(kind=kind, body=body, through_id=through_id, **self._marks())
+            .returning(messages.c.id)
+        )
+        return int((await connection.execute(statement)).scalar_one())
+
+    async def compacted(self, summary: ModelMessage, through: int) -> None:
+        """`through` counts messages of the last `history()`; the row remembers which id that was."""
+        covered = self._ids[through - 1]
+        async with begin(self._engine) as connection:
+            row_id = await self.add(connection, summary, kind="summary", through_id=covered)
+        self._ids = [row_id, *self._ids[through:]]
+
+    async def tool_call(self, call_id: str) -> ToolCallRow | None:
+        statement = select(tool_calls).where(
+            tool_calls.c.turn_id == self._turn.id, tool_calls.c.call_id == call_id
+        )
+        async with begin(self._engine) as connection:
+            row = (await connection.execute(statement)).mappings().first()
+        if row is None:
+            return None
+        return ToolCallRow(
+            call_id,
+            row["name"],
+            row["arguments"],
+            row["result"],
+            bool(row["failed"]),
+            SOURCES.validate_python(row["sources"]),
+        )
+
+    async def tool_started(self, call_id: str, name: str, arguments: dict[str, Any]) -> None:
+        """Journal the intention; a call that a dead predecessor left unfinished is taken over."""
+        async with begin(self._engine) as connection:
+            taken = await connection.execute(
+                tool_calls.update()
+                .where(tool_calls.c.turn_id == self._turn.id, tool_calls.c.call_id == call_id)
+                .values(attempt=self._turn.attempt, started_at=func.now())
+            )
+            if taken.rowcount == 0:
+                await connection.execute(
+                    tool_calls.insert().values(
+                        call_id=call_id, name=name, arguments=arguments, **self._marks()
+                    )
+                )
+
+    async def tool_finished(
+        self,
+        call_id: str,
+        *,
+        result: str,
+        full: str | None,
+        failed: bool,
+        duration_ms: int,
+        sources: Sequence[Source] = (),
+    ) -> None:
+        async with begin(self._engine) as connection:
+            await connection.execute(
+                tool_calls.update()
+                .where(tool_calls.c.turn_id == self._turn.id, tool_calls.c.call_id == call_id)
+                .values(
+                    attempt=self._turn.attempt,
+                    result=result.replace("\0", ""),
+                    result_full=full.replace("\0", "") if full is not None else None,
+                    failed=failed,
+                    duration_ms=duration_ms,
+                    sources=[source.model_dump(mode="json") for source in sources],
+                    finished_at=func.now(),
+                )
+            )
+
+    def _marks(self) -> dict[str, Any]:
+        return {
+            "session_id": self._turn.session.id,
+            "turn_id": self._turn.id,
+            "attempt": self._turn.attempt,
+        }

@@ -1,0 +1,59 @@
+"""A mention, a follow-up in a known thread, a direct message: stored as a turn, then acknowledged with 👀."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import structlog
+from slack_bolt.async_app import AsyncApp
+from slack_sdk.errors import SlackApiError
+
+from app.conversations.accept import accept
+from app.conversations.models import Incoming
+from app.slack.incoming import Ignored, read
+from app.slack.listeners.desk import Desk
+
+log = structlog.get_logger(__name__)
+
+
+def register(app: AsyncApp, desk: Desk) -> None:
+    async def hear(event: dict[str, Any]) -> None:
+        await take(desk, event)
+
+    app.event("app_mention")(hear)
+    app.event("message")(hear)
+
+
+async def take(desk: Desk, event: dict[str, Any]) -> None:
+    """Store the message if it is ours. Raising means no ack, and Slack delivers it again."""
+    incoming = read(event, desk.me)
+    if isinstance(incoming, Ignored):
+        log.debug("event_ignored", reason=incoming.reason)
+        return
+    refusal = await desk.admission.refuses(incoming)
+    if refusal is not None:
+        if incoming.kind != "follow_up":
+            desk.afterwards.do(_refuse(desk, incoming, refusal))
+        return
+    if await accept(desk.engine, incoming):
+        desk.afterwards.do(_look(desk, incoming))
+
+
+async def _look(desk: Desk, incoming: Incoming) -> None:
+    try:
+        await desk.client.reactions_add(
+            channel=incoming.channel_id, timestamp=incoming.message_ts, name="eyes"
+        )
+    except SlackApiError as error:
+        if error.response.get("error") != "already_reacted":
+            raise
+
+
+async def _refuse(desk: Desk, incoming: Incoming, sentence: str) -> None:
+    log.info("speaker_refused", channel_id=incoming.channel_id, user_id=incoming.user_id)
+    await desk.client.chat_postEphemeral(
+        channel=incoming.channel_id,
+        user=incoming.user_id,
+        text=sentence,
+        thread_ts=incoming.thread_ts if incoming.thread_ts != incoming.message_ts else None,
+    )
