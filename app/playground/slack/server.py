@@ -256,6 +256,7 @@ class PlaygroundSlack:
             await self._http.close()
         if self._server and self._serving:
             self._server.should_exit = True
+            self._server.leaving.set()
             await self._serving
         if self._bound:
             self._bound.close()
@@ -320,6 +321,7 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self.listening = asyncio.Event()
+        self.leaving = asyncio.Event()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -328,6 +330,14 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self.listening.set()
+
+    async def main_loop(self) -> None:
+        # uvicorn's own loop looks ten times a second whether it is to end; tests start many servers.
+        ticks = 0
+        while not await self.on_tick(ticks):
+            ticks += 1
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.leaving.wait(), 0.1)
 
 
 async def _upload(request: Request) -> bytes:

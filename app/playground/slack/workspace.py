@@ -106,7 +106,7 @@ class Workspace:
         stream_seconds: float = 300,
         bot_token: str = "xoxb-playground",
         app_token: str = "xapp-playground",
-        signing_secret: str = "8f742231b10e8888abcd99yyyzzz85a5",
+        signing_secret: str = "0123456789abcdef0123456789abcdef",
     ) -> None:
         self.team = team
         self.teams = {each.id: each for each in (team, *other_teams)}
