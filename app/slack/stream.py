@@ -373,8 +373,9 @@ class GrowingMessage:
             return
         await self._shown.part(part)
         message = _Message(part, start, opens, shown_to=start, tried_to=start, opened_at=self._clock())
-        body, end = self._settled_body(message, self._cut(message))
-        tasks, tried_to = self._first_tasks(part.index), len(self._text)
+        cut = self._cut(message)
+        body, end = self._settled_body(message, cut)
+        tasks, tried_to = self._first_tasks(part.index), len(self._text) if cut is None else end
         if ts := await self._create(message, body, tasks):
             message.part = message.part.model_copy(update={"ts": ts, "state": "open"})
             message.sent, message.shown_to, message.tried_to = body, end, tried_to

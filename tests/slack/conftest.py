@@ -6,7 +6,7 @@ import asyncio
 import heapq
 import itertools
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -111,6 +111,15 @@ class Play:
 
     async def see(self, text: str) -> None:
         await self.slack.wait_for(lambda: self.shown() == text, timeout=5)
+
+    async def in_time(self, predicate: Callable[[], object], step: float = 0.5) -> None:
+        """Let the clock run, `step` seconds at a time, until `predicate` holds."""
+        for _ in range(300):
+            if predicate():
+                return
+            self.time.advance(step)
+            await asyncio.sleep(0.01)
+        assert predicate()
 
     async def see_parts(self, number: int) -> None:
         await self.slack.wait_for(lambda: len(self.parts()) == number, timeout=5)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 
 import pytest
 
 from app.playground.slack import CallFault
 from app.slack.client import SlackRefused, SlackUnavailable
+from app.slack.stream import GrowingMessage
 from app.slack.text import markdown
 from tests.slack.conftest import CHANNEL, TURN, Notebook, Play, Stale, written
 
@@ -108,8 +110,7 @@ async def test_a_reset_to_what_was_not_shown_rewrites_the_same_message(play: Pla
 
     await message.reset("Stored. ")
     await message.text("And the rest.")
-    play.time.advance(5)
-    await play.see("Stored. And the rest.")
+    await play.in_time(lambda: play.shown() == "Stored. And the rest.")
     await message.close(final_text="Stored. And the rest.")
 
     assert play.texts() == ["Stored. And the rest."]
@@ -161,7 +162,7 @@ async def test_a_stream_is_rotated_before_slack_ends_it(play: Play) -> None:
     await message.text("Before the rotation. ")
     await play.see("Before the rotation. ")
     await message.task("slow", "query_metrics", "in_progress")
-    await play.called("chat.appendStream", 2)
+    await play.slack.wait_for(lambda: "query_metrics" in play.tasks(), timeout=5)
     play.time.advance(241)
     await play.slack.wait_for(lambda: not play.parts()[0].streaming, timeout=5)
 
@@ -197,8 +198,7 @@ async def test_a_stream_that_slack_ended_is_continued_by_edits(play: Play) -> No
     await play.see("Shown. ")
     play.time.advance(101)
     await message.text("Kept.")
-    play.time.advance(10)
-    await play.see("Shown. Kept.")
+    await play.in_time(lambda: play.shown() == "Shown. Kept.")
     await message.text(" Done.")
     await message.close(blocks=FOOTER)
 
@@ -246,8 +246,7 @@ async def test_where_streams_are_refused_the_message_grows_by_edits(play: Play, 
     await message.open("Working")
     await play.see_parts(1)
     await message.text("By edits.")
-    play.time.advance(3)
-    await play.see("By edits.")
+    await play.in_time(lambda: play.shown() == "By edits.")
     await message.text(" All of it.")
     await message.close(blocks=FOOTER)
 
@@ -435,7 +434,8 @@ async def test_a_successor_goes_on_in_the_open_message(play: Play) -> None:
     await first.text("Shown by the first. And torn o")
     await play.see("Shown by the first. And torn o")
 
-    second = play.message()  # the first was killed: it never says another word
+    await _kill(first)
+    second = play.message()
     await second.open("Working")
     assert not play.parts()[0].streaming
     await second.reset("Shown by the first. ")
@@ -443,7 +443,6 @@ async def test_a_successor_goes_on_in_the_open_message(play: Play) -> None:
     await second.close(blocks=FOOTER)
 
     assert play.texts() == ["Shown by the first. Finished by the second."]
-    await _bury(first)
 
 
 async def test_a_successor_finds_the_message_whose_ts_was_never_stored(play: Play) -> None:
@@ -451,6 +450,7 @@ async def test_a_successor_finds_the_message_whose_ts_was_never_stored(play: Pla
     await first.open("Working")
     await first.text("Seen.")
     await play.see("Seen.")
+    await _kill(first)
     intended = Notebook(state=_json(play.ledger.history[0]))
 
     second = play.message(intended)
@@ -459,7 +459,6 @@ async def test_a_successor_finds_the_message_whose_ts_was_never_stored(play: Pla
     await second.close()
 
     assert play.texts() == ["Seen."]
-    await _bury(first)
 
 
 async def test_a_successor_makes_the_message_anew_when_it_was_never_created(play: Play) -> None:
@@ -509,6 +508,7 @@ async def test_a_successor_keeps_the_parts_that_are_right_and_rewrites_the_rest(
     for start in range(0, len(LONG), 1000):
         await first.text(LONG[start : start + 1000])
     await play.slack.wait_for(lambda: len(play.parts()) >= 3, timeout=5)
+    await _kill(first)
     kept = play.parts()[0]
     changed = LONG[:12_000] + "\n\nA different end."
 
@@ -520,7 +520,6 @@ async def test_a_successor_keeps_the_parts_that_are_right_and_rewrites_the_rest(
     assert play.shown() == markdown(changed)
     assert play.parts()[0].ts == kept.ts
     assert not play.parts()[0].edited
-    await _bury(first)
 
 
 async def test_messages_that_a_shorter_answer_does_not_need_are_removed(play: Play) -> None:
@@ -529,20 +528,20 @@ async def test_messages_that_a_shorter_answer_does_not_need_are_removed(play: Pl
     for start in range(0, len(LONG), 1000):
         await first.text(LONG[start : start + 1000])
     await play.slack.wait_for(lambda: len(play.parts()) >= 3, timeout=5)
+    await _kill(first)
 
     second = play.message()
     await second.open("Working")
     await second.close(final_text="Short after all.")
 
     assert play.texts() == ["Short after all."]
-    await _bury(first)
 
 
 async def test_a_worker_that_lost_its_turn_writes_nothing_more(play: Play) -> None:
     zombie = play.message()
     await zombie.open("Working")
     await zombie.text("Begun.")
-    await play.see("Begun.")
+    await play.in_time(lambda: '"open"' in play.ledger.state, step=0)
     play.ledger.taken_over = True
     heir_notes = Notebook(state=play.ledger.state)
     heir = play.message(heir_notes)
@@ -584,8 +583,8 @@ async def test_draining_does_not_wait_for_a_slack_that_is_away(play: Play) -> No
     assert play.texts() == ["Half "]
 
 
-async def _bury(message: object) -> None:
-    """End the tasks of a process that a test treats as killed."""
+async def _kill(message: GrowingMessage) -> None:
+    """End a process in the middle of whatever it does: nothing is tidied up."""
     for name in ("_worker", "_session"):
         task = getattr(message, name)
         task.cancel()
@@ -593,6 +592,4 @@ async def _bury(message: object) -> None:
 
 
 def _json(state: object) -> str:
-    import json
-
     return json.dumps(state)
