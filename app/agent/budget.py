@@ -1,0 +1,211 @@
+"""Money and tokens per hour and day, counted in Postgres for all replicas, and the ledger of what was used.
+
+A request reserves its estimate before it is sent and settles when its response is there. A reservation
+lives in the row of its hour: what a killed process leaves behind is gone with the hour, and it never
+weighs on the day.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Literal, Protocol
+from uuid import UUID
+
+from sqlalchemy import insert, text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from app.errors import AgentError
+from app.storage.tables import usage
+
+
+class BudgetSpent(AgentError):
+    """A cap forbids the next request; `limit` says whose: the run's, the hour's or the day's."""
+
+    code = "budget_spent"
+    status = 429
+
+    def __init__(self, sentence: str, limit: Literal["run", "hour", "day"]) -> None:
+        super().__init__(sentence)
+        self.limit = limit
+
+
+@dataclass(frozen=True)
+class WindowLimits:
+    """Caps over all runs of all replicas; 0 stands for none."""
+
+    usd_per_hour: Decimal = Decimal(0)
+    usd_per_day: Decimal = Decimal(0)
+    tokens_per_hour: int = 0
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a request may need; `usd` is None when nobody knows the model's price."""
+
+    tokens: int
+    usd: Decimal | None
+
+
+@dataclass(frozen=True)
+class Reservation:
+    """An estimate set aside in one hour, to be settled or released once."""
+
+    hour: str
+    day: str
+    tokens: int
+    usd: Decimal
+
+
+@dataclass(frozen=True)
+class Spent:
+    """One response in the ledger."""
+
+    turn_id: UUID
+    session_id: int | None
+    attempt: int
+    provider: str
+    model: str
+    input_tokens: int
+    output_tokens: int
+    cache_read_tokens: int
+    cache_write_tokens: int
+    usd: Decimal | None
+
+
+class Budget(Protocol):
+    async def reserve(self, estimate: Estimate) -> Reservation:
+        """Set an estimate aside.
+
+        Raises:
+            BudgetSpent: the hour or the day has no room for it.
+        """
+        ...
+
+    async def settle(self, reservation: Reservation, spent: Spent | None) -> None:
+        """Book what was used, the whole estimate when nobody knows (`spent` is None)."""
+        ...
+
+    async def release(self, reservation: Reservation) -> None:
+        """Give an estimate back: the request was refused before it was read."""
+        ...
+
+
+class PostgresBudget:
+    """`Budget` on the tables `budget_windows` and `usage`."""
+
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        limits: WindowLimits,
+        *,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._engine = engine
+        self._limits = limits
+        self._clock = clock
+
+    async def reserve(self, estimate: Estimate) -> Reservation:
+        now = self._clock().astimezone(UTC)
+        wanted = Reservation(
+            f"hour:{now:%Y-%m-%dT%H}", f"day:{now:%Y-%m-%d}", estimate.tokens, estimate.usd or Decimal(0)
+        )
+        async with self._engine.begin() as connection:
+            if not await _reserve(connection, wanted, self._limits):
+                raise await self._refusal(connection, wanted)
+        return wanted
+
+    async def settle(self, reservation: Reservation, spent: Spent | None) -> None:
+        tokens, usd = reservation.tokens, reservation.usd
+        if spent is not None:
+            tokens, usd = spent.input_tokens + spent.output_tokens, spent.usd or Decimal(0)
+        async with self._engine.begin() as connection:
+            await _close(connection, reservation, tokens, usd)
+            if spent is not None:
+                await connection.execute(insert(usage).values(**vars(spent)))
+
+    async def release(self, reservation: Reservation) -> None:
+        async with self._engine.begin() as connection:
+            await _close(connection, reservation, 0, Decimal(0))
+
+    async def _refusal(self, connection: AsyncConnection, wanted: Reservation) -> BudgetSpent:
+        row = (await connection.execute(STANDING, {"hour": wanted.hour, "day": wanted.day})).one()
+        limits = self._limits
+        if limits.usd_per_day and row.day_usd + row.reserved_usd + wanted.usd > limits.usd_per_day:
+            return BudgetSpent(f"The budget of this day (${limits.usd_per_day}) is used up.", "day")
+        if limits.usd_per_hour and row.hour_usd + row.reserved_usd + wanted.usd > limits.usd_per_hour:
+            return BudgetSpent(f"The budget of this hour (${limits.usd_per_hour}) is used up.", "hour")
+        return BudgetSpent(f"The budget of this hour ({limits.tokens_per_hour} tokens) is used up.", "hour")
+
+
+async def _reserve(connection: AsyncConnection, wanted: Reservation, limits: WindowLimits) -> bool:
+    values = {
+        "hour": wanted.hour,
+        "day": wanted.day,
+        "tokens": wanted.tokens,
+        "usd": wanted.usd,
+        "usd_per_hour": limits.usd_per_hour,
+        "usd_per_day": limits.usd_per_day,
+        "tokens_per_hour": limits.tokens_per_hour,
+    }
+    if (await connection.execute(RESERVE, values)).first() is not None:
+        return True
+    # Refused, or the first request of this hour.
+    await connection.execute(OPEN_WINDOW, {"hour": wanted.hour})
+    return (await connection.execute(RESERVE, values)).first() is not None
+
+
+async def _close(connection: AsyncConnection, held: Reservation, tokens: int, usd: Decimal) -> None:
+    values = {
+        "hour": held.hour,
+        "day": held.day,
+        "held_tokens": held.tokens,
+        "held_usd": held.usd,
+        "tokens": tokens,
+        "usd": usd,
+    }
+    await connection.execute(CLOSE, values)
+
+
+OPEN_WINDOW = text("""INSERT INTO budget_windows ("window") VALUES (:hour) ON CONFLICT DO NOTHING""")
+
+RESERVE = text("""
+    UPDATE budget_windows AS held
+    SET reserved_usd = held.reserved_usd + CAST(:usd AS numeric),
+        reserved_tokens = held.reserved_tokens + CAST(:tokens AS bigint)
+    WHERE held."window" = :hour
+      AND (CAST(:usd_per_hour AS numeric) = 0
+           OR held.spent_usd + held.reserved_usd + CAST(:usd AS numeric) <= CAST(:usd_per_hour AS numeric))
+      AND (CAST(:tokens_per_hour AS bigint) = 0
+           OR held.spent_tokens + held.reserved_tokens + CAST(:tokens AS bigint)
+              <= CAST(:tokens_per_hour AS bigint))
+      AND (CAST(:usd_per_day AS numeric) = 0
+           OR COALESCE((SELECT spent_usd FROM budget_windows WHERE "window" = :day), 0)
+              + held.reserved_usd + CAST(:usd AS numeric) <= CAST(:usd_per_day AS numeric))
+    RETURNING 1
+""")
+
+# Both rows in one statement, always in this order: two settlements never wait for each other in a circle.
+CLOSE = text("""
+    WITH hour AS (
+        UPDATE budget_windows
+        SET reserved_usd = GREATEST(0, reserved_usd - CAST(:held_usd AS numeric)),
+            reserved_tokens = GREATEST(0, reserved_tokens - CAST(:held_tokens AS bigint)),
+            spent_usd = spent_usd + CAST(:usd AS numeric),
+            spent_tokens = spent_tokens + CAST(:tokens AS bigint)
+        WHERE "window" = :hour
+    )
+    INSERT INTO budget_windows ("window", spent_usd, spent_tokens)
+    VALUES (:day, CAST(:usd AS numeric), CAST(:tokens AS bigint))
+    ON CONFLICT ("window") DO UPDATE
+    SET spent_usd = budget_windows.spent_usd + EXCLUDED.spent_usd,
+        spent_tokens = budget_windows.spent_tokens + EXCLUDED.spent_tokens
+""")
+
+STANDING = text("""
+    SELECT hour.spent_usd AS hour_usd, hour.reserved_usd, COALESCE(day.spent_usd, 0) AS day_usd
+    FROM budget_windows AS hour LEFT JOIN budget_windows AS day ON day."window" = :day
+    WHERE hour."window" = :hour
+""")

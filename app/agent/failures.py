@@ -1,0 +1,120 @@
+"""Why a model did not answer: said so that a person can act on it, and whether trying again can help."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic_ai import exceptions as fault
+
+from app.errors import AgentError
+
+Reason = Literal[
+    "key_refused", "no_credit", "overloaded", "unreachable", "timed_out", "rejected", "no_answer"
+]
+
+
+class ModelUnavailable(AgentError):
+    """The model gave no answer; whoever asked answers without it and passes the sentence on."""
+
+    code = "model_unavailable"
+    status = 503
+
+    def __init__(self, sentence: str, reason: Reason) -> None:
+        super().__init__(sentence)
+        self.reason = reason
+
+
+@dataclass(frozen=True)
+class Failure:
+    """One failure understood. `passing` ones may be gone at the next attempt."""
+
+    reason: Reason
+    sentence: str
+    passing: bool = False
+    retry_after: float | None = None
+
+
+@dataclass(frozen=True)
+class Backoff:
+    """How often and how patiently a step is repeated: at most `attempts` requests in a row without progress.
+
+    The wait doubles from `first_seconds`, never exceeds `longest_seconds` and is at least what the
+    service asked for; when it asks for more than `longest_seconds`, waiting is pointless.
+    """
+
+    attempts: int = 3
+    first_seconds: float = 1
+    longest_seconds: float = 20
+
+    def wait(self, failures: int, failure: Failure) -> float | None:
+        """Seconds before the next attempt after `failures` in a row, None to give up."""
+        if not failure.passing or failures >= self.attempts:
+            return None
+        if failure.retry_after is not None and failure.retry_after > self.longest_seconds:
+            return None
+        doubled = self.first_seconds * 2.0 ** (failures - 1)
+        return max(min(doubled, self.longest_seconds), failure.retry_after or 0)
+
+
+def explain(error: BaseException, name: str) -> Failure:
+    """Sort an exception of the model layer; `name` is the model's, for the sentence."""
+    if isinstance(error, BaseExceptionGroup) and error.exceptions:
+        return explain(error.exceptions[0], name)
+    for kind, explained in KINDS:
+        if isinstance(error, kind):
+            return explained(error, name)
+    return Failure("no_answer", f"The model {name} gave no usable answer ({type(error).__name__}).")
+
+
+def _retry_after(error: BaseException) -> float | None:
+    asked = getattr(error, "retry_after", None)
+    return float(asked) if isinstance(asked, int | float) else None
+
+
+def _always(reason: Reason, sentence: str) -> Callable[[BaseException, str], Failure]:
+    return lambda error, name: Failure(reason, sentence.format(name=name))
+
+
+def _passing(reason: Reason, sentence: str) -> Callable[[BaseException, str], Failure]:
+    return lambda error, name: Failure(
+        reason, sentence.format(name=name), passing=True, retry_after=_retry_after(error)
+    )
+
+
+# The first kind that fits decides, so the special ones precede the general ones.
+KINDS: tuple[tuple[type[BaseException], Callable[[BaseException, str], Failure]], ...] = (
+    (
+        fault.ModelAuthenticationError,
+        _always("key_refused", "The model service refused the API key; check the key of {name}."),
+    ),
+    (
+        fault.ModelQuotaExceededError,
+        _always("no_credit", "The account of {name} has no credit or quota left."),
+    ),
+    (
+        fault.ModelContextWindowExceededError,
+        _always("rejected", "The conversation is longer than {name} can read; start a new thread."),
+    ),
+    (
+        fault.ModelNotFoundError,
+        _always("rejected", "There is no model {name}; check MODEL and the base URL."),
+    ),
+    (
+        fault.ModelRequestRejectedError,
+        _always("rejected", "The model service rejected the request to {name}."),
+    ),
+    (fault.ModelRateLimitError, _passing("overloaded", "The model {name} is at its rate limit.")),
+    (fault.ModelUnavailableError, _passing("overloaded", "The model {name} is overloaded.")),
+    (fault.ModelServerError, _passing("overloaded", "The model service of {name} answers with errors.")),
+    (fault.ModelTimeoutError, _passing("timed_out", "The model {name} did not answer in time.")),
+    (fault.ModelRequestTimeout, _passing("timed_out", "The model {name} did not answer in time.")),
+    (fault.ModelConnectionError, _passing("unreachable", "The model service of {name} cannot be reached.")),
+    (fault.ContentFilterError, _always("no_answer", "The model {name} declined to answer this.")),
+    (
+        fault.OutputTokenLimitExceeded,
+        _always("no_answer", "The answer of {name} did not fit MODEL_MAX_TOKENS."),
+    ),
+    (fault.ModelAPIError, _passing("unreachable", "The model service of {name} failed.")),
+)

@@ -1,0 +1,347 @@
+"""The loop: from a turn whose question is stored to its answer, one stored step at a time.
+
+The transcript is the checkpoint. A response is stored before its tools run, every tool call is journaled,
+and a turn that is run again after a crash goes on from its rows: finished calls are not repeated, and a
+stored final response needs no model at all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import UUID
+
+from pydantic import ValidationError
+from pydantic_ai import (
+    Agent,
+    AgentRunError,
+    CallToolsNode,
+    ModelRequestNode,
+    ModelRetry,
+    RunContext,
+    ToolOutput,
+    UsageLimits,
+)
+from pydantic_ai import exceptions as fault
+from pydantic_ai.capabilities import AbstractCapability, ModelFallback
+from pydantic_ai.messages import (
+    ModelMessage,
+    ModelRequest,
+    ModelResponse,
+    PartDeltaEvent,
+    PartStartEvent,
+    TextPart,
+    TextPartDelta,
+    ToolReturnPart,
+    repair_messages,
+)
+from pydantic_ai.run import AgentRun
+from pydantic_graph import End
+
+from app.agent.answer import CONCLUDE, Answer, Conclusion, named_sources
+from app.agent.budget import Budget, BudgetSpent, Estimate, Reservation, Spent
+from app.agent.compaction import CHARACTERS_PER_TOKEN, tokens_in
+from app.agent.failures import Backoff, ModelUnavailable, explain
+from app.agent.links import LinkGuard, keep_known_links
+from app.agent.models import LoadedModel
+from app.agent.prices import Prices
+from app.agent.protocols import Progress, Transcript
+from app.agent.tally import (
+    RunLimits,
+    Tally,
+    concluded,
+    refusals,
+    tally,
+    text_of,
+    this_turn,
+)
+from app.agent.toolset import CatalogueToolset, Desk
+from app.context.models import Source
+from app.tools.catalogue import Catalogue, ToolScope
+
+LONG_ANSWER = 2048
+"""Tokens reserved for what a response writes, unless MODEL_MAX_TOKENS is less."""
+
+FALLBACK_ON = (
+    fault.ModelRateLimitError,
+    fault.ModelUnavailableError,
+    fault.ModelServerError,
+    fault.ModelNotFoundError,
+)
+"""What another model of the same account may not suffer from; a refused key or a dead line it would."""
+
+Loop = Agent[Desk, Conclusion | str]
+Steps = AgentRun[Desk, Conclusion | str]
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """One turn to be run. Its question is already the newest row of the transcript.
+
+    `instructions` are byte-stable for the session. `link_hosts` are the hosts an answer may link to,
+    besides those of its `sources` and of what its tools find.
+    """
+
+    turn_id: UUID
+    session_id: int | None
+    attempt: int
+    instructions: str
+    limits: RunLimits = field(default_factory=RunLimits)
+    scope: ToolScope = field(default_factory=ToolScope)
+    sources: tuple[Source, ...] = ()
+    link_hosts: frozenset[str] = frozenset()
+    tool_result_bytes: int = 4096
+
+
+async def run(
+    request: RunRequest,
+    *,
+    model: LoadedModel,
+    transcript: Transcript,
+    progress: Progress,
+    tools: Catalogue,
+    budget: Budget,
+    prices: Prices,
+    backoff: Backoff | None = None,
+    sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep,
+    seconds: Callable[[], float] = time.monotonic,
+) -> Answer:
+    """Run a turn to its answer, going on from whatever rows it already has.
+
+    Raises:
+        ModelUnavailable: the model gave no answer after the attempts of `backoff`.
+        BudgetSpent: a cap of the run, the hour or the day forbids the next request.
+    """
+    desk = Desk(tools, request.scope, transcript, progress, request.tool_result_bytes, seconds)
+    turn = _Turn(request, model, transcript, progress, budget, prices, desk)
+    await turn.load()
+    backoff, failures = backoff or Backoff(), 0
+    while not concluded(turn.rows):
+        known = len(turn.rows)
+        try:
+            await turn.steps()
+        except (AgentRunError, BaseExceptionGroup) as error:
+            failures = failures + 1 if len(turn.rows) == known else 1
+            failure = explain(error, model.name)
+            wait = backoff.wait(failures, failure)
+            if wait is None and isinstance(error, fault.UnexpectedModelBehavior) and text_of(turn.rows):
+                return turn.answer("The model did not finish its conclusion.")
+            if wait is None:
+                raise ModelUnavailable(failure.sentence, failure.reason) from error
+            await progress.reset(turn.text())
+            await sleep(wait)
+    return turn.answer()
+
+
+@lru_cache(maxsize=1)
+def _loop() -> Loop:
+    loop: Loop = Agent(
+        output_type=[ToolOutput(Conclusion, name=CONCLUDE), str],
+        deps_type=Desk,
+        toolsets=[CatalogueToolset()],
+        retries={"tools": 3, "output": 2},
+        end_strategy="early",
+        name="sre-agent",
+    )
+    loop.output_validator(_text_comes_first)
+    return loop
+
+
+def _text_comes_first(ctx: RunContext[Desk], output: Conclusion | str) -> Conclusion | str:
+    rows = ctx.messages[this_turn(ctx.messages) :]
+    if isinstance(output, Conclusion) and not text_of(rows):
+        raise ModelRetry("There is no answer yet. Write the answer as text, then call conclude after it.")
+    return output
+
+
+@dataclass
+class _Turn:
+    """The rows of one turn while it runs, and everything that is computed from them."""
+
+    request: RunRequest
+    model: LoadedModel
+    transcript: Transcript
+    progress: Progress
+    budget: Budget
+    prices: Prices
+    desk: Desk
+    before: list[ModelMessage] = field(default_factory=list)
+    rows: list[ModelMessage] = field(default_factory=list)
+
+    async def load(self) -> None:
+        """Read the session's tail; what an earlier turn left unanswered (a cancel) is closed."""
+        history = await self.transcript.history()
+        start = this_turn(history)
+        self.before = repair_messages(history[:start])
+        self.rows = list(history[start:])
+        if text := self.text():
+            await self.progress.reset(text)
+
+    async def store(self, message: ModelMessage) -> None:
+        if isinstance(message, ModelRequest):
+            message = replace(message, instructions=None)
+        await self.transcript.append(message)
+        self.rows.append(message)
+
+    async def steps(self) -> None:
+        """Ask, run tools, ask again until the model concludes; raises what the model layer raises."""
+        self.desk.open = True
+        async with _loop().iter(
+            None,
+            message_history=[*self.before, *self.rows],
+            model=self.model.model,
+            model_settings=self.model.settings,
+            instructions=self.request.instructions,
+            deps=self.desk,
+            usage_limits=UsageLimits(request_limit=None),
+            capabilities=_fallback(self.model),
+        ) as steps:
+            node: Any = await steps.next(steps.next_node)  # type: ignore[arg-type]
+            while not isinstance(node, End):
+                if isinstance(node, ModelRequestNode):
+                    if not node.is_resuming_without_prompt:
+                        await self.store(node.request)
+                    response = await self._ask(steps, node)
+                    await self.store(response)
+                elif isinstance(node, CallToolsNode):
+                    self.desk.refused = refusals(self.rows, self.request.limits)
+                node = await steps.next(node)
+            last = steps.all_messages()[-1]
+            if isinstance(last, ModelRequest):
+                await self.store(last)
+
+    async def _ask(self, steps: Steps, node: ModelRequestNode[Desk, Any]) -> ModelResponse:
+        used = self.tally()
+        if cap := used.spent(self.request.limits):
+            raise BudgetSpent(f"This turn has used up its {cap}.", "run")
+        self.desk.open = not used.closes_tools(self.request.limits)
+        reservation = await self.budget.reserve(self._estimate())
+        heard = False
+        try:
+            guard, first = LinkGuard(self._hosts()), True
+            async with node.stream(steps.ctx) as stream:
+                async for event in stream:
+                    heard = True
+                    delta = _text(event)
+                    if first and (delta := delta.lstrip()):
+                        first = False
+                        await self._show("\n\n" if self.text() else "")
+                    await self._show(guard.feed(delta))
+            await self._show(guard.flush())
+        except BaseException:
+            # A stream that broke has been read and partly written by the service: it is paid for.
+            await self.budget.settle(reservation, None) if heard else await self.budget.release(reservation)
+            raise
+        response = steps.all_messages()[-1]
+        assert isinstance(response, ModelResponse)
+        await self._pay(reservation, response)
+        return response
+
+    async def _show(self, delta: str) -> None:
+        if delta:
+            await self.progress.text(delta)
+
+    def tally(self) -> Tally:
+        return tally(self.rows, lambda response: self.prices.of(self.model.provider, response))
+
+    def text(self) -> str:
+        """The prose of the stored rows, as it may be shown."""
+        return keep_known_links(text_of(self.rows), self._hosts())
+
+    def answer(self, *notices: str) -> Answer:
+        """Build the answer from the rows alone, so a resumed turn says what the first attempt said."""
+        conclusion, known = self._conclusion(), self._sources()
+        responses = [row for row in self.rows if isinstance(row, ModelResponse)]
+        if self.tally().closes_tools(self.request.limits) and conclusion is None:
+            notices += ("I stopped looking further: the budget of this turn is used up.",)
+        if responses and responses[-1].finish_reason == "length":
+            notices += ("The answer was cut at the longest length allowed (MODEL_MAX_TOKENS).",)
+        model = responses[-1].model_name or self.model.name
+        if conclusion is None:
+            return Answer(self.text(), sources=self._found(), model=model, notices=notices)
+        return Answer(
+            self.text(),
+            confidence=conclusion.confidence,
+            sources=named_sources(conclusion.sources, known) or self._found(),
+            missing=tuple(conclusion.missing),
+            tag_sre=conclusion.tag_sre,
+            model=model,
+            notices=notices,
+        )
+
+    def _conclusion(self) -> Conclusion | None:
+        for row in reversed(self.rows):
+            if isinstance(row, ModelResponse):
+                for call in row.tool_calls:
+                    if call.tool_name == CONCLUDE:
+                        return _read_conclusion(call.args_as_dict())
+        return None
+
+    def _found(self) -> tuple[Source, ...]:
+        """What this turn's tools found, each source once."""
+        sources: dict[Source, None] = {}
+        for row in self.rows:
+            for part in row.parts:
+                if isinstance(part, ToolReturnPart) and isinstance(part.metadata, dict):
+                    for each in part.metadata.get("sources", ()):
+                        sources[Source.model_validate(each)] = None
+        return tuple(sources)
+
+    def _sources(self) -> tuple[Source, ...]:
+        return (*self.request.sources, *self._found())
+
+    def _hosts(self) -> frozenset[str]:
+        urls = (source.url for source in self._sources())
+        return self.request.link_hosts | {host for url in urls if url and (host := urlsplit(url).hostname)}
+
+    def _estimate(self) -> Estimate:
+        """What the next request may cost at most about: all it reads anew, and a long answer."""
+        read = tokens_in([*self.before, *self.rows]) + round(
+            len(self.request.instructions) / CHARACTERS_PER_TOKEN
+        )
+        written = min(int(self.model.settings.get("max_tokens") or LONG_ANSWER), LONG_ANSWER)
+        return Estimate(read + written, self.prices.at(self.model.provider, self.model.name, read, written))
+
+    async def _pay(self, reservation: Reservation, response: ModelResponse) -> None:
+        await self.budget.settle(
+            reservation,
+            Spent(
+                turn_id=self.request.turn_id,
+                session_id=self.request.session_id,
+                attempt=self.request.attempt,
+                provider=self.model.provider,
+                model=response.model_name or self.model.name,
+                input_tokens=response.usage.input_tokens,
+                output_tokens=response.usage.output_tokens,
+                cache_read_tokens=response.usage.cache_read_tokens,
+                cache_write_tokens=response.usage.cache_write_tokens,
+                usd=self.prices.of(self.model.provider, response),
+            ),
+        )
+
+
+def _read_conclusion(arguments: dict[str, Any]) -> Conclusion | None:
+    try:
+        return Conclusion.model_validate(arguments)
+    except ValidationError:
+        return None
+
+
+def _text(event: object) -> str:
+    """The prose an event of the stream adds, empty for every other kind."""
+    if isinstance(event, PartStartEvent) and isinstance(event.part, TextPart):
+        return event.part.content
+    if isinstance(event, PartDeltaEvent) and isinstance(event.delta, TextPartDelta):
+        return event.delta.content_delta
+    return ""
+
+
+def _fallback(model: LoadedModel) -> Sequence[AbstractCapability[Desk]]:
+    if model.fallback is None:
+        return ()
+    return (ModelFallback(model.fallback, fallback_on=FALLBACK_ON, sticky=True),)
