@@ -1,0 +1,89 @@
+"""What the context room hands to others: services, sources, sections, and one assembled context."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer
+
+How = Literal["name", "alias", "thread", "channel", "typo", "none", "ambiguous"]
+Labels = Annotated[
+    Mapping[str, str],
+    AfterValidator(lambda value: MappingProxyType(dict(value))),
+    PlainSerializer(dict, return_type=dict[str, str]),
+]
+
+
+class Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class Source(Frozen):
+    """Where a statement comes from: a document at a revision, with the address a person opens.
+
+    `kind` is blueprint, contract, readme, tier, standard, architecture, convention, code, knowledge …
+    """
+
+    kind: str
+    title: str
+    path: str
+    url: str | None = None
+    revision: str | None = None
+
+
+class Service(Frozen):
+    """One service of the catalog; `declared_in` is the file and line that declares it."""
+
+    name: str
+    aliases: tuple[str, ...] = ()
+    tier: int | None = Field(None, ge=1, le=4)
+    team: str | None = None
+    slack_channel: str | None = None
+    repo: str | None = None
+    depends_on: tuple[str, ...] = ()
+    labels: Labels = Field(default_factory=lambda: MappingProxyType({}))
+    dashboards: tuple[str, ...] = ()
+    runbooks: tuple[str, ...] = ()
+    declared_in: str = ""
+
+
+class Resolution(Frozen):
+    """Which service a message is about and how that was found out.
+
+    `candidates` are names: all that were meant for `ambiguous`, the nearest ones for `none`.
+    """
+
+    service: Service | None = None
+    how: How = "none"
+    candidates: tuple[str, ...] = ()
+
+
+class Section(Frozen):
+    """One part of a document, verbatim; `source.url` points at its first line."""
+
+    source: Source
+    heading: str
+    text: str
+    score: float = 0.0
+    tokens: int = 0
+
+
+class Context(Frozen):
+    """What the agent is given for one question.
+
+    `missing` are facts that no document states, `notices` say when a copy is not the newest one; both are
+    sentences for the reader.
+    """
+
+    service: Service | None = None
+    resolution: Resolution = Resolution()
+    sections: tuple[Section, ...] = ()
+    sources: tuple[Source, ...] = ()
+    missing: tuple[str, ...] = ()
+    notices: tuple[str, ...] = ()
+
+    def refs(self) -> list[dict[str, Any]]:
+        """What was used, as JSON for `sessions.context_refs`: each document once, with its revision."""
+        return [source.model_dump() for source in self.sources]
