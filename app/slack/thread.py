@@ -7,7 +7,7 @@ nobody saw succeed can be found again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Any
 
 from slack_sdk.web.async_client import AsyncWebClient
@@ -19,6 +19,31 @@ EVENT_TYPE = "sre_agent_turn"
 CLOCKS_APART = 120
 """Seconds Slack's clock may be away from ours when the thread is searched."""
 PAGES = 5
+
+
+async def replies(
+    client: AsyncWebClient, channel: str, thread_ts: str, *, oldest: float = 0, latest: str | None = None
+) -> AsyncIterator[Mapping[str, Any]]:
+    """The messages of a thread between two times, oldest first, at most 5000, the root among them."""
+    cursor: str | None = None
+    for _ in range(PAGES):
+        answer = await ask(
+            "conversations.replies",
+            client.conversations_replies(
+                channel=channel,
+                ts=thread_ts,
+                oldest=f"{oldest:.6f}",
+                latest=latest,
+                include_all_metadata=True,
+                limit=1000,
+                cursor=cursor,
+            ),
+        )
+        for message in answer.get("messages", []):
+            yield message
+        cursor = (answer.get("response_metadata") or {}).get("next_cursor")
+        if not cursor:
+            return
 
 
 class TurnThread:
@@ -127,31 +152,11 @@ class TurnThread:
 
     async def find(self, index: int, since: float) -> str | None:
         """The ts of the part `index` of this turn's reply, if it was created at `since` (epoch) or later."""
-        async for message in self.messages(since):
+        oldest = max(since - CLOCKS_APART, 0)
+        async for message in replies(self._client, self._channel, self._thread_ts, oldest=oldest):
             if message.get("bot_id") and index in self._parts_in(message):
                 return str(message["ts"])
         return None
-
-    async def messages(self, since: float = CLOCKS_APART) -> Any:
-        """The thread's messages from about `since` on, oldest first."""
-        cursor: str | None = None
-        for _ in range(PAGES):
-            answer = await ask(
-                "conversations.replies",
-                self._client.conversations_replies(
-                    channel=self._channel,
-                    ts=self._thread_ts,
-                    oldest=f"{max(since - CLOCKS_APART, 0):.6f}",
-                    include_all_metadata=True,
-                    limit=200,
-                    cursor=cursor,
-                ),
-            )
-            for message in answer.get("messages", []):
-                yield message
-            cursor = (answer.get("response_metadata") or {}).get("next_cursor")
-            if not cursor:
-                return
 
     def _parts_in(self, message: Mapping[str, Any]) -> Iterable[int]:
         metadata = message.get("metadata") or {}

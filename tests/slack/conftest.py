@@ -132,9 +132,10 @@ class Play:
 
     def tasks(self, part: int = -1) -> dict[str, str]:
         """Task titles of one part with their status."""
+        parts = self.parts()
         return {
             task["title"]: task["status"]
-            for block in self.parts()[part].blocks
+            for block in (parts[part].blocks if parts else [])
             if block["type"] == "plan"
             for task in block["tasks"]
         }

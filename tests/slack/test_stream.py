@@ -593,3 +593,73 @@ async def _kill(message: GrowingMessage) -> None:
 
 def _json(state: object) -> str:
     return json.dumps(state)
+
+
+# -- chaos -----------------------------------------------------------------------------------------------
+
+WHOLE = "\n\n".join(
+    f"## Step {number}\n\n- check `a < b` and <https://a.example/{number}>\n- tell @here\n\n"
+    f"```sh\nkubectl get pods -n team-{number}\n```\n" + "more words to read " * 20
+    for number in range(40)
+)
+TROUBLE = (
+    CallFault.limited(2),
+    CallFault.failing(503),
+    CallFault.failing(503, applied=True),
+    CallFault.dropped(applied=True),
+    CallFault.dropped(applied=False),
+)
+CREATED_AND_GROWN = (
+    "chat.startStream",
+    "chat.appendStream",
+    "chat.stopStream",
+    "chat.postMessage",
+    "chat.update",
+    "*",
+)
+
+
+@pytest.mark.parametrize("seed", range(12))
+async def test_whatever_fails_and_whoever_dies_the_answer_is_seen_once_and_whole(
+    play: Play, seed: int
+) -> None:
+    dice = random.Random(seed)
+    told = 0
+    for life in range(6):
+        message = play.message(sleep=play.time.pass_over if dice.random() < 0.5 else play.time.sleep)
+        for _ in range(dice.randrange(4)):
+            play.slack.faults.calls.add(dice.choice(CREATED_AND_GROWN), dice.choice(TROUBLE))
+        try:
+            await message.open("Working")
+            await message.reset(WHOLE[:told])
+            at = told
+            for _ in range(dice.randrange(1, 12)):
+                delta = WHOLE[at : at + dice.randrange(1, 900)]
+                await message.text(delta)
+                at += len(delta)
+                play.time.advance(dice.choice((0, 0.3, 1, 3, 100)))
+                await asyncio.sleep(dice.random() * 0.02)
+            told = dice.randrange(told, at + 1)  # how far a turn got is stored elsewhere, a little behind
+        except SlackUnavailable:
+            pass
+        if life < 5:
+            await (message.abandon(1) if dice.random() < 0.3 else _kill(message))
+    play.slack.faults.clear()
+    last = play.message(sleep=play.time.pass_over)
+    await last.open("Working")
+    await last.close(final_text=WHOLE, blocks=FOOTER)
+    await _kill(message)
+
+    assert _rejoined(play.texts()) == markdown(WHOLE)
+    assert not any(part.streaming for part in play.parts())
+    numbers = [part.metadata["event_payload"]["part"] for part in play.parts() if part.metadata]
+    assert len(numbers) == len(set(numbers)) == len(play.parts())
+
+
+def _rejoined(texts: list[str]) -> str:
+    """The texts of the parts as one, without the fences that cutting code in two added."""
+    whole = texts[0]
+    for text in texts[1:]:
+        cut_in_code = whole.count("```") % 2 == 0 and whole.endswith("```") and text.startswith("```sh\n")
+        whole = whole[:-3].removesuffix("") + text[len("```sh\n") :] if cut_in_code else whole + text
+    return whole
