@@ -55,6 +55,7 @@ from app.agent.tally import (
     RunLimits,
     Tally,
     concluded,
+    journal_keys,
     refusals,
     tally,
     text_of,
@@ -210,6 +211,7 @@ class _Turn:
                     await self.store(response)
                 elif isinstance(node, CallToolsNode):
                     self.desk.refused = refusals(self.rows, self.request.limits)
+                    self.desk.journal_keys = journal_keys(self.rows)
                 node = await steps.next(node)
             last = steps.all_messages()[-1]
             if isinstance(last, ModelRequest):

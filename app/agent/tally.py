@@ -123,6 +123,21 @@ def refusals(rows: Sequence[ModelMessage], limits: RunLimits) -> dict[str, str]:
     return refused
 
 
+def journal_keys(rows: Sequence[ModelMessage]) -> dict[str, str]:
+    """The name in the journal of each call of the newest response, by call id.
+
+    It is the call's id, except that some services number the calls of every response from zero: a
+    call that would take an earlier one's name carries its place in the turn too.
+    """
+    keys: dict[str, str] = {}
+    seen: Counter[str] = Counter()
+    for call in tool_calls(rows):
+        seen[call.tool_call_id] += 1
+        times = seen[call.tool_call_id]
+        keys[call.tool_call_id] = call.tool_call_id if times == 1 else f"{call.tool_call_id}#{times}"
+    return keys
+
+
 def fingerprint(call: ToolCallPart) -> str:
     return call.tool_name + json.dumps(call.args_as_dict(), sort_keys=True, default=str)
 

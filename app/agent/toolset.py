@@ -32,6 +32,7 @@ class Desk:
     seconds: Callable[[], float]
     open: bool = True
     refused: dict[str, str] = field(default_factory=dict)
+    journal_keys: dict[str, str] = field(default_factory=dict)
 
 
 class CatalogueToolset(AbstractToolset[Desk]):
@@ -63,16 +64,17 @@ class CatalogueToolset(AbstractToolset[Desk]):
 
 async def call(desk: Desk, call_id: str, name: str, arguments: dict[str, Any]) -> ToolReturn:
     """Run one call once: a call whose result is in the journal is answered from there."""
-    row = await desk.transcript.tool_call(call_id)
+    key = desk.journal_keys.get(call_id, call_id)
+    row = await desk.transcript.tool_call(key)
     if row is not None and row.result is not None:
         return _returned(row.result, row.sources)
-    await desk.transcript.tool_started(call_id, name, arguments)
+    await desk.transcript.tool_started(key, name, arguments)
     title = describe(name, arguments)
-    await desk.progress.task(call_id, title, "in_progress")
+    await desk.progress.task(key, title, "in_progress")
     started = desk.seconds()
     done = await _perform(desk, call_id, name, arguments)
     await desk.transcript.tool_finished(
-        call_id,
+        key,
         result=done.text,
         full=done.full,
         failed=done.failed,
@@ -80,7 +82,7 @@ async def call(desk: Desk, call_id: str, name: str, arguments: dict[str, Any]) -
         sources=done.sources,
     )
     await desk.progress.task(
-        call_id,
+        key,
         done.title or title,
         "error" if done.failed else "complete",
         done.text if done.failed else "",

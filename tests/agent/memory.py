@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from typing import Any
 
 from pydantic_ai.messages import ModelMessage, ModelMessagesTypeAdapter, ModelRequest, UserPromptPart
@@ -88,10 +90,13 @@ class MemoryProgress:
     resets: list[str] = field(default_factory=list)
     tasks: dict[str, tuple[str, TaskStatus]] = field(default_factory=dict)
     deltas: int = 0
+    seen: asyncio.Event | None = None
 
     async def text(self, delta: str) -> None:
         self.shown += delta
         self.deltas += 1
+        if self.seen is not None:
+            self.seen.set()
 
     async def reset(self, text: str) -> None:
         self.shown = text
@@ -118,8 +123,6 @@ class MemoryBudget:
 
     async def reserve(self, estimate: Estimate) -> Reservation:
         self.reserved.append(estimate)
-        from decimal import Decimal
-
         return Reservation("hour:x", "day:x", estimate.tokens, estimate.usd or Decimal(0))
 
     async def settle(self, reservation: Reservation, spent: Spent | None) -> None:

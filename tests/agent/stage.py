@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -20,6 +21,7 @@ from app.context.models import Source
 from app.settings import ModelSettings
 from app.tools.catalogue import Catalogue, Tool, ToolFailed, ToolResult, ToolScope
 from tests.agent.memory import MemoryBudget, MemoryProgress, MemoryTranscript
+from tests.agent.memory import load as load_row
 from tests.fakes.anthropic import FakeAnthropic
 
 
@@ -33,9 +35,15 @@ class Shelf:
 
     files: dict[str, str]
     runs: list[str] = field(default_factory=list)
+    started: asyncio.Event | None = None
+    block: asyncio.Event | None = None
 
     async def read(self, given: ReadFile, scope: ToolScope) -> ToolResult:
         self.runs.append(given.path)
+        if self.started is not None:
+            self.started.set()
+        if self.block is not None:
+            await self.block.wait()
         if given.path not in self.files:
             raise ToolFailed(f"There is no file {given.path}.")
         url = f"https://git.example.com/{given.path}"
@@ -61,10 +69,15 @@ class Stage:
         default_factory=lambda: RunRequest(uuid4(), None, 1, "You are the SRE agent. " * 40)
     )
 
+    progress_seen: asyncio.Event | None = None
+
+    def kinds(self) -> list[str]:
+        return [load_row(row).kind for row in self.transcript.rows]
+
     async def ask(self, question: str, **changes: Any) -> Answer:
         """A new turn: store the question, run the loop."""
         await self.transcript.ask(question)
-        self.progress = MemoryProgress()
+        self.progress = MemoryProgress(seen=self.progress_seen)
         return await self.resume(**changes)
 
     async def resume(self, **changes: Any) -> Answer:
@@ -92,6 +105,20 @@ def anthropic_settings(url: str, **more: Any) -> ModelSettings:
         ANTHROPIC_BASE_URL=url,
         **{"MODEL": "claude-haiku-5-5", "MODEL_STRONG": "claude-haiku-5-5", **more},
     )
+
+
+async def wait_for(event: asyncio.Event) -> None:
+    async with asyncio.timeout(20):
+        await event.wait()
+
+
+@pytest.fixture
+async def silent_stage() -> AsyncIterator[Stage]:
+    """A stage whose model is given up after a pause of 0.3 seconds."""
+    async with FakeAnthropic() as server:
+        models = load(anthropic_settings(server.url), silence_seconds=0.3)
+        assert models is not None
+        yield Stage(server, models.fast)
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import asyncio
 import hashlib
 import json
 from collections.abc import AsyncIterator, Iterable, Iterator
-from itertools import count
+from itertools import count, pairwise
 from typing import Any
 
 from tests.fakes.script import Reply, Respond, Script, paced, tokens
@@ -79,6 +79,23 @@ def blocks(body: dict[str, Any]) -> Iterator[tuple[bytes, bool]]:
 def _block(role: str, part: dict[str, Any]) -> tuple[bytes, bool]:
     bare = {name: value for name, value in part.items() if name != "cache_control"}
     return f"{role}\0{json.dumps(bare)}\0".encode(), "cache_control" in part
+
+
+def assert_extends(*bodies: dict[str, Any]) -> None:
+    """Every request's prompt begins with the whole prompt of the one before, byte for byte."""
+    for before, after in pairwise(bodies):
+        known, now = ([block for block, _ in blocks(body)] for body in (before, after))
+        assert now[: len(known)] == known, f"the prefix changed:\n{known}\n{now}"
+        assert len(now) > len(known)
+
+
+def tool_results(body: dict[str, Any]) -> list[str]:
+    """The tool results in the last message of a request, as the model reads them."""
+    return [
+        "".join(text["text"] for text in part["content"])
+        for part in body["messages"][-1]["content"]
+        if part["type"] == "tool_result"
+    ]
 
 
 class FakeAnthropic(WireServer):
