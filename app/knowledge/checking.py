@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 import yaml
 
@@ -221,7 +221,6 @@ def links(repo: Repo) -> Iterator[Fault]:
 
 def local_target(path: str, href: str) -> str | None:
     """The path in the repo that a relative link means; None for addresses, anchors and placeholders."""
-    href = unquote(href)
     if "{" in href:
         return None
     try:

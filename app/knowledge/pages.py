@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
+from urllib.parse import unquote
 
 import yaml
 from markdown_it import MarkdownIt
@@ -143,8 +144,12 @@ def links(tokens: list[Token], lines: list[str]) -> Iterator[Link]:
             target = part.attrGet("href") if part.type == "link_open" else None
             target = part.attrGet("src") if part.type == "image" else target
             if isinstance(target, str) and target:
-                written = (n for n in range(start, min(end, len(lines))) if target in lines[n])
-                yield Link(next(written, start) + 1, target)
+                written = (
+                    n
+                    for n in range(start, min(end, len(lines)))
+                    if target in lines[n] or unquote(target) in lines[n]
+                )
+                yield Link(next(written, start) + 1, unquote(target))
 
 
 def unclosed_fence(tokens: list[Token], lines: list[str]) -> Flaw | None:
