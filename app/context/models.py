@@ -23,7 +23,8 @@ class Frozen(BaseModel):
 class Source(Frozen):
     """Where a statement comes from: a document at a revision, with the address a person opens.
 
-    `kind` is blueprint, contract, readme, tier, standard, architecture, convention, code, knowledge …
+    `kind` is blueprint, contract, readme, tier, standard, architecture, convention, catalog, code,
+    knowledge …
     """
 
     kind: str
@@ -46,6 +47,7 @@ class Service(Frozen):
     labels: Labels = Field(default_factory=lambda: MappingProxyType({}))
     dashboards: tuple[str, ...] = ()
     runbooks: tuple[str, ...] = ()
+    links: tuple[str, ...] = ()
     declared_in: str = ""
 
 
@@ -60,30 +62,62 @@ class Resolution(Frozen):
     candidates: tuple[str, ...] = ()
 
 
+class Readme(Frozen):
+    """The README of a service's repo; `notice` says why there is none, or that it is an older copy."""
+
+    text: str | None = None
+    source: Source | None = None
+    notice: str | None = None
+
+
 class Section(Frozen):
-    """One part of a document, verbatim; `source.url` points at its first line."""
+    """One part of a document, verbatim; it begins at `line` (1-based), and so does `source.url`."""
 
     source: Source
     heading: str
     text: str
     score: float = 0.0
     tokens: int = 0
+    line: int = 1
+
+    @property
+    def id(self) -> str:
+        """`path#line@revision`: the same section of the same text, in whichever turn it is used."""
+        return f"{self.source.path}#{self.line}@{self.source.revision or ''}"
 
 
 class Context(Frozen):
     """What the agent is given for one question.
 
-    `missing` are facts that no document states, `notices` say when a copy is not the newest one; both are
-    sentences for the reader.
+    `sources` are the documents of the sections, each once. `missing` are facts that no document states,
+    `notices` say when a copy is not the newest one; both are sentences for the reader.
     """
 
-    service: Service | None = None
     resolution: Resolution = Resolution()
     sections: tuple[Section, ...] = ()
     sources: tuple[Source, ...] = ()
     missing: tuple[str, ...] = ()
     notices: tuple[str, ...] = ()
 
+    @property
+    def service(self) -> Service | None:
+        return self.resolution.service
+
     def refs(self) -> list[dict[str, Any]]:
-        """What was used, as JSON for `sessions.context_refs`: each document once, with its revision."""
-        return [source.model_dump() for source in self.sources]
+        """What was used, as JSON for `sessions.context_refs`: each document once, with its revision, the
+        headings and the ids of its sections."""
+        return [
+            {
+                **source.model_dump(include={"kind", "path", "revision", "url"}),
+                "headings": [section.heading for section in self._sections_of(source)],
+                "sections": [section.id for section in self._sections_of(source)],
+            }
+            for source in self.sources
+        ]
+
+    def _sections_of(self, source: Source) -> list[Section]:
+        return [
+            section
+            for section in self.sections
+            if (section.source.kind, section.source.path) == (source.kind, source.path)
+        ]
