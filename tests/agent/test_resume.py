@@ -16,21 +16,23 @@ SCRIPT = (
     say("Checkout takes payments at 99.9.", conclude(0.9, sources=["slo.yaml"])),
 )
 WRITES = 8
-"""Rows of that turn: response, two calls started and finished, results, response, the conclusion's receipt."""
+"""Rows of that turn: response, calls started and finished, results, response, the conclusion's receipt."""
 
 
 async def cut_and_resume(stage: Stage, crash_after: int) -> None:
     stage.shelf.files["slo.yaml"] = "target: 99.9"
     stage.server.script.add(*SCRIPT)
     stage.transcript.crash_after = crash_after
-    with pytest.raises(BaseException) as cut:  # noqa: PT011 - a crash may come wrapped in a group
+    with pytest.raises(BaseException) as cut:
         await stage.ask("What is checkout?")
     assert isinstance(cut.value, Crash) or cut.group_contains(Crash)
     stage.progress = MemoryProgress()
 
 
 @pytest.mark.parametrize("crash_after", range(1, WRITES + 1))
-async def test_a_turn_cut_after_any_row_ends_as_if_it_had_not_been_cut(stage: Stage, crash_after: int) -> None:
+async def test_a_turn_cut_after_any_row_ends_as_if_it_had_not_been_cut(
+    stage: Stage, crash_after: int
+) -> None:
     await cut_and_resume(stage, crash_after)
 
     answer = await stage.resume(attempt=2)
@@ -82,7 +84,10 @@ async def test_calls_numbered_from_zero_in_every_response_are_different_calls(st
     await stage.ask("What is checkout?")
 
     assert stage.shelf.runs == ["README.md", "slo.yaml"]
-    assert [row.result for row in stage.transcript.calls.values()] == ["Checkout takes payments.", "target: 99.9"]
+    assert [row.result for row in stage.transcript.calls.values()] == [
+        "Checkout takes payments.",
+        "target: 99.9",
+    ]
 
 
 async def test_every_request_of_a_session_begins_with_the_bytes_of_the_one_before(stage: Stage) -> None:

@@ -93,7 +93,10 @@ async def test_a_tool_that_fails_tells_the_model_why(stage: Stage) -> None:
     await stage.ask("What is in nope.md?")
 
     results = tool_results(stage.server.requests[1])
-    assert results == ["There is no file nope.md.", "The arguments of read_file do not fit: path: Field required"]
+    assert results == [
+        "There is no file nope.md.",
+        "The arguments of read_file do not fit: path: Field required",
+    ]
     assert {status for _, status in stage.progress.tasks.values()} == {"error"}
 
 
