@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -79,3 +79,5 @@ class Turn(_Frozen):
     stopped_by: str | None = None
     trace_id: str
     created_at: datetime
+    reply_state: dict[str, Any] | None = None
+    answer: dict[str, Any] | None = None

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from app.context.models import Source
+from app.conversations.models import Turn
 
 TaskStatus = Literal["pending", "in_progress", "complete", "error"]
 
@@ -92,3 +93,11 @@ class Place(Protocol):
 
     async def said_before(self, *, limit: int = 50) -> tuple[Said, ...]:
         """What was said in the thread before the question, oldest first, the agent's own words left out."""
+
+
+class Surface(Protocol):
+    """Where turns come from and answers go: makes the reply and the place of one turn."""
+
+    def reply(self, turn: Turn, ledger: Ledger) -> Reply: ...
+
+    def place(self, turn: Turn) -> Place: ...

@@ -9,9 +9,10 @@ from sqlalchemy import Row, func, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.conversations.models import Incoming, Session, Turn
+from app.conversations.models import Incoming, Session, Turn, TurnStatus
 from app.storage.errors import StaleAttempt
 from app.storage.tables import feedback, sessions, turns
+from app.tools.masking import mask
 
 FIND_SESSION = text(
     "SELECT * FROM sessions WHERE team_id = :team AND channel_id = :channel AND thread_ts = :thread"
@@ -28,10 +29,8 @@ SELECT begun.*, session.team_id, session.channel_id, session.thread_ts, session.
 """)
 FENCED = "WHERE id = :turn_id AND attempt = :attempt AND status = 'running'"
 SAVE_REPLY_STATE = text(f"UPDATE turns SET reply_state = CAST(:state AS jsonb) {FENCED}")
-END_TURN = text(
-    "UPDATE turns SET status = :status, answer = CAST(:answer AS jsonb), error_code = :error_code, "
-    f"finished_at = now() {FENCED}"
-)
+SAVE_ANSWER = text(f"UPDATE turns SET answer = CAST(:answer AS jsonb) {FENCED}")
+END_TURN = text(f"UPDATE turns SET status = :status, error_code = :error_code, finished_at = now() {FENCED}")
 STOP_TURNS = text("""
 UPDATE turns SET stopped_by = :user_id,
        status = CASE WHEN status = 'queued' THEN 'cancelled' ELSE status END,
@@ -79,7 +78,7 @@ async def add_turn(
             kind=incoming.kind,
             user_id=incoming.user_id,
             message_ts=incoming.message_ts,
-            question=incoming.text,
+            question=mask(incoming.text),
             envelope=incoming.envelope.model_dump(mode="json"),
             trace_id=trace_id,
         )
@@ -119,29 +118,21 @@ async def turn_status(connection: AsyncConnection, turn_id: UUID) -> Row[Any] | 
     return rows.first()
 
 
-async def load_reply_state(connection: AsyncConnection, turn_id: UUID) -> dict[str, Any] | None:
-    rows = await connection.execute(
-        text("SELECT reply_state FROM turns WHERE id = :turn_id"), {"turn_id": turn_id}
-    )
-    state: dict[str, Any] | None = rows.scalar_one()
-    return state
-
-
 async def save_reply_state(connection: AsyncConnection, turn: Turn, state: str) -> None:
     """Raises `StaleAttempt` when another worker has taken the turn over."""
     await _fenced(connection, SAVE_REPLY_STATE, turn, state=state)
 
 
+async def save_answer(connection: AsyncConnection, turn: Turn, answer: str) -> None:
+    """Raises `StaleAttempt` when another worker has taken the turn over."""
+    await _fenced(connection, SAVE_ANSWER, turn, answer=answer)
+
+
 async def end_turn(
-    connection: AsyncConnection,
-    turn: Turn,
-    status: str,
-    *,
-    answer: str | None = None,
-    error_code: str | None = None,
+    connection: AsyncConnection, turn: Turn, status: TurnStatus, *, error_code: str | None = None
 ) -> None:
     """Raises `StaleAttempt` when another worker has taken the turn over."""
-    await _fenced(connection, END_TURN, turn, status=status, answer=answer, error_code=error_code)
+    await _fenced(connection, END_TURN, turn, status=status, error_code=error_code)
 
 
 async def _fenced(connection: AsyncConnection, statement: Any, turn: Turn, **values: Any) -> None:
@@ -156,17 +147,29 @@ async def remember_context(
     *,
     service_name: str | None,
     context_refs: list[dict[str, Any]],
-    knowledge_revision: str,
 ) -> None:
+    """What the session is about, and which documents its newest turn was given."""
+    values = {"service_name": service_name, "context_refs": context_refs}
+    await connection.execute(sessions.update().where(sessions.c.id == session.id).values(values))
+
+
+async def pin_knowledge(connection: AsyncConnection, session: Session, revision: str | None) -> None:
     await connection.execute(
-        sessions.update()
-        .where(sessions.c.id == session.id)
-        .values(
-            service_name=service_name,
-            context_refs=context_refs,
-            knowledge_revision=knowledge_revision,
-        )
+        sessions.update().where(sessions.c.id == session.id).values(knowledge_revision=revision)
     )
+
+
+async def session_now(connection: AsyncConnection, session: Session) -> dict[str, Any]:
+    """The session's columns that an audit row repeats, under the audit log's names."""
+    rows = await connection.execute(
+        select(
+            sessions.c.service_name,
+            sessions.c.workflow,
+            sessions.c.context_refs.label("context_used"),
+            sessions.c.knowledge_revision,
+        ).where(sessions.c.id == session.id)
+    )
+    return dict(rows.mappings().one())
 
 
 async def stop_turns(

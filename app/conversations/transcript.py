@@ -10,12 +10,14 @@ from typing import Any
 
 from pydantic import TypeAdapter
 from pydantic_ai.messages import ModelMessage, ModelMessagesTypeAdapter
+from pydantic_core import to_json
 from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.agent.protocols import ToolCallRow
 from app.context.models import Source
 from app.conversations.models import Turn
+from app.storage.audit import write_audit
 from app.storage.engine import begin
 from app.storage.tables import messages, tool_calls
 
@@ -33,6 +35,8 @@ SELECT message.id, message.turn_id, message.body
  ORDER BY coalesce(message.id = summary.id, false) DESC, message.id
 """)
 SOURCES = TypeAdapter(tuple[Source, ...])
+NUL = "\0"
+"""The one character Postgres does not store in texts."""
 
 
 class SessionTranscript:
@@ -124,19 +128,39 @@ class SessionTranscript:
         sources: Sequence[Source] = (),
     ) -> None:
         async with begin(self._engine) as connection:
-            await connection.execute(
+            finished = await connection.execute(
                 tool_calls.update()
                 .where(tool_calls.c.turn_id == self._turn.id, tool_calls.c.call_id == call_id)
+                .returning(tool_calls.c.name, tool_calls.c.arguments)
                 .values(
                     attempt=self._turn.attempt,
-                    result=result.replace("\0", ""),
-                    result_full=full.replace("\0", "") if full is not None else None,
+                    result=result.replace(NUL, ""),
+                    result_full=full.replace(NUL, "") if full is not None else None,
                     failed=failed,
                     duration_ms=duration_ms,
                     sources=[source.model_dump(mode="json") for source in sources],
                     finished_at=func.now(),
                 )
             )
+            name, arguments = finished.one()
+            await self._audit_tool_call(connection, name, arguments, result)
+
+    async def _audit_tool_call(
+        self, connection: AsyncConnection, name: str, arguments: dict[str, Any], result: str
+    ) -> None:
+        session = self._turn.session
+        await write_audit(
+            connection,
+            "tool_call",
+            thread_ts=session.thread_ts,
+            channel_id=session.channel_id,
+            user_id=self._turn.user_id,
+            service_name=session.service_name,
+            input_text=f"{name} {to_json(arguments).decode()}",
+            response_text=result.replace(NUL, ""),
+            knowledge_revision=session.knowledge_revision,
+            trace_id=self._turn.trace_id,
+        )
 
     def _marks(self) -> dict[str, Any]:
         return {

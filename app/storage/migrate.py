@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any, LiteralString, cast
+from typing import Any, cast
 
 import psycopg
 from alembic import command
@@ -164,7 +164,7 @@ def _apply_queue_migrations(connection: Connection, pending: tuple[str, ...]) ->
 
 def _run_script(raw: psycopg.Connection[Any], script: str) -> None:
     """Past SQLAlchemy, without parameters: the scripts contain `%` and several statements."""
-    raw.execute(cast(LiteralString, script))
+    raw.execute(script)
 
 
 def run_sql_file(connection: Connection, name: str) -> None:

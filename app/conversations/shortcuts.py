@@ -1,0 +1,40 @@
+"""Messages that need no analyst: an empty one, an image alone, "reload"."""
+
+from __future__ import annotations
+
+from app.agent.answer import Answer
+from app.conversations.models import LONGEST_QUESTION, Turn
+from app.knowledge.models import Knowledge
+
+WHAT_I_DO = (
+    "Ask me about a service, for example:\n"
+    "- *what do I need before we launch checkout?*\n"
+    "- *which timeout does checkout use towards payments?*\n"
+    "- *what does tier 1 ask of us?*\n\n"
+    "I answer from the service's blueprint, contracts, README and tier standard. In this thread you need not "
+    "mention me again."
+)
+READABLE = "I read text only, so far. Paste the error, the query or the part of the log as text"
+
+
+def shortcut(turn: Turn, knowledge: Knowledge) -> Answer | None:
+    """The answer to a message that asks nothing of the documents; None for every other. Pure."""
+    question = turn.question.strip()
+    if question.lower() == "reload":
+        return Answer(f"I have loaded knowledge revision `{knowledge.revision}` for this thread.")
+    if question:
+        return None
+    if turn.envelope.attachments:
+        names = ", ".join(f"`{name}`" for name in turn.envelope.attachments)
+        return Answer(f"I see {names}, but I cannot look into files. {READABLE}, and I will help.")
+    return Answer(f"Hello! {WHAT_I_DO}")
+
+
+def notices(turn: Turn) -> tuple[str, ...]:
+    """What the asker should know about how the question was read."""
+    said: tuple[str, ...] = ()
+    if turn.envelope.truncated:
+        said += (f"Your message was long: I used its first {LONGEST_QUESTION:,} characters.",)
+    if turn.envelope.attachments:
+        said += (f"I did not look into the attached files. {READABLE}.",)
+    return said

@@ -1,0 +1,359 @@
+"""The composition root: builds the parts from the settings, starts them in order, stops them in reverse."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass
+from decimal import Decimal
+from socket import socket as Listener
+from typing import Any, Protocol
+
+import structlog
+from pydantic import SecretStr
+from slack_sdk.web.async_client import AsyncWebClient
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.agent import models
+from app.agent.budget import PostgresBudget, WindowLimits
+from app.agent.compaction import Compaction
+from app.agent.prices import Prices
+from app.agent.tally import RunLimits
+from app.context.library import Library
+from app.context.mirrors import Folder, Mirror, watch
+from app.context.repos import Repos
+from app.conversations.accept import RUN_TURN
+from app.conversations.analyst import Analyst
+from app.conversations.turn import TurnRunner
+from app.jobs import Queue
+from app.knowledge.keeping import Keeper
+from app.knowledge.models import Document, Fault, Knowledge
+from app.knowledge.packaged import packaged_path
+from app.knowledge.repository import record
+from app.settings import Settings, SettingsError
+from app.slack.bolt import HttpEvents, SocketMode, build_app, who_am_i
+from app.slack.client import Pace, web_client, web_session
+from app.slack.incoming import Me
+from app.slack.listeners.desk import Desk
+from app.slack.people import Admission, People
+from app.slack.surface import SlackSurface, tell_refusal
+from app.storage import migrate
+from app.storage.audit import write_audit
+from app.storage.embedded import EmbeddedPostgres, find_binaries
+from app.storage.engine import begin, create_engine
+from app.storage.errors import DatabaseUnavailable, SchemaBehind
+from app.storage.tree import Tree
+from app.tools.catalogue import discover
+from app.web.ops import ops_app
+from app.web.public import Push, public_app
+from app.web.server import WebServer, bind
+
+log = structlog.get_logger(__name__)
+
+
+class TreeSource(Protocol):
+    async def refresh(self) -> Tree: ...
+
+    async def tree_at(self, revision: str) -> Tree | None: ...
+
+
+class Runtime:
+    """One process of ours. `door` takes events from Slack and webhooks, `worker` carries out turns; `serve`
+    is both in one event loop."""
+
+    def __init__(self, settings: Settings, *, door: bool = True, worker: bool = True) -> None:
+        self._settings = settings
+        self._door = door
+        self._worker = worker
+        self._stack = AsyncExitStack()
+        self._draining = False
+        self._knowledge_pushed = asyncio.Event()
+        self._blueprints_pushed = asyncio.Event()
+        self.ports: dict[str, int] = {}
+        """The ports bound, by variable name."""
+
+    async def run(self) -> None:
+        """Start, work until SIGTERM or SIGINT, stop."""
+        asked = asyncio.Event()
+        for name in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(name, asked.set)
+        await self.start()
+        try:
+            await asked.wait()
+        finally:
+            await self.stop()
+
+    async def start(self) -> None:
+        """Start every part; when one cannot start, those before it are stopped again.
+
+        Raises:
+            AgentError: with what to do about it.
+        """
+        async with AsyncExitStack() as stack:
+            await self._start(stack)
+            self._stack = stack.pop_all()
+        log.info("ready", door=self._door, worker=self._worker, **self.ports)
+
+    async def stop(self) -> None:
+        """No new work first, then the running work within its grace, then the connections."""
+        self._draining = True
+        await self._stack.aclose()
+        log.info("stopped")
+
+    async def _start(self, stack: AsyncExitStack) -> None:
+        settings = self._settings
+        settings.require(SLACK_BOT_TOKEN="to talk to Slack")
+        if self._door and not settings.slack.socket_mode:
+            settings.require(SLACK_SIGNING_SECRET="for HTTP mode; or set SLACK_APP_TOKEN for Socket Mode")
+        listeners = self._bind(stack)
+
+        url = await self._database(stack)
+        engine = create_engine(url, pool_size=max(10, settings.process.worker_concurrency // 4))
+        stack.push_async_callback(engine.dispose)
+
+        session = web_session()
+        stack.push_async_callback(session.close)
+        client = web_client(_secret(settings.slack.bot_token), settings.slack.api_url, session=session)
+        me = await who_am_i(client)
+
+        keeper, library, repos = await self._documents(stack, engine, client)
+
+        if self._worker:
+            analyst = self._analyst(engine, library, repos)
+            surface = SlackSurface(client, me, Pace(), settings.slack.sre_team_id)
+            runner = TurnRunner(engine, surface, keeper, analyst)
+            queue = Queue(
+                url,
+                concurrency=settings.process.worker_concurrency,
+                grace_seconds=settings.process.shutdown_grace_seconds,
+            )
+            queue.handle(RUN_TURN, runner.run)
+            await queue.start()
+            stack.push_async_callback(queue.stop)
+
+        events: HttpEvents | None = None
+        if self._door:
+            desk = Desk(me, client, engine, self._admission(People(client), me))
+            stack.push_async_callback(desk.afterwards.done)
+            app = build_app(desk)
+            if settings.slack.socket_mode:
+                socket = SocketMode(app, _secret(settings.slack.app_token) or "", client)
+                await socket.start()
+                stack.push_async_callback(socket.stop)
+            else:
+                events = HttpEvents(app, _secret(settings.slack.signing_secret) or "")
+
+        await self._serve(stack, listeners, engine, keeper, events)
+
+    # -- storage -----------------------------------------------------------------------------------------
+
+    async def _database(self, stack: AsyncExitStack) -> str:
+        storage = self._settings.storage
+        url = _secret(storage.database_url)
+        if url is None:
+            embedded = EmbeddedPostgres(storage.home / "postgres", binaries=find_binaries(storage.pg_bin))
+            url = await embedded.start()
+            stack.push_async_callback(embedded.stop)
+        if storage.auto_migrate:
+            await migrate.upgrade(url)
+        elif not (await migrate.status(url)).up_to_date:
+            raise SchemaBehind(
+                "The database's schema is older than this version; run `sre-agent db upgrade`."
+            )
+        return url
+
+    # -- knowledge and blueprints ------------------------------------------------------------------------
+
+    async def _documents(
+        self, stack: AsyncExitStack, engine: AsyncEngine, client: AsyncWebClient
+    ) -> tuple[Keeper, Library, Repos]:
+        git = self._settings.git
+        mirrors = self._settings.storage.home / "mirrors"
+        knowledge: TreeSource = Folder(git.knowledge_path or packaged_path())
+        if git.knowledge_repo_url:
+            knowledge = Mirror(
+                git.knowledge_repo_url, git.knowledge_repo_ref, mirrors / "knowledge", token=git.github_token
+            )
+        blueprints: TreeSource | None = Folder(git.blueprints_path) if git.blueprints_path else None
+        if git.blueprints_repo_url:
+            blueprints = Mirror(
+                git.blueprints_repo_url,
+                git.blueprints_repo_ref,
+                mirrors / "blueprints",
+                token=git.github_token,
+            )
+        repos = Repos(mirrors / "services", engine, github_api_url=git.github_api_url, token=git.github_token)
+        library = Library(blueprints, readmes=repos)
+        keeper = Keeper(
+            knowledge,
+            on_loaded=lambda loaded: _record_loaded(engine, loaded),
+            on_refused=lambda revision, faults: self._refused(engine, client, revision, faults),
+            system_prompt=self._system_prompt(),
+        )
+        await asyncio.gather(keeper.refresh(), library.refresh())
+        for refresh, wake in (
+            (keeper.refresh, self._knowledge_pushed),
+            (library.refresh, self._blueprints_pushed),
+        ):
+            _in_background(stack, watch(refresh, seconds=git.poll_seconds, wake=wake))
+        return keeper, library, repos
+
+    def _system_prompt(self) -> Document | None:
+        if (file := self._settings.model.system_prompt_file) is None:
+            return None
+        try:
+            return Document(file.name, "System prompt", file.read_text("utf-8"))
+        except (OSError, UnicodeDecodeError) as error:
+            raise SettingsError([f"SYSTEM_PROMPT_FILE: {file} cannot be read ({error})"]) from error
+
+    async def _refused(
+        self, engine: AsyncEngine, client: AsyncWebClient, revision: str, faults: tuple[Fault, ...]
+    ) -> None:
+        """A broken revision is written down and told to people once, by whichever replica is first."""
+        said = "\n".join(str(fault) for fault in faults[:20])
+        async with begin(engine) as connection:
+            if not await record(connection, revision, accepted=False, faults=faults):
+                return
+            await write_audit(
+                connection, "knowledge_refused", knowledge_revision=revision, response_text=said
+            )
+        if channel := self._settings.slack.incident_channel:
+            await tell_refusal(client, channel, revision, said)
+
+    # -- answering ---------------------------------------------------------------------------------------
+
+    def _analyst(self, engine: AsyncEngine, library: Library, repos: Repos) -> Analyst:
+        budgets = self._settings.budgets
+        loaded = models.load(self._settings.model)
+        windows = WindowLimits(
+            usd_per_hour=Decimal(str(budgets.usd_per_hour)),
+            usd_per_day=Decimal(str(budgets.usd_per_day)),
+            tokens_per_hour=budgets.max_tokens_per_hour,
+        )
+        return Analyst(
+            engine=engine,
+            library=library,
+            tools=discover(ToolParts(library, repos)),
+            budget=PostgresBudget(engine, windows),
+            prices=Prices.load(self._settings.model.prices),
+            limits=RunLimits(
+                tool_calls=budgets.max_tool_calls_conversation,
+                model_turns=budgets.max_model_turns,
+                usd=Decimal(str(budgets.usd_per_run)),
+            ),
+            tool_result_bytes=budgets.tool_result_bytes,
+            model=loaded.fast if loaded else None,
+            compaction=Compaction(budgets.compaction_threshold_tokens, budgets.compaction_keep_recent),
+        )
+
+    # -- doors -------------------------------------------------------------------------------------------
+
+    def _admission(self, people: People, me: Me) -> Admission:
+        slack = self._settings.slack
+        return Admission(
+            people,
+            home_team=me.team_id,
+            allowed_teams=slack.allowed_teams,
+            allowed_channels=slack.allowed_channels,
+            allow_guests=slack.allow_guests,
+        )
+
+    def _bind(self, stack: AsyncExitStack) -> dict[str, Listener]:
+        """The sockets first: a busy port stops the start before anything is touched."""
+        process = self._settings.process
+        wanted = {"OPS_PORT": process.ops_port}
+        if self._door:
+            wanted["PORT"] = process.port
+        if process.port == process.ops_port and process.port and self._door:
+            del wanted["OPS_PORT"]
+        listeners = {name: bind(port, name) for name, port in wanted.items()}
+        for name, listener in listeners.items():
+            stack.callback(listener.close)
+            self.ports[name] = listener.getsockname()[1]
+        return listeners
+
+    async def _serve(
+        self,
+        stack: AsyncExitStack,
+        listeners: dict[str, Listener],
+        engine: AsyncEngine,
+        keeper: Keeper,
+        events: HttpEvents | None,
+    ) -> None:
+        apps: dict[str, Any] = {}
+        ops = ops_app(
+            {"database": lambda: _answers(engine), "knowledge": _always(lambda: keeper.is_loaded)},
+            draining=lambda: self._draining,
+        )
+        if "PORT" in listeners:
+            apps["PORT"] = public_app(
+                slack=events,
+                github_secret=_secret(self._settings.git.github_webhook_secret),
+                on_push=self._pushed,
+                draining=lambda: self._draining,
+            )
+            if "OPS_PORT" not in listeners:
+                apps["PORT"].mount("/", ops)
+        apps.setdefault("OPS_PORT", ops)
+        for name, listener in listeners.items():
+            server = WebServer(apps[name], listener)
+            await server.start()
+            stack.push_async_callback(server.stop)
+
+    async def _pushed(self, push: Push) -> None:
+        """A repo changed on GitHub: look now instead of at the next poll."""
+        git = self._settings.git
+        for url, wake in (
+            (git.knowledge_repo_url, self._knowledge_pushed),
+            (git.blueprints_repo_url, self._blueprints_pushed),
+        ):
+            if url and push.repository.full_name.lower() in url.lower():
+                wake.set()
+
+
+@dataclass(frozen=True)
+class ToolParts:
+    """What tools are made from; a tool takes what it needs and is not offered without it."""
+
+    library: Library
+    repos: Repos
+
+
+async def _record_loaded(engine: AsyncEngine, loaded: Knowledge) -> None:
+    async with begin(engine) as connection:
+        if await record(connection, loaded.revision, accepted=True, faults=loaded.faults):
+            await write_audit(connection, "knowledge_reload", knowledge_revision=loaded.revision)
+
+
+async def _answers(engine: AsyncEngine) -> bool:
+    try:
+        async with begin(engine) as connection:
+            await connection.execute(text("SELECT 1"))
+    except DatabaseUnavailable:
+        return False
+    return True
+
+
+def _always(check: Callable[[], bool]) -> Callable[[], Awaitable[bool]]:
+    async def answer() -> bool:
+        return check()
+
+    return answer
+
+
+def _secret(value: SecretStr | None) -> str | None:
+    return value.get_secret_value() if value else None
+
+
+def _in_background(stack: AsyncExitStack, work: Coroutine[Any, Any, None]) -> None:
+    task = asyncio.create_task(work)
+
+    async def end() -> None:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+    stack.push_async_callback(end)

@@ -1,0 +1,59 @@
+"""Slack as the surface of turns: one reply and one place per turn."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import structlog
+from slack_sdk.web.async_client import AsyncWebClient
+
+from app.conversations.models import Turn
+from app.conversations.reply import Ledger
+from app.slack.client import Pace
+from app.slack.incoming import Me
+from app.slack.reply import Question, SlackPlace, SlackReply
+from app.slack.text import mrkdwn
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class SlackSurface:
+    """`Surface` in the workspace of `me`; the posts of all turns of this process share one pace."""
+
+    client: AsyncWebClient
+    me: Me
+    pace: Pace
+    sre_team_id: str | None = None
+
+    def reply(self, turn: Turn, ledger: Ledger) -> SlackReply:
+        return SlackReply(
+            self.client, question(turn), str(turn.id), ledger, pace=self.pace, sre_team_id=self.sre_team_id
+        )
+
+    def place(self, turn: Turn) -> SlackPlace:
+        return SlackPlace(self.client, question(turn), self.me.user_id)
+
+
+def question(turn: Turn) -> Question:
+    return Question(
+        channel_id=turn.session.channel_id,
+        thread_ts=turn.session.thread_ts,
+        message_ts=turn.message_ts,
+        user_id=turn.user_id,
+        team_id=turn.envelope.speaker_team_id or turn.session.team_id,
+    )
+
+
+async def tell_refusal(client: AsyncWebClient, channel: str, revision: str, faults: str) -> None:
+    """Tell the SREs' channel that a revision of the knowledge repo is not in force, and why."""
+    said = f":warning: Knowledge revision `{mrkdwn(revision)}` was refused; the last good one keeps serving."
+    try:
+        await client.chat_postMessage(
+            channel=channel,
+            text=f"{said}\n```{mrkdwn(faults[:2500])}```",
+            unfurl_links=False,
+            unfurl_media=False,
+        )
+    except Exception as error:  # the refusal is logged and audited already
+        log.warning("refusal_not_posted", channel=channel, reason=str(error))

@@ -1,0 +1,64 @@
+"""Logs as JSON lines on stdout, each with the trace id of the turn it belongs to."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import structlog
+from structlog.contextvars import bound_contextvars, merge_contextvars
+from structlog.typing import Processor
+
+from app.tools.masking import mask
+
+LIBRARIES = ("slack_bolt", "slack_sdk", "procrastinate", "aiohttp", "httpx", "anthropic", "openai", "git")
+"""They log what they handle, bodies included; from them only warnings are of use."""
+
+
+def set_up_logging(level: str, *, stream: Any = None) -> None:
+    """Send our logs and the libraries' warnings to `stream` (stdout), secrets masked."""
+    shared: list[Processor] = [
+        merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+        _mask_texts,
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level)),
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=False,
+    )
+    handler = logging.StreamHandler(stream or sys.stdout)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.JSONRenderer(),
+            ],
+        )
+    )
+    logging.basicConfig(handlers=[handler], level=level, force=True)
+    for name in LIBRARIES:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    # These repeat request bodies in their errors.
+    logging.getLogger("slack_bolt").setLevel(logging.CRITICAL)
+
+
+@contextmanager
+def trace(trace_id: str, **marks: Any) -> Iterator[None]:
+    """Everything logged within carries this trace id."""
+    with bound_contextvars(trace_id=trace_id, **marks):
+        yield
+
+
+def _mask_texts(_logger: Any, _name: str, event: Any) -> Any:
+    for key, value in event.items():
+        if isinstance(value, str) and key not in ("timestamp", "level", "trace_id", "turn_id"):
+            event[key] = mask(value)
+    return event

@@ -1,0 +1,31 @@
+"""What the cluster may reach: liveness and readiness."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+
+from fastapi import FastAPI
+from fastapi.responses import JSONResponse
+
+Check = Callable[[], Awaitable[bool]]
+
+
+def ops_app(checks: Mapping[str, Check], *, draining: Callable[[], bool]) -> FastAPI:
+    """The app on `OPS_PORT`; `checks` are what readiness asks, by name."""
+    app = FastAPI(title="SRE Agent operations")
+
+    @app.get("/healthz")
+    @app.get("/health", include_in_schema=False)
+    async def healthz() -> dict[str, str]:
+        """The process runs and its event loop turns."""
+        return {"status": "ok"}
+
+    @app.get("/readyz")
+    async def readyz() -> JSONResponse:
+        """200 when every part has answered and knowledge is loaded; else 503 with what lacks."""
+        answers = {name: await check() for name, check in checks.items()}
+        answers["not draining"] = not draining()
+        ready = all(answers.values())
+        return JSONResponse({"ready": ready, "checks": answers}, 200 if ready else 503)
+
+    return app

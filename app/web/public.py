@@ -1,0 +1,141 @@
+"""What the internet may reach: Slack's events and GitHub's pushes.
+
+Nothing is answered 2xx before it is stored.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+import structlog
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from app.errors import AgentError
+
+log = structlog.get_logger(__name__)
+
+LARGEST_BODY = 1024 * 1024
+
+
+class EventsAnswer(Protocol):
+    status: int
+    headers: dict[str, str]
+    body: str
+
+
+class SlackEvents(Protocol):
+    async def answer(self, headers: dict[str, str], body: bytes) -> EventsAnswer: ...
+
+
+class TooLarge(AgentError):
+    """A body beyond what any sender of ours sends."""
+
+    code = "too_large"
+    status = 413
+
+
+class NotProven(AgentError):
+    """A webhook without the proof its sender can give."""
+
+    code = "not_proven"
+    status = 401
+
+
+class NotUnderstood(AgentError):
+    """An authentic webhook that says something else than it should."""
+
+    code = "not_understood"
+    status = 422
+
+
+class Draining(AgentError):
+    """This process is shutting down."""
+
+    code = "draining"
+    status = 503
+
+
+class _Repository(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+    full_name: str
+    clone_url: str = ""
+
+
+class Push(BaseModel):
+    """The part of GitHub's `push` event we use.
+
+    https://docs.github.com/en/webhooks/webhook-events-and-payloads#push
+    """
+
+    model_config = ConfigDict(extra="ignore")
+    ref: str
+    repository: _Repository
+
+
+def public_app(
+    *,
+    slack: SlackEvents | None,
+    github_secret: str | None,
+    on_push: Callable[[Push], Awaitable[None]],
+    draining: Callable[[], bool],
+) -> FastAPI:
+    """The app on `PORT`. A route whose secret is not set is absent (404)."""
+    app = FastAPI(title="SRE Agent", docs_url=None, redoc_url=None, openapi_url=None)
+
+    @app.exception_handler(AgentError)
+    async def refuse(request: Request, error: AgentError) -> JSONResponse:
+        # One line, without body or query string: they may hold secrets.
+        log.warning("request_refused", path=request.url.path, status=error.status, code=error.code)
+        headers = {"Retry-After": "5"} if error.status == 503 else None
+        return JSONResponse({"error": error.code, "reason": error.sentence}, error.status, headers)
+
+    if slack is not None:
+
+        @app.post("/slack/events")
+        async def slack_events(request: Request) -> Response:
+            if draining():
+                raise Draining("This replica is shutting down; another takes it.")
+            answer = await slack.answer(dict(request.headers), await read_body(request))
+            return Response(answer.body, answer.status, answer.headers)
+
+    if github_secret is None:
+        log.info("route_off", route="/webhooks/github", needs="GITHUB_WEBHOOK_SECRET")
+    else:
+
+        @app.post("/webhooks/github", status_code=202)
+        async def github(request: Request) -> dict[str, str]:
+            body = await read_body(request)
+            check_github_signature(request.headers.get("X-Hub-Signature-256", ""), body, github_secret)
+            if (event := request.headers.get("X-GitHub-Event")) != "push":
+                return {"status": "ignored", "reason": f"{event} events change nothing here"}
+            try:
+                push = Push.model_validate_json(body)
+            except ValidationError as error:
+                where = ".".join(str(part) for part in error.errors()[0]["loc"])
+                raise NotUnderstood(f"The push event lacks a usable {where or 'body'}.") from error
+            await on_push(push)
+            return {"status": "queued"}
+
+    return app
+
+
+async def read_body(request: Request) -> bytes:
+    """The body, read no further than the limit."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > LARGEST_BODY:
+            raise TooLarge("The body is larger than 1 MiB.")
+    return bytes(body)
+
+
+def check_github_signature(header: str, body: bytes, secret: str) -> None:
+    """https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries"""
+    wanted = "sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+    if not hmac.compare_digest(header.encode(), wanted.encode()):
+        raise NotProven("The signature does not fit; is GITHUB_WEBHOOK_SECRET the webhook's secret?")

@@ -1,0 +1,111 @@
+"""The transcript: append-only, fenced by attempt, and bounded by its newest summary."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import asyncpg
+import pytest
+from pydantic_ai.messages import ModelMessage, ModelRequest, ModelResponse, TextPart, UserPromptPart
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.context.models import Source
+from app.conversations import repository
+from app.conversations.accept import accept
+from app.conversations.models import Turn
+from app.conversations.transcript import SessionTranscript
+from app.storage.engine import begin
+from app.storage.errors import StaleAttempt
+from tests.conversations.test_accept import message
+
+
+async def begun(engine: AsyncEngine, turn_id: UUID) -> Turn:
+    async with begin(engine) as connection:
+        turn = await repository.begin_turn(connection, turn_id)
+    assert turn is not None
+    return turn
+
+
+@pytest.fixture
+async def turn(engine: AsyncEngine) -> Turn:
+    accepted = await accept(engine, message())
+    assert accepted is not None
+    return await begun(engine, accepted.turn_id)
+
+
+def said(text: str) -> ModelMessage:
+    return ModelResponse([TextPart(text)])
+
+
+def texts(history: list[ModelMessage]) -> list[str]:
+    return [str(part.content) for row in history for part in row.parts if hasattr(part, "content")]
+
+
+async def test_rows_come_back_in_the_order_they_were_written(engine: AsyncEngine, turn: Turn) -> None:
+    transcript = SessionTranscript(engine, turn)
+    assert not await transcript.has_question()
+    await transcript.append(ModelRequest([UserPromptPart("what?")]), kind="question")
+    await transcript.append(said("that"))
+    assert await transcript.has_question()
+    assert texts(await SessionTranscript(engine, turn).history()) == ["what?", "that"]
+
+
+async def test_a_superseded_attempt_can_write_nothing(engine: AsyncEngine, turn: Turn) -> None:
+    stale = SessionTranscript(engine, turn)
+    await stale.tool_started("c1", "promql", {"q": "up"})
+    successor = await begun(engine, turn.id)
+    assert successor.attempt == turn.attempt + 1
+    with pytest.raises(StaleAttempt):
+        await stale.append(said("too late"))
+    with pytest.raises(StaleAttempt):
+        await stale.tool_finished("c1", result="late", full=None, failed=False, duration_ms=1)
+    async with begin(engine) as connection:
+        with pytest.raises(StaleAttempt):
+            await repository.save_reply_state(connection, turn, "{}")
+    assert await SessionTranscript(engine, successor).history() == []
+
+
+async def test_the_database_refuses_to_rewrite_a_message(
+    engine: AsyncEngine, turn: Turn, database_url: str
+) -> None:
+    await SessionTranscript(engine, turn).append(said("as it was"))
+    connection = await asyncpg.connect(database_url)
+    with pytest.raises(asyncpg.PostgresError, match="append-only"):
+        await connection.execute("UPDATE messages SET kind = 'other'")
+    await connection.close()
+
+
+async def test_a_summary_stands_for_what_it_covers(engine: AsyncEngine, turn: Turn) -> None:
+    transcript = SessionTranscript(engine, turn)
+    for number in range(5):
+        await transcript.append(said(f"m{number}"))
+    await transcript.history()
+    await transcript.compacted(said("the first three"), 3)
+    await transcript.append(said("m5"))
+    assert texts(await transcript.history()) == ["the first three", "m3", "m4", "m5"]
+    await transcript.compacted(said("nearly all"), 3)
+    assert texts(await transcript.history()) == ["nearly all", "m5"]
+
+
+async def test_a_tool_call_left_unfinished_is_taken_over_and_a_finished_one_kept(
+    engine: AsyncEngine, turn: Turn
+) -> None:
+    source = Source(kind="code", title="main.py", path="main.py")
+    first = SessionTranscript(engine, turn)
+    await first.tool_started("done", "read", {"path": "a"})
+    await first.tool_finished(
+        "done", result="text\0", full="all", failed=False, duration_ms=3, sources=[source]
+    )
+    await first.tool_started("open", "read", {"path": "b"})
+    second = SessionTranscript(engine, await begun(engine, turn.id))
+    done, left = await second.tool_call("done"), await second.tool_call("open")
+    assert done is not None
+    assert (done.result, done.sources) == ("text", (source,))
+    assert left is not None
+    assert left.result is None
+    await second.tool_started("open", "read", {"path": "b"})
+    await second.tool_finished("open", result="now", full=None, failed=False, duration_ms=1)
+    again = await second.tool_call("open")
+    assert again is not None
+    assert again.result == "now"
+    assert await second.tool_call("never") is None
