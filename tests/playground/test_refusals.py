@@ -221,6 +221,15 @@ async def open_stream(slack: PlaygroundSlack, client: AsyncWebClient, **argument
     return {"channel": "C0CHECKOUT", "ts": started["ts"]}
 
 
+async def test_a_reply_starts_no_thread_of_its_own(slack: PlaygroundSlack, client: AsyncWebClient) -> None:
+    ts = await slack.say("U0MAYA", "C0CHECKOUT", "root")
+    reply = await slack.say("U0OMAR", "C0CHECKOUT", "reply", thread_ts=ts)
+    call = {"channel": "C0CHECKOUT", "thread_ts": reply}
+    assert await refused(client, "chat.postMessage", text="x", **call) == "cannot_reply_to_message"
+    error = await refused(client, "chat.startStream", **(call | RECIPIENT))
+    assert error == "cannot_reply_to_message"
+
+
 async def test_nothing_is_appended_after_a_stop(slack: PlaygroundSlack, client: AsyncWebClient) -> None:
     stream = await open_stream(slack, client)
     await client.chat_stopStream(**stream, markdown_text="done")

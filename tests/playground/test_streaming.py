@@ -57,6 +57,20 @@ async def test_a_finished_stream_shows_plan_text_feedback_and_metadata(
     assert actions["elements"][0]["action_id"] == "feedback"
 
 
+async def test_a_task_that_joins_the_plan_does_not_split_the_text(
+    slack: PlaygroundSlack, client: AsyncWebClient
+) -> None:
+    ts, stream = await opened(slack, client)
+    await stream.append(chunks=[TaskUpdateChunk(id="t1", title="Look", status="complete")])
+    await stream.append(markdown_text="| a | b")
+    await stream.append(chunks=[TaskUpdateChunk(id="t2", title="Ask", status="complete")])
+    await stream.append(markdown_text=" |")
+    await stream.stop()
+    plan, text = (await replies(client, ts))[1]["blocks"]  # type: ignore[misc]
+    assert [task["task_id"] for task in plan["tasks"]] == ["t1", "t2"]
+    assert text["text"] == "| a | b |"
+
+
 async def test_a_timeline_keeps_tasks_between_the_texts(
     slack: PlaygroundSlack, client: AsyncWebClient
 ) -> None:

@@ -5,6 +5,7 @@ import { Composer } from "./composer.js";
 import { Markup, emoji } from "./markup.js";
 import { Modal } from "./modal.js";
 import { byId, clock, day, h, prose, size } from "./dom.js";
+import { drawnEmoji, icon } from "./icons.js";
 
 const QUICK = ["+1", "eyes", "white_check_mark"];
 
@@ -186,7 +187,7 @@ function drawList(list, messages, inThread) {
     if (!before || day(before.ts) !== day(message.ts)) if (!inThread) rows.push(h("div", { class: "day" }, h("span", {}, day(message.ts))));
     rows.push(row(message, inThread, follows(before, message)));
     if (inThread && message.ts === state.thread) {
-      const count = messages.length - 1;
+      const count = messages.filter((each) => !each.visible_to).length - 1;
       rows.push(h("div", { class: "replies-rule" }, h("span", {}, count === 1 ? "1 reply" : `${count} replies`)));
     }
     before = inThread && message.ts === state.thread ? null : message;
@@ -243,7 +244,7 @@ function drawStatus() {
 function drawHints() {
   byId("hints").replaceChildren(...state.hints.map((hint) => h("li", {}, h("button", { class: "hint", onclick: () => useHint(hint) },
     h("strong", {}, hint.title), hint.why && h("span", {}, hint.why), h("code", {}, hint.text)))));
-  byId("hints-pane").hidden = !state.hints.length;
+  byId("hints-pane").hidden = !state.hints.length || innerWidth < 1180;
 }
 
 function useHint(hint) {
@@ -268,7 +269,7 @@ function row(message, inThread, following) {
   const head = h("div", { class: "message-head" }, h("strong", {}, message.username ?? user?.real_name ?? message.user),
     user?.is_bot && h("span", { class: "tag" }, "app"), user?.is_restricted && h("span", { class: "tag" }, "guest"),
     user?.is_stranger && h("span", { class: "tag" }, "other workspace"), h("time", {}, clock(message.ts)));
-  const body = h("div", { class: "message-body" }, following ? null : head, message.visible_to && h("div", { class: "only-you" }, "👁 Only visible to you"), content(message),
+  const body = h("div", { class: "message-body" }, following ? null : head, message.visible_to && h("div", { class: "only-you" }, icon("eye"), " Only visible to you"), content(message),
     files(message), reactions(message), inThread ? null : summary(message));
   return h("article", {
     class: `message${following ? " follows" : ""}${message.visible_to ? " ephemeral" : ""}${message.streaming ? " streaming" : ""}${user?.is_bot ? " by-agent" : ""}`,
@@ -342,7 +343,7 @@ function reactions(message) {
   return h("div", { class: "reactions" }, message.reactions.map(({ name, users, count }) => h("button", {
     class: `reaction${users.includes(state.me) ? " mine" : ""}`, title: `${users.map((id) => names.user(id) ?? id).join(", ")} · :${name}:`,
     onclick: () => post("react", { user: state.me, channel: message.channel, ts: message.ts, name }),
-  }, h("span", {}, emoji(name)), h("b", {}, String(count)))));
+  }, h("span", {}, drawnEmoji(name) ?? emoji(name)), h("b", {}, String(count)))));
 }
 
 function summary(message) {
@@ -357,9 +358,9 @@ function summary(message) {
 function tools(message, own, inThread) {
   const target = { user: state.me, channel: message.channel, ts: message.ts };
   const button = (label, text, onclick) => h("button", { class: "icon-button", "aria-label": label, title: label, onclick }, text);
-  return h("div", { class: "tools", role: "toolbar", "aria-label": "Message actions" }, QUICK.map((name) => button(`React with ${name}`, emoji(name), () => post("react", { ...target, name }))),
-    inThread ? null : button("Reply in thread", "💬", () => (open(message.channel, rootOf(message)), threadComposer.focus())),
-    own && button("Edit", "✎", () => ((state.editing = message.ts), drawPanes())), own && button("Delete", "🗑", () => post("delete", target)));
+  return h("div", { class: "tools", role: "toolbar", "aria-label": "Message actions" }, QUICK.map((name) => button(`React with ${name}`, drawnEmoji(name), () => post("react", { ...target, name }))),
+    inThread ? null : button("Reply in thread", icon("reply"), () => (open(message.channel, rootOf(message)), threadComposer.focus())),
+    own && button("Edit", icon("edit"), () => ((state.editing = message.ts), drawPanes())), own && button("Delete", icon("trash"), () => post("delete", target)));
 }
 
 // --- writing --------------------------------------------------------------------------------------------
@@ -397,13 +398,17 @@ async function say(text, files, thread) {
   const sent = await post("say", { user: state.me, channel: state.channel, text: encode(text), thread_ts: thread ?? undefined, files: uploaded });
   // Somebody who speaks to the agent wants to see its answer, which comes in the thread.
   const toAgent = state.channels.get(state.channel).is_im || encode(text).includes(`<@${state.agent}>`);
-  if (sent && !thread && toAgent) open(state.channel, sent.ts);
+  if (sent && !thread && toAgent) {
+    open(state.channel, sent.ts);
+    threadComposer.focus();
+  }
   return sent;
 }
 
 const composer = new Composer({ place: byId("composer"), label: "Message", candidates, send: (text, files) => say(text, files, null) });
 const threadComposer = new Composer({ place: byId("thread-composer"), label: "Reply…", candidates, send: (text, files) => say(text, files, state.thread) });
 
+document.querySelectorAll("[data-icon]").forEach((button) => button.append(icon(button.dataset.icon)));
 byId("close-thread").onclick = () => open(state.channel);
 byId("menu").onclick = () => byId("app").classList.toggle("show-sidebar");
 byId("show-hints").onclick = () => ((byId("hints-pane").hidden = false), open(state.channel));

@@ -3,6 +3,7 @@
 import { emoji } from "./markup.js";
 import { h, prose } from "./dom.js";
 import { chart } from "./chart.js";
+import { drawnEmoji, icon } from "./icons.js";
 
 const STATUS = {
   pending: ["○", "waiting"],
@@ -69,12 +70,12 @@ export class Blocks {
   // The page shows nothing from other hosts: an image is a link with its description.
   #image(block) {
     const url = block.image_url ?? "";
-    if (!/^https?:/.test(url)) return h("span", { class: "image-stand-in" }, `🖼 ${block.alt_text}`);
-    return h("a", { class: "image-stand-in", href: url, target: "_blank", rel: "noopener noreferrer" }, `🖼 ${block.alt_text}`);
+    if (!/^https?:/.test(url)) return h("span", { class: "image-stand-in" }, `Image: ${block.alt_text}`);
+    return h("a", { class: "image-stand-in", href: url, target: "_blank", rel: "noopener noreferrer" }, `Image: ${block.alt_text}`);
   }
 
   file(block) {
-    return h("div", { class: "block unknown-block" }, `📎 ${block.external_id}`);
+    return h("div", { class: "block unknown-block" }, icon("file"), ` ${block.external_id}`);
   }
 
   actions(block, message) {
@@ -167,7 +168,7 @@ export class Blocks {
     else if (element.type === "usergroup") shown = h("span", { class: "mention" }, `@${this.markup.names.group(element.usergroup_id) ?? element.usergroup_id}`);
     else if (element.type === "channel") shown = h("span", { class: "mention" }, `#${this.markup.names.channel(element.channel_id) ?? element.channel_id}`);
     else if (element.type === "broadcast") shown = h("span", { class: "mention mention-me" }, `@${element.range}`);
-    else if (element.type === "emoji") shown = document.createTextNode(emoji(element.name));
+    else if (element.type === "emoji") shown = drawnEmoji(element.name) ?? document.createTextNode(emoji(element.name));
     else shown = document.createTextNode(element.text ?? "");
     for (const [name, tag] of [["code", "code"], ["bold", "strong"], ["italic", "em"], ["strike", "del"]]) {
       if (style[name]) shown = h(tag, {}, shown);
@@ -178,7 +179,7 @@ export class Blocks {
   #element(block, element, message) {
     if (element.type === "button") return this.#button(block, element, message);
     if (element.type === "feedback_buttons") return this.#feedback(block, element, message);
-    if (element.type === "icon_button") return h("button", { class: "icon-button", title: this.#plain(element.text), onclick: () => this.act(message, block, element, element.value) }, "🗑");
+    if (element.type === "icon_button") return h("button", { class: "icon-button", title: this.#plain(element.text), onclick: () => this.act(message, block, element, element.value) }, icon("trash"));
     if (element.type === "image") return this.#image(element);
     if (element.type.includes("select") || element.type === "overflow" || element.type === "radio_buttons") return this.#select(block, element, message);
     return h("span", { class: "unknown-block" }, `[${element.type}]`);
@@ -196,7 +197,7 @@ export class Blocks {
 
   #feedback(block, element, message) {
     const key = `${message.ts}/${element.action_id}`;
-    const side = (button, icon) => {
+    const side = (button, drawn) => {
       const pressed = this.chosen.get(key) === button.value;
       return h("button", {
         class: `thumb${pressed ? " thumb-chosen" : ""}`, "aria-pressed": String(pressed), title: this.#plain(button.text),
@@ -210,9 +211,9 @@ export class Blocks {
           });
           this.act(message, block, element, button.value);
         },
-      }, icon);
+      }, icon(drawn));
     };
-    return h("span", { class: "feedback", role: "group", "aria-label": "Feedback" }, side(element.positive_button, "👍"), side(element.negative_button, "👎"));
+    return h("span", { class: "feedback", role: "group", "aria-label": "Feedback" }, side(element.positive_button, "up"), side(element.negative_button, "down"));
   }
 
   #select(block, element, message) {

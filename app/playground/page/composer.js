@@ -1,6 +1,7 @@
 // Where people write: a growing box with @-completion, files and Enter to send.
 
 import { h, size } from "./dom.js";
+import { icon } from "./icons.js";
 
 export class Composer {
   // `candidates()` answers [{name, label, id, avatar}], `send(text, files)` gets what was written.
@@ -17,9 +18,9 @@ export class Composer {
     this.menu = h("ul", { class: "completion", role: "listbox", hidden: true });
     this.tray = h("ul", { class: "tray", hidden: true });
     this.picker = h("input", { type: "file", multiple: true, hidden: true, onchange: () => this.#attach(this.picker.files) });
-    this.button = h("button", { class: "send", "aria-label": "Send", title: "Send (Enter)", disabled: true, onclick: () => this.#submit() }, "➤");
+    this.button = h("button", { class: "send", "aria-label": "Send", title: "Send (Enter)", disabled: true, onclick: () => this.#submit() }, icon("send"));
     const bar = h("div", { class: "composer-bar" },
-      h("button", { class: "icon-button", "aria-label": "Attach a file", title: "Attach a file", onclick: () => this.picker.click() }, "📎"),
+      h("button", { class: "icon-button", "aria-label": "Attach a file", title: "Attach a file", onclick: () => this.picker.click() }, icon("clip")),
       h("button", { class: "icon-button", "aria-label": "Mention somebody", title: "Mention somebody", onclick: () => this.insert("@") }, "@"),
       h("span", { class: "composer-tip" }, "Enter sends, Shift + Enter makes a new line"), this.button);
     this.root = h("div", {
@@ -63,8 +64,8 @@ export class Composer {
   #drawTray() {
     this.tray.hidden = !this.files.length;
     this.tray.replaceChildren(...this.files.map((file, index) =>
-      h("li", {}, `📄 ${file.name} `, h("small", {}, size(file.size)),
-        h("button", { class: "icon-button", "aria-label": `Remove ${file.name}`, onclick: () => { this.files.splice(index, 1); this.#drawTray(); this.#changed(); } }, "✕"))));
+      h("li", {}, icon("file"), ` ${file.name} `, h("small", {}, size(file.size)),
+        h("button", { class: "icon-button", "aria-label": `Remove ${file.name}`, onclick: () => { this.files.splice(index, 1); this.#drawTray(); this.#changed(); } }, icon("close")))));
   }
 
   #changed() {

@@ -1,6 +1,7 @@
 // Modals: the fields of a view, and what was filled in.
 
 import { h, prose } from "./dom.js";
+import { icon } from "./icons.js";
 
 export class Modal {
   constructor({ dialog, markup, blocks, post }) {
@@ -12,7 +13,7 @@ export class Modal {
   show(view) {
     this.view = view;
     const form = h("form", { onsubmit: (event) => (event.preventDefault(), this.#submit()) },
-      h("header", {}, h("h2", {}, view.title.text), h("button", { type: "button", class: "icon-button", "aria-label": "Close", onclick: () => this.#dismiss() }, "✕")),
+      h("header", {}, h("h2", {}, view.title.text), h("button", { type: "button", class: "icon-button", "aria-label": "Close", onclick: () => this.#dismiss() }, icon("close"))),
       h("div", { class: "modal-body" }, view.blocks.map((block) => (block.type === "input" ? this.#input(block) : this.blocks.render([block], { ts: view.id })))),
       h("footer", {}, h("button", { type: "button", class: "button", onclick: () => this.#dismiss() }, view.close?.text ?? "Cancel"),
         view.submit && h("button", { class: "button primary" }, view.submit.text)));
@@ -27,7 +28,7 @@ export class Modal {
   }
 
   #input(block) {
-    return h("label", { class: "modal-input", dataset: { block: block.block_id } }, h("span", {}, block.label.text, block.optional && h("small", {}, " (optional)")),
+    return h("label", { class: "modal-input", dataset: { block: block.block_id }, oninput: (event) => (event.currentTarget.querySelector(".field-error").hidden = true) }, h("span", {}, block.label.text, block.optional && h("small", {}, " (optional)")),
       this.#field(block.element), h("em", { class: "field-error", hidden: true }), block.hint && h("small", {}, prose(this.markup.plain(block.hint.text)).textContent));
   }
 

@@ -54,6 +54,8 @@ class PageApi:
 
     def _action(self, name: str, handle: Handle) -> Route:
         async def answer(request: Request) -> Response:
+            if _from_elsewhere(request):
+                return JSONResponse({"ok": False, "error": "cross_site"}, 403)
             try:
                 made = handle(await request.json())
                 body = await made if isinstance(made, Awaitable) else made
@@ -111,8 +113,10 @@ class PageApi:
         return Response(item.content, media_type=item.mimetype, headers=headers)
 
     async def _upload(self, request: Request) -> Response:
-        user = self._workspace.user(request.query_params["user"])
-        item = self._desk.files.by_person(user.id, request.query_params["name"], await request.body())
+        name, user = request.query_params.get("name"), request.query_params.get("user", "")
+        if _from_elsewhere(request) or not name or user not in self._workspace.users:
+            return JSONResponse({"ok": False, "error": "invalid_arguments"}, 400)
+        item = self._desk.files.by_person(user, name, await request.body())
         return JSONResponse({"ok": True, "file": shapes.file(self._workspace, item)})
 
     async def _live(self, _: Request) -> Response:
@@ -198,6 +202,11 @@ class PageApi:
         view = self._workspace.views.pop(body["view"], None)
         if view:
             self._workspace.changed("view", item=view)
+
+
+def _from_elsewhere(request: Request) -> bool:
+    """Whether another site's page sent this: the page has no sign-in that would stop it."""
+    return request.headers.get("sec-fetch-site", "none") not in ("none", "same-origin")
 
 
 SHOWN = frozenset({"message", "removed", "ephemeral", "session", "status", "view"})

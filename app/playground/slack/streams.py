@@ -44,6 +44,7 @@ class Stream:
         planned = False
         for part in self.parts:
             if part["type"] == "task" and self.display == "plan":
+                # Later tasks join the plan where the first one stands: text around them is one text.
                 if not planned:
                     shown.append(self._plan())
                 planned = True
@@ -51,7 +52,9 @@ class Stream:
                 shown.append({"type": "task_card", "block_id": part["id"]} | self.tasks[part["id"]])
             elif part["type"] == "blocks":
                 shown += part["blocks"]
-            elif part["text"]:
+            elif shown and shown[-1]["type"] == "markdown":
+                shown[-1] = shown[-1] | {"text": shown[-1]["text"] + part["text"]}
+            else:
                 shown.append({"type": "markdown", "block_id": f"text{len(shown)}", "text": part["text"]})
         return shown if planned or not self.plan_title or self.display != "plan" else [self._plan(), *shown]
 
