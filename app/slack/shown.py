@@ -59,8 +59,12 @@ class Shown:
         self.state = ReplyState()
 
     async def load(self) -> ReplyState:
-        self.state = ReplyState.model_validate(await self._ledger.load() or {})
+        self.state = await self.stored()
         return self.state
+
+    async def stored(self) -> ReplyState:
+        """What the ledger holds now, whoever wrote it."""
+        return ReplyState.model_validate(await self._ledger.load() or {})
 
     async def save(self) -> None:
         async with self._one_at_a_time:

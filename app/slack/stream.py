@@ -30,7 +30,10 @@ FLUSH_AT = 256
 """Characters that are sent without waiting for the timer."""
 FLUSH_EVERY = 1.0
 ROTATE_AFTER = 240.0
-"""Seconds after which a stream is ended by us; Slack ends it at about 300."""
+"""Seconds after which a stream is ended by us at the next line or rest; Slack ends it at about 300."""
+ROTATE_AT_LAST = 280.0
+REST = 5.0
+"""Seconds without a word after which a text is taken to pause where it is."""
 PART_BYTES = 9_000
 SOFT_BYTES = 8_200
 """From here on a streamed part ends at the next paragraph."""
@@ -127,6 +130,7 @@ class GrowingMessage:
         self._broken: BaseException | None = None
         self._worker: asyncio.Task[None] | None = None
         self._session: asyncio.Task[bool] | None = None
+        self._said_active = False
         self.closed = False
 
     # -- what a turn does --------------------------------------------------------------------------------
@@ -304,17 +308,25 @@ class GrowingMessage:
         message = self._current()
         if message is None:
             return 0 if self._is_worth_a_message() else None
+        if message.streaming and not message.stale:
+            return self._delay_of_stream(message, now)
+        if message.stale or self._waiting_tasks or len(self._text) > message.tried_to:
+            # A stream that went wrong is set right at once; edits keep their distance.
+            return 0 if message.streaming else max(0.0, message.changed_at + EDIT_EVERY - now)
+        return None
+
+    def _delay_of_stream(self, message: _Message, now: float) -> float:
         fresh = len(self._text) - message.tried_to
-        dirty = bool(self._waiting_tasks) or message.stale
-        if not message.streaming:
-            return max(0.0, message.changed_at + EDIT_EVERY - now) if dirty or fresh else None
-        rotate_in = message.opened_at + ROTATE_AFTER - now
-        if dirty or fresh >= FLUSH_AT or (fresh and not message.sent):
+        if self._waiting_tasks or fresh >= FLUSH_AT or (fresh and not message.sent):
             return 0
+        if self._rotation(message) is not None:
+            return 0
+        rotate_in = message.opened_at + ROTATE_AFTER - now
+        next_look = rotate_in if rotate_in > 0 else FLUSH_EVERY
         if fresh:
             self._only_when_full = True
-            return min(rotate_in, message.changed_at + FLUSH_EVERY - now)
-        return rotate_in
+            return min(next_look, message.changed_at + FLUSH_EVERY - now)
+        return next_look
 
     async def _woken_or(self, delay: float | None) -> None:
         if delay is None:
@@ -347,8 +359,8 @@ class GrowingMessage:
             await self._begin()
         elif (cut := self._cut(message)) is not None:
             await self._finish_part(message, cut)
-        elif message.streaming and not message.stale and self._is_old(message):
-            await self._finish_part(message, self._cut_now(message))
+        elif (end := self._rotation(message)) is not None:
+            await self._finish_part(message, end)
         elif message.streaming and not message.stale:
             await self._append(message)
         else:
@@ -383,7 +395,17 @@ class GrowingMessage:
             self._told(message, tasks)
             self._doubtful = None
             self._messages.append(message)
-            await self._shown.part(message.part)
+            try:
+                await self._shown.part(message.part)
+            except Exception:
+                await self._take_back(message.part)
+                raise
+
+    async def _take_back(self, part: Part) -> None:
+        """A message created after the turn was lost, which a successor who has his own does not know of."""
+        stored = await self._shown.stored()
+        if any(each.index == part.index and each.ts not in (None, part.ts) for each in stored.parts):
+            await self._thread.delete(part.ts or "")
 
     def _adopt(self, part: Part, start: int, opens: str) -> None:
         """Go on in a message that exists; the next edit makes it show what it should."""
@@ -559,6 +581,7 @@ class GrowingMessage:
             message.stale = True
             raise
         self._told(message, tasks)
+        self._said_active = status is not None
         return True
 
     # -- where a part ends -------------------------------------------------------------------------------
@@ -578,13 +601,20 @@ class GrowingMessage:
             at = None
         return None if at is None else message.start + at - ahead
 
-    def _is_old(self, message: _Message) -> bool:
-        return self._clock() >= message.opened_at + ROTATE_AFTER
-
-    def _cut_now(self, message: _Message) -> int:
-        """Where a stream ends that must end now: after a whole word, not before what it shows."""
-        words = max(self._text.rfind(sign, message.shown_to) for sign in (" ", "\n"))
-        return max(words + 1, message.shown_to)
+    def _rotation(self, message: _Message) -> int | None:
+        """Where in the answer this stream ends because it is old; None while it may go on."""
+        now = self._clock()
+        age = now - message.opened_at
+        if not message.streaming or message.stale or age < ROTATE_AFTER:
+            return None
+        line = self._text.rfind("\n", max(message.shown_to - 1, message.start)) + 1
+        if line:
+            return line
+        if message.shown_to == len(self._text) and now - message.changed_at >= REST:
+            return message.shown_to
+        if age < ROTATE_AT_LAST:
+            return None
+        return max(self._text.rfind(" ", message.shown_to) + 1, message.shown_to)
 
     def _settled_body(self, message: _Message, cut: int | None) -> tuple[str, int]:
         """The escaped text a stream can be given now, and how far into the answer it reaches."""
@@ -706,8 +736,7 @@ class GrowingMessage:
         if self._session and not self._session.done():
             await asyncio.wait({self._session}, timeout=2)
             await _cancel(self._session)
-        last = self._messages[-1] if self._messages else None
-        if self._is_processing() and (last is None or last.part.mode == "post"):
+        if self._is_processing() and not self._said_active:
             await self._say("active")
 
     async def _say(self, status: str) -> bool:
