@@ -114,7 +114,8 @@ def yaml_problem(error: Exception, text: str) -> tuple[int, str]:
         at_the_end = error.problem_mark is None or error.problem_mark.index >= len(text.rstrip())
         mark = (error.context_mark if at_the_end else None) or error.problem_mark
         reason = ", ".join(part for part in (error.context, error.problem) if part)
-        return (mark.line + 1 if mark else 1), reason
+        last_line = text.rstrip().count("\n") + 1
+        return min(mark.line + 1, last_line) if mark else 1, reason
     if isinstance(error, yaml.reader.ReaderError):
         return text.count(
             "\n", 0, error.position
