@@ -47,7 +47,8 @@ MARKDOWN = [
     (
         "| a | b |\n|---|--:|\n| 1 | 2 |",
         '<div class="table-wrap"><table><thead><tr>'
-        '<th class="align-left">a</th><th class="align-right">b</th></tr></thead><tbody><tr><td class="align-left">1</td><td class="align-right">2</td></tr></tbody>'
+        '<th class="align-left">a</th><th class="align-right">b</th></tr></thead>'
+        '<tbody><tr><td class="align-left">1</td><td class="align-right">2</td></tr></tbody>'
         "</table></div>",
     ),
     (
