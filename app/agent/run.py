@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
 
+import structlog
 from pydantic import ValidationError
 from pydantic_ai import (
     Agent,
@@ -29,6 +30,7 @@ from pydantic_ai import (
 )
 from pydantic_ai import exceptions as fault
 from pydantic_ai.capabilities import AbstractCapability, ModelFallback
+from pydantic_ai.direct import model_request
 from pydantic_ai.messages import (
     ModelMessage,
     ModelRequest,
@@ -38,14 +40,22 @@ from pydantic_ai.messages import (
     TextPart,
     TextPartDelta,
     ToolReturnPart,
+    UserPromptPart,
     repair_messages,
 )
 from pydantic_ai.run import AgentRun
+from pydantic_ai.settings import ModelSettings as RequestSettings
 from pydantic_graph import End
 
 from app.agent.answer import CONCLUDE, Answer, Conclusion, named_sources
 from app.agent.budget import Budget, BudgetSpent, Estimate, Reservation, Spent
-from app.agent.compaction import CHARACTERS_PER_TOKEN, tokens_in
+from app.agent.compaction import (
+    CHARACTERS_PER_TOKEN,
+    CompactionLimits,
+    summary_of,
+    through,
+    tokens_in,
+)
 from app.agent.failures import Backoff, ModelUnavailable, explain
 from app.agent.links import LinkGuard, keep_known_links
 from app.agent.models import LoadedModel
@@ -57,6 +67,7 @@ from app.agent.tally import (
     concluded,
     journal_keys,
     refusals,
+    response_text,
     tally,
     text_of,
     this_turn,
@@ -64,6 +75,8 @@ from app.agent.tally import (
 from app.agent.toolset import CatalogueToolset, Desk
 from app.context.models import Source
 from app.tools.catalogue import Catalogue, ToolScope
+
+log = structlog.get_logger(__name__)
 
 LONG_ANSWER = 2048
 """Tokens reserved for what a response writes, unless MODEL_MAX_TOKENS is less."""
@@ -97,6 +110,7 @@ class RunRequest:
     sources: tuple[Source, ...] = ()
     link_hosts: frozenset[str] = frozenset()
     tool_result_bytes: int = 4096
+    compaction: CompactionLimits = field(default_factory=CompactionLimits)
 
 
 async def run(
@@ -177,11 +191,40 @@ class _Turn:
     async def load(self) -> None:
         """Read the session's tail; what an earlier turn left unanswered (a cancel) is closed."""
         history = await self.transcript.history()
+        history = await self._compacted(history)
         start = this_turn(history)
         self.before = repair_messages(history[:start])
         self.rows = list(history[start:])
         if text := self.text():
             await self.progress.reset(text)
+
+    async def _compacted(self, history: list[ModelMessage]) -> list[ModelMessage]:
+        """The history, its older turns summarised when it is too long and the turn has not begun."""
+        end = through(history, self.request.compaction) if this_turn(history) == len(history) - 1 else 0
+        if end == 0:
+            return history
+        summary = await summary_of(history[:end], self._summarise)
+        await self.transcript.compacted(summary, end)
+        return [summary, *history[end:]]
+
+    async def _summarise(self, task: str, text: str) -> str | None:
+        """Ask the model for a summary; a failure costs the summary, not the turn."""
+        reservation = await self.budget.reserve(self._estimate_of(len(text)))
+        try:
+            response = await model_request(
+                self.model.model,
+                [ModelRequest(parts=[UserPromptPart(text)], instructions=task)],
+                model_settings=RequestSettings(max_tokens=LONG_ANSWER),
+            )
+        except (AgentRunError, BaseExceptionGroup) as error:
+            await self.budget.release(reservation)
+            log.warning("compaction_without_model", reason=explain(error, self.model.name).reason)
+            return None
+        except BaseException:
+            await self.budget.settle(reservation, None)
+            raise
+        await self._pay(reservation, response)
+        return response_text(response) or None
 
     async def store(self, message: ModelMessage) -> None:
         if isinstance(message, ModelRequest):
@@ -303,9 +346,11 @@ class _Turn:
 
     def _estimate(self) -> Estimate:
         """What the next request may cost at most about: all it reads anew, and a long answer."""
-        read = tokens_in([*self.before, *self.rows]) + round(
-            len(self.request.instructions) / CHARACTERS_PER_TOKEN
-        )
+        rows = tokens_in([*self.before, *self.rows])
+        return self._estimate_of(rows * CHARACTERS_PER_TOKEN + len(self.request.instructions))
+
+    def _estimate_of(self, characters: float) -> Estimate:
+        read = round(characters / CHARACTERS_PER_TOKEN)
         written = min(int(self.model.settings.get("max_tokens") or LONG_ANSWER), LONG_ANSWER)
         return Estimate(read + written, self.prices.at(self.model.provider, self.model.name, read, written))
 

@@ -65,7 +65,8 @@ SHAPES: tuple[Shape, ...] = (
     ),
     (
         re.compile(
-            r"(\b(?:proxy-)?authorization\b[\"']?\s*[:=]\s*[\"']?(?:[a-z]+ )?)(?![a-z]+ \[masked)[^\s\"'`\[<${]{6,}",
+            r"(\b(?:proxy-)?authorization\b[\"']?\s*[:=]\s*[\"']?(?:[a-z]+ )?)"
+            r"(?![a-z]+ \[masked)[^\s\"'`\[<${]{6,}",
             re.I,
         ),
         r"\1[masked credentials]",
