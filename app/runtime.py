@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.agent import models
 from app.agent.budget import PostgresBudget, WindowLimits
-from app.agent.compaction import Compaction
+from app.agent.compaction import CompactionLimits
 from app.agent.prices import Prices
 from app.agent.tally import RunLimits
 from app.context.library import Library
@@ -35,6 +35,7 @@ from app.knowledge.packaged import packaged_path
 from app.knowledge.repository import record
 from app.settings import Settings, SettingsError
 from app.slack.bolt import HttpEvents, SocketMode, build_app, who_am_i
+from app.slack.channels import Channels
 from app.slack.client import Pace, web_client, web_session
 from app.slack.incoming import Me
 from app.slack.listeners.desk import Desk
@@ -123,7 +124,7 @@ class Runtime:
 
         if self._worker:
             analyst = self._analyst(engine, library, repos)
-            surface = SlackSurface(client, me, Pace(), settings.slack.sre_team_id)
+            surface = SlackSurface(client, me, Pace(), Channels(client), settings.slack.sre_team_id)
             runner = TurnRunner(engine, surface, keeper, analyst)
             queue = Queue(
                 url,
@@ -246,7 +247,7 @@ class Runtime:
             ),
             tool_result_bytes=budgets.tool_result_bytes,
             model=loaded.fast if loaded else None,
-            compaction=Compaction(budgets.compaction_threshold_tokens, budgets.compaction_keep_recent),
+            compaction=CompactionLimits(budgets.compaction_threshold_tokens, budgets.compaction_keep_recent),
         )
 
     # -- doors -------------------------------------------------------------------------------------------

@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
+from pydantic_ai.messages import ModelMessage, ModelRequest, UserPromptPart
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.agent import offline
 from app.agent.answer import Answer
 from app.agent.budget import Budget, BudgetSpent
-from app.agent.compaction import Compaction
+from app.agent.compaction import CompactionLimits
 from app.agent.failures import ModelUnavailable
 from app.agent.models import LoadedModel
 from app.agent.prices import Prices
+from app.agent.prompt import user_message
+from app.agent.run import RunRequest, run
 from app.agent.tally import RunLimits
 from app.context.library import Library
+from app.context.models import Context
+from app.conversations import repository
 from app.conversations.models import Turn
 from app.conversations.reply import Place, Reply
 from app.conversations.shortcuts import notices
 from app.conversations.transcript import SessionTranscript
 from app.knowledge.models import Knowledge
-from app.tools.catalogue import Catalogue
+from app.storage.engine import begin
+from app.tools.catalogue import Catalogue, ToolScope
 
-NO_MODEL = "No model is configured."
+NO_MODEL = "no model is configured"
 
 
 @dataclass(frozen=True)
@@ -35,32 +43,98 @@ class Analyst:
     budget: Budget
     prices: Prices
     limits: RunLimits
+    compaction: CompactionLimits
     tool_result_bytes: int
     model: LoadedModel | None = None
-    compaction: Compaction | None = None
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     async def answer(
         self, turn: Turn, knowledge: Knowledge, transcript: SessionTranscript, reply: Reply, place: Place
     ) -> Answer:
-        """Gather the context, store the question with it, and answer; the offline analyst when the model
-        cannot."""
+        """Gather the context, store the question with it, and answer: by the model if there is one that
+        can, else offline, saying why."""
         context = await self.library.context_for(
             turn.question,
             thread_service=turn.session.service_name,
-            channel=turn.session.channel_id,
+            channel=await place.channel_name(),
             knowledge=knowledge,
         )
         if not await transcript.has_question():
             await self._store_question(turn, context, transcript, place)
+        answer = await self._by_model(turn, context, knowledge, transcript, reply)
+        stale = (knowledge.notice,) if knowledge.notice else ()
+        said = dict.fromkeys((*notices(turn), *context.notices, *stale, *answer.notices))
+        return replace(answer, notices=tuple(said))
+
+    async def _store_question(
+        self, turn: Turn, context: Context, transcript: SessionTranscript, place: Place
+    ) -> None:
+        history = await transcript.history()
+        before = await place.said_before() if not history else ()
+        prompt = user_message(
+            turn.question,
+            context,
+            now=self.clock(),
+            said_before=[f"{each.user_id}: {each.text}" for each in before],
+            known=_sections_in(history),
+        )
+        message = ModelRequest(
+            parts=[UserPromptPart(prompt)],
+            metadata={"sections": [section.id for section in context.sections]},
+        )
+        service = context.service.name if context.service else turn.session.service_name
+        async with begin(self.engine) as connection:
+            await transcript.add(connection, message, kind="question")
+            await repository.remember_context(
+                connection, turn.session, service_name=service, context_refs=context.refs()
+            )
+
+    async def _by_model(
+        self,
+        turn: Turn,
+        context: Context,
+        knowledge: Knowledge,
+        transcript: SessionTranscript,
+        reply: Reply,
+    ) -> Answer:
         reason = NO_MODEL
-        answer: Answer | None = None
         if self.model is not None:
             try:
-                answer = await self._ask_model(self.model, turn, context, knowledge, transcript, reply)
+                return await run(
+                    self._request(turn, context, knowledge),
+                    model=self.model,
+                    transcript=transcript,
+                    progress=reply,
+                    tools=self.tools,
+                    budget=self.budget,
+                    prices=self.prices,
+                )
             except (ModelUnavailable, BudgetSpent) as error:
                 reason = error.sentence
-        if answer is None:
-            answer = offline.answer(turn.question, context, reason=reason)
-            await reply.reset(answer.text)
-        stale = (knowledge.notice,) if knowledge.notice else ()
-        return replace(answer, notices=(*notices(turn), *context.notices, *stale, *answer.notices))
+        answer = offline.answer(turn.question, context, reason=reason)
+        await reply.reset(answer.text)
+        return answer
+
+    def _request(self, turn: Turn, context: Context, knowledge: Knowledge) -> RunRequest:
+        return RunRequest(
+            turn_id=turn.id,
+            session_id=turn.session.id,
+            attempt=turn.attempt,
+            instructions=knowledge.system_prompt.text,
+            limits=self.limits,
+            scope=ToolScope(service=context.service.name if context.service else None),
+            sources=context.sources,
+            link_hosts=self.library.catalog.hosts(),
+            tool_result_bytes=self.tool_result_bytes,
+            compaction=self.compaction,
+        )
+
+
+def _sections_in(history: Sequence[ModelMessage]) -> frozenset[str]:
+    """The ids of the sections that the messages of a session already carry."""
+    return frozenset(
+        section
+        for message in history
+        if isinstance(message, ModelRequest) and message.metadata
+        for section in message.metadata.get("sections", ())
+    )

@@ -91,6 +91,9 @@ class Reply(Protocol):
 class Place(Protocol):
     """A thread, as a turn sees it before it answers."""
 
+    async def channel_name(self) -> str | None:
+        """The channel's name without `#`; None in a direct message and when it cannot be found out."""
+
     async def said_before(self, *, limit: int = 50) -> tuple[Said, ...]:
         """What was said in the thread before the question, oldest first, the agent's own words left out."""
 

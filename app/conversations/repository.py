@@ -101,15 +101,6 @@ async def begin_turn(connection: AsyncConnection, turn_id: UUID) -> Turn | None:
     return Turn.model_validate({**row, "session": session})
 
 
-async def is_first_turn(connection: AsyncConnection, turn: Turn) -> bool:
-    """Whether the session had no turn before this one."""
-    earlier = select(turns.c.id).where(
-        turns.c.session_id == turn.session.id, turns.c.id != turn.id, turns.c.created_at < turn.created_at
-    )
-    rows = await connection.execute(earlier.limit(1))
-    return rows.first() is None
-
-
 async def turn_status(connection: AsyncConnection, turn_id: UUID) -> Row[Any] | None:
     """`status, attempt, stopped_by` as they are now."""
     rows = await connection.execute(

@@ -6,7 +6,9 @@ Rows are only ever added, each carrying the turn's attempt, which the database c
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from pydantic import TypeAdapter
 from pydantic_ai.messages import ModelMessage, ModelMessagesTypeAdapter
@@ -39,6 +41,13 @@ NUL = "\0"
 """The one character Postgres does not store in texts."""
 
 
+@dataclass(frozen=True)
+class _Row:
+    id: int
+    turn_id: UUID
+    message: ModelMessage
+
+
 class SessionTranscript:
     """The rows of `turn.session`, written under `turn.attempt`.
 
@@ -48,23 +57,27 @@ class SessionTranscript:
     def __init__(self, engine: AsyncEngine, turn: Turn) -> None:
         self._engine = engine
         self._turn = turn
-        self._ids: list[int] = []
+        self._rows: list[_Row] | None = None
 
     async def history(self) -> list[ModelMessage]:
-        async with begin(self._engine) as connection:
-            rows = (await connection.execute(HISTORY, {"session": self._turn.session.id})).all()
-        self._ids = [row.id for row in rows]
-        return ModelMessagesTypeAdapter.validate_python([row.body for row in rows])
+        """Read once: nobody else writes to a session while one of its turns runs."""
+        return [row.message for row in await self._load()]
 
     async def has_question(self) -> bool:
         """Whether this turn's question is stored: then an earlier attempt got at least that far."""
-        statement = select(messages.c.id).where(messages.c.turn_id == self._turn.id).limit(1)
-        async with begin(self._engine) as connection:
-            return (await connection.execute(statement)).first() is not None
+        return any(row.turn_id == self._turn.id for row in await self._load())
+
+    async def _load(self) -> list[_Row]:
+        if self._rows is None:
+            async with begin(self._engine) as connection:
+                found = (await connection.execute(HISTORY, {"session": self._turn.session.id})).all()
+            said = ModelMessagesTypeAdapter.validate_python([row.body for row in found])
+            self._rows = [_Row(row.id, row.turn_id, each) for row, each in zip(found, said, strict=True)]
+        return self._rows
 
     async def append(self, message: ModelMessage, *, kind: str = "model") -> None:
         async with begin(self._engine) as connection:
-            self._ids.append(await self.add(connection, message, kind=kind))
+            await self.add(connection, message, kind=kind)
 
     async def add(
         self, connection: AsyncConnection, message: ModelMessage, *, kind: str, through_id: int | None = None
@@ -76,14 +89,17 @@ class SessionTranscript:
             .values(kind=kind, body=body, through_id=through_id, **self._marks())
             .returning(messages.c.id)
         )
-        return int((await connection.execute(statement)).scalar_one())
+        row_id = int((await connection.execute(statement)).scalar_one())
+        if self._rows is not None:
+            self._rows.append(_Row(row_id, self._turn.id, message))
+        return row_id
 
     async def compacted(self, summary: ModelMessage, through: int) -> None:
-        """`through` counts messages of the last `history()`; the row remembers which id that was."""
-        covered = self._ids[through - 1]
+        """`through` counts messages of `history()`; the row remembers which id that was."""
+        rows = list(await self._load())
         async with begin(self._engine) as connection:
-            row_id = await self.add(connection, summary, kind="summary", through_id=covered)
-        self._ids = [row_id, *self._ids[through:]]
+            await self.add(connection, summary, kind="summary", through_id=rows[through - 1].id)
+        self._rows = [_Row(0, self._turn.id, summary), *rows[through:]]
 
     async def tool_call(self, call_id: str) -> ToolCallRow | None:
         statement = select(tool_calls).where(

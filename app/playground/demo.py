@@ -1,4 +1,4 @@
-"""The embedded default: our own Slack, our own Postgres, an example organisation, and the real program on them."""
+"""The embedded default: our own Slack and Postgres, an example organisation, and the real program on them."""
 
 from __future__ import annotations
 

@@ -15,6 +15,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from app.context.models import Source
 from app.conversations.reply import Closing, Ledger, Said, TaskStatus
 from app.slack import blocks as kit
+from app.slack.channels import Channels
 from app.slack.client import Clock, Pace, SlackRefused, SlackUnavailable, Sleep, ask
 from app.slack.shown import Attachment, Shown
 from app.slack.stream import GrowingMessage
@@ -213,8 +214,14 @@ class SlackReply:
 class SlackPlace:
     """`Place`: the thread as it was before the question. `own_user_id` is the agent's."""
 
-    def __init__(self, client: AsyncWebClient, question: Question, own_user_id: str) -> None:
+    def __init__(
+        self, client: AsyncWebClient, question: Question, own_user_id: str, channels: Channels
+    ) -> None:
         self._client, self._question, self._own_user_id = client, question, own_user_id
+        self._channels = channels
+
+    async def channel_name(self) -> str | None:
+        return await self._channels.name(self._question.channel_id)
 
     async def said_before(self, *, limit: int = 50) -> tuple[Said, ...]:
         asked = self._question

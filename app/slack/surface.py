@@ -9,6 +9,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from app.conversations.models import Turn
 from app.conversations.reply import Ledger
+from app.slack.channels import Channels
 from app.slack.client import Pace
 from app.slack.incoming import Me
 from app.slack.reply import Question, SlackPlace, SlackReply
@@ -24,6 +25,7 @@ class SlackSurface:
     client: AsyncWebClient
     me: Me
     pace: Pace
+    channels: Channels
     sre_team_id: str | None = None
 
     def reply(self, turn: Turn, ledger: Ledger) -> SlackReply:
@@ -32,7 +34,7 @@ class SlackSurface:
         )
 
     def place(self, turn: Turn) -> SlackPlace:
-        return SlackPlace(self.client, question(turn), self.me.user_id)
+        return SlackPlace(self.client, question(turn), self.me.user_id, self.channels)
 
 
 def question(turn: Turn) -> Question:

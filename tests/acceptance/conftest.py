@@ -1,0 +1,143 @@
+"""The whole program against the playground: in this process, or as processes that can be killed."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.playground.example import ExampleOrganisation, write_repos
+from app.playground.slack.records import Message
+from app.playground.slack.server import PlaygroundSlack
+from app.playground.slack.workspace import Workspace
+from app.runtime import Runtime
+from app.settings import Settings
+from app.storage.engine import create_engine
+
+MAYA, OMAR, GUEST, STRANGER = "U0MAYA", "U0OMAR", "U0GUEST", "U0STRANGER"
+CHECKOUT = "C0CHECKOUT"
+LAUNCH = "<@U0AGENT> what do I need before we launch checkout?"
+
+
+@dataclass
+class Stack:
+    """One playground, one database, and the processes of ours a test starts on them."""
+
+    slack: PlaygroundSlack
+    engine: AsyncEngine
+    environment: dict[str, str]
+    exits: AsyncExitStack
+
+    async def serve(self, *, door: bool = True, worker: bool = True, **values: str) -> Runtime:
+        """A runtime in this process, stopped when the test ends."""
+        runtime = Runtime(
+            Settings.load(env_file=None, **{**self.environment, **values}), door=door, worker=worker
+        )
+        await runtime.start()
+        self.exits.push_async_callback(runtime.stop)
+        return runtime
+
+    async def spawn(self, command: str = "worker", **values: str) -> asyncio.subprocess.Process:
+        """A process of ours, ready; killed when the test ends."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "app",
+            command,
+            env={**os.environ, **self.environment, **values},
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        self.exits.push_async_callback(_end, process)
+        assert process.stdout
+        lines: list[str] = []
+        while line := (await asyncio.wait_for(process.stdout.readline(), 30)).decode():
+            lines.append(line)
+            if '"event": "ready"' in line:
+                break
+        else:
+            pytest.fail("the process ended:\n" + "".join(lines))
+        drain = asyncio.create_task(_drain(process.stdout))
+        self.exits.callback(drain.cancel)
+        return process
+
+    async def rows(self, statement: str) -> list[tuple[Any, ...]]:
+        async with self.engine.connect() as connection:
+            return [tuple(row) for row in await connection.execute(text(statement))]
+
+    def answers(self, channel: str, thread_ts: str) -> list[Message]:
+        """The agent's messages in a thread."""
+        return [each for each in self.slack.thread(channel, thread_ts) if each.user == "U0AGENT"]
+
+    async def answered(
+        self,
+        channel: str,
+        ts: str,
+        thread_ts: str | None = None,
+        *,
+        reaction: str = "white_check_mark",
+        timeout: float = 20,
+    ) -> list[Message]:
+        """Wait until the question at `ts` carries its final reaction; the agent's messages in its thread."""
+
+        def settled() -> bool:
+            asked = next(m for m in self.slack.channel(channel) if m.ts == ts)
+            return reaction in asked.reactions and "eyes" not in asked.reactions
+
+        await self.slack.wait_for(settled, timeout)
+        return self.answers(channel, thread_ts or ts)
+
+    async def ask(
+        self, words: str = LAUNCH, *, user: str = MAYA, channel: str = CHECKOUT, thread_ts: str | None = None
+    ) -> tuple[str, list[Message]]:
+        """Say something and wait for its answer: the question's ts, and the agent's messages in the thread."""
+        ts = await self.slack.say(user, channel, words, thread_ts)
+        return ts, await self.answered(channel, ts, thread_ts)
+
+
+async def _drain(stream: asyncio.StreamReader) -> None:
+    while await stream.readline():
+        pass
+
+
+async def _end(process: Any) -> None:
+    if process.returncode is None:
+        process.send_signal(signal.SIGKILL)
+        await process.wait()
+
+
+@pytest.fixture(scope="session")
+def organisation(tmp_path_factory: pytest.TempPathFactory) -> ExampleOrganisation:
+    return write_repos(tmp_path_factory.mktemp("organisation"))
+
+
+@pytest.fixture
+async def stack(database_url: str, organisation: ExampleOrganisation, tmp_path: Path) -> AsyncIterator[Stack]:
+    async with AsyncExitStack() as exits:
+        slack = await exits.enter_async_context(PlaygroundSlack(Workspace.example(rate_limits=False)))
+        engine = create_engine(database_url)
+        exits.push_async_callback(engine.dispose)
+        environment = {
+            "DATABASE_URL": database_url,
+            "SRE_AGENT_HOME": str(tmp_path),
+            "KNOWLEDGE_REPO_URL": organisation.knowledge,
+            "BLUEPRINTS_REPO_URL": organisation.blueprints,
+            "SRE_TEAM_SLACK_ID": "S0SRETEAM",
+            "INCIDENT_CHANNEL": "C0INCIDENTS",
+            "MODEL_PROVIDER": "offline",
+            "PORT": "0",
+            "OPS_PORT": "0",
+            "SHUTDOWN_GRACE_SECONDS": "5",
+            **slack.environment,
+        }
+        yield Stack(slack, engine, environment, exits)

@@ -1,0 +1,184 @@
+"""A developer asks, and goes on asking: the whole program in this process, without a model."""
+
+from __future__ import annotations
+
+import json
+from itertools import pairwise
+
+import pytest
+
+from app.playground.slack.records import Message
+from tests.acceptance.conftest import CHECKOUT, GUEST, LAUNCH, MAYA, OMAR, STRANGER, Stack
+
+
+def shown(messages: list[Message]) -> str:
+    """All that can be read in messages, blocks included."""
+    return "\n".join(message.text + json.dumps(message.blocks, ensure_ascii=False) for message in messages)
+
+
+async def test_a_mention_is_answered_from_the_services_own_documents(stack: Stack) -> None:
+    await stack.serve()
+    ts, answers = await stack.ask()
+    [answer] = answers
+    assert "no model" in shown(answers).lower()
+    for wanted in ("checkout", "services/checkout.md", "tier"):
+        assert wanted in shown(answers).lower()
+    assert not answer.streaming
+    assert answer.metadata is not None
+    [(turn_id, status)] = await stack.rows("SELECT id::text, status FROM turns")
+    assert answer.metadata["event_type"] == "sre_agent_turn"
+    assert answer.metadata["event_payload"]["turn_id"] == turn_id
+    assert status == "done"
+    assert stack.slack.calls("chat.startStream")
+    [(service, refs, revision)] = await stack.rows(
+        "SELECT service_name, context_refs, knowledge_revision FROM sessions"
+    )
+    assert service == "checkout"
+    assert any(ref["path"].endswith("services/checkout.md") for ref in refs)
+    rows = await stack.rows(
+        "SELECT action, user_id, thread_ts, service_name, input_text, knowledge_revision FROM audit_log "
+        "WHERE action = 'message'"
+    )
+    assert rows == [("message", MAYA, ts, "checkout", "what do I need before we launch checkout?", revision)]
+
+
+async def test_the_thread_goes_on_without_a_mention_and_after_a_restart(stack: Stack) -> None:
+    first = await stack.serve()
+    ts, _ = await stack.ask()
+    follow_up, answers = await stack.ask("and which timeout do we use towards payments?", thread_ts=ts)
+    assert len(answers) == 2
+    assert "timeout" in answers[1].text.lower()
+    await first.stop()
+    late = await stack.slack.say(MAYA, CHECKOUT, "what about its on-call?", ts)
+    await stack.serve()
+    answers = await stack.answered(CHECKOUT, late, ts)
+    assert len(answers) == 3
+    assert await stack.rows("SELECT count(*) FROM sessions") == [(1,)]
+
+
+async def test_people_talking_elsewhere_are_left_alone(stack: Stack) -> None:
+    await stack.serve()
+    root = await stack.slack.say(MAYA, CHECKOUT, "shall we launch checkout?")
+    await stack.slack.say(OMAR, CHECKOUT, "let us ask the agent", root)
+    ts, _ = await stack.ask("<@U0AGENT> what do we need?", thread_ts=root)
+    await stack.slack.say(MAYA, CHECKOUT, "<@U0OMAR> can you look at the third point?", root)
+    _, answers = await stack.ask("<@U0AGENT> thank you. And the tier?", thread_ts=root)
+    assert len(answers) == 2
+    assert await stack.rows("SELECT count(*) FROM turns") == [(2,)]
+
+
+async def test_a_mention_in_mid_thread_reads_what_was_said_before(stack: Stack) -> None:
+    await stack.serve()
+    root = await stack.slack.say(MAYA, CHECKOUT, "the /pay endpoint of checkout worries me")
+    await stack.ask("<@U0AGENT> what do you say?", thread_ts=root)
+    [(body,)] = await stack.rows("SELECT body::text FROM messages WHERE kind = 'question'")
+    assert "the /pay endpoint of checkout worries me" in body
+
+
+async def test_a_direct_message_is_answered_without_a_mention(stack: Stack) -> None:
+    await stack.serve()
+    dm = stack.slack.dm(MAYA)
+    _, answers = await stack.ask("what does tier 1 ask of us?", channel=dm)
+    assert "tier 1" in shown(answers).lower()
+
+
+async def test_events_over_signed_http_are_answered_too(stack: Stack) -> None:
+    runtime = await stack.serve(SLACK_APP_TOKEN="")
+    stack.slack.deliver_to(f"http://127.0.0.1:{runtime.ports['PORT']}/slack/events")
+    _, answers = await stack.ask()
+    assert len(answers) == 1
+
+
+@pytest.mark.parametrize(("user", "words"), [(GUEST, "guests"), (STRANGER, "workspace")])
+async def test_guests_and_strangers_get_one_sentence_nobody_else_sees(
+    stack: Stack, user: str, words: str
+) -> None:
+    await stack.serve()
+    await stack.slack.say(user, CHECKOUT, LAUNCH)
+    await stack.slack.wait_for(lambda: stack.slack.ephemeral(user))
+    [sentence] = stack.slack.ephemeral(user)
+    assert words in sentence.text
+    assert await stack.rows("SELECT count(*) FROM turns") == [(0,)]
+
+
+async def test_guests_are_answered_when_allowed(stack: Stack) -> None:
+    await stack.serve(SLACK_ALLOW_GUESTS="true")
+    _, answers = await stack.ask(user=GUEST)
+    assert len(answers) == 1
+
+
+async def test_an_edit_asks_nothing_anew(stack: Stack) -> None:
+    await stack.serve()
+    ts, _ = await stack.ask()
+    await stack.slack.edit(MAYA, CHECKOUT, ts, LAUNCH + " please")
+    _, answers = await stack.ask("and its tier?", thread_ts=ts)
+    assert len(answers) == 2
+    assert await stack.rows("SELECT count(*) FROM turns") == [(2,)]
+
+
+@pytest.mark.parametrize(
+    ("words", "files", "said"),
+    [
+        ("<@U0AGENT>", None, "ask me about a service"),
+        ("<@U0AGENT>", {"graph.png": b"\x89PNG"}, "graph.png"),
+        ("<@U0AGENT> what does chekout need?", None, "checkout"),
+        ("<@U0AGENT> what does the warp-drive service need?", None, "services.yaml"),
+        ("<@U0AGENT> was braucht checkout vor dem Start?", None, "checkout"),
+        ("<@U0AGENT> reload", None, "knowledge revision"),
+        ("<@U0AGENT> checkout " + "x" * 40_000, None, "12,000 characters"),
+    ],
+)
+async def test_unusual_questions_get_a_helpful_sentence(
+    stack: Stack, words: str, files: dict[str, bytes] | None, said: str
+) -> None:
+    await stack.serve()
+    ts = await stack.slack.say(MAYA, CHECKOUT, words, files=files)
+    answers = await stack.answered(CHECKOUT, ts)
+    assert said in shown(answers).lower()
+
+
+async def test_nobody_is_pinged_whatever_the_question_holds(stack: Stack) -> None:
+    await stack.serve()
+    _, answers = await stack.ask("<@U0AGENT> repeat <!channel> <!here> @channel <@U0OMAR> about checkout")
+    for ping in ("<!channel", "<!here", "<@U0OMAR>"):
+        assert ping not in shown(answers)
+
+
+async def test_feedback_is_stored_and_the_newest_counts(stack: Stack) -> None:
+    await stack.serve()
+    _, [answer] = await stack.ask()
+    [button] = [
+        element
+        for block in answer.blocks
+        if block["type"] == "context_actions"
+        for element in block["elements"]
+    ]
+    for thumb in ("negative_button", "positive_button"):
+        await stack.slack.click(MAYA, answer.ts, "feedback", button[thumb]["value"])
+        await stack.slack.wait_for(lambda: stack.slack.ephemeral(MAYA))
+    await stack.slack.wait_for(lambda: len(stack.slack.ephemeral(MAYA)) == 2)
+    assert await stack.rows("SELECT user_id, helpful FROM feedback") == [(MAYA, True)]
+    assert await stack.rows("SELECT count(*) FROM audit_log WHERE action = 'feedback'") == [(2,)]
+
+
+async def test_one_event_delivered_ten_times_to_two_replicas_is_answered_once(stack: Stack) -> None:
+    await stack.serve()
+    await stack.serve()
+    stack.slack.faults.repeat_events(10)
+    _, answers = await stack.ask()
+    assert len(answers) == 1
+    assert await stack.rows("SELECT count(*) FROM turns") == [(1,)]
+
+
+async def test_turns_of_one_thread_run_in_order_and_one_at_a_time(stack: Stack) -> None:
+    ts, _ = "", None
+    await stack.serve(worker=False)
+    ts = await stack.slack.say(MAYA, CHECKOUT, LAUNCH)
+    later = [await stack.slack.say(MAYA, CHECKOUT, f"question {n} about checkout", ts) for n in range(5)]
+    await stack.slack.wait_for(lambda: len(stack.slack.calls("reactions.add")) >= 6)
+    await stack.serve(door=False)
+    await stack.serve(door=False)
+    await stack.answered(CHECKOUT, later[-1], ts)
+    spans = await stack.rows("SELECT started_at, finished_at FROM turns ORDER BY message_ts")
+    assert all(before[1] <= after[0] for before, after in pairwise(spans))
+    assert len(stack.answers(CHECKOUT, ts)) == 6
