@@ -1,0 +1,166 @@
+"""The offline analyst: an answer from the documents alone, for when there is no model to ask.
+
+Deterministic: it names the service, quotes the best sections as they are written, each with its link,
+says what is missing, and asks back when it does not know which service is meant.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from app.agent.answer import Answer
+from app.context.models import Context, Section, Service, Source
+from app.tools.masking import mask
+
+LONGEST_ANSWER = 2500
+"""Characters: about one screen of a thread."""
+
+LONGEST_QUOTE = 420
+MOST_QUOTES = 4
+TAG_BELOW = 0.4
+MOST_MISSING = 6
+
+
+def answer(question: str, context: Context, *, reason: str) -> Answer:
+    """What the documents say to `question`; `reason` is the sentence why no model took part."""
+    if context.service is None:
+        return _asking_back(context, reason)
+    quoted = _best(context.sections)
+    confidence = confidence_of(question, context, quoted)
+    parts = [
+        _mark(reason),
+        _service_line(context.service),
+        *_quotes(quoted, LONGEST_ANSWER - 900),
+        _missing(context.missing),
+    ]
+    if not quoted:
+        parts.insert(2, "No document of this service says anything about that.")
+    sources = tuple(dict.fromkeys(section.source for section in quoted))
+    return Answer(
+        text=_fit(parts),
+        confidence=confidence,
+        sources=sources,
+        missing=context.missing,
+        tag_sre=confidence < TAG_BELOW,
+        offline_reason=reason,
+        notices=context.notices,
+    )
+
+
+def confidence_of(question: str, context: Context, quoted: tuple[Section, ...]) -> float:
+    """How well the quoted sections cover the question, 0 to 0.7: reading is not understanding.
+
+    The share of the question's words (four letters and more) found in the quotes counts 0.5, a service
+    named in so many words 0.1, nothing known to be missing 0.1. Without a quote it is 0.1.
+    """
+    if not quoted:
+        return 0.1
+    asked = _words(question) - _words(context.service.name if context.service else "")
+    found = _words(" ".join(f"{section.heading} {section.text}" for section in quoted))
+    covered = len({word for word in asked if word in found}) / len(asked) if asked else 0.5
+    sure = context.resolution.how in ("name", "alias", "thread", "channel")
+    return round(0.5 * covered + 0.1 * sure + 0.1 * (not context.missing), 2)
+
+
+def _words(text: str) -> set[str]:
+    """Lower case words without a plural s, so `dashboards` finds `dashboard`."""
+    return {word.removesuffix("s") for word in re.findall(r"[^\W\d_]{4,}", text.lower())}
+
+
+def _mark(reason: str) -> str:
+    return f"**No model took part in this answer:** {mask(reason)} Here is what the documents say."
+
+
+def _service_line(service: Service) -> str:
+    facts = [
+        f"tier {service.tier}" if service.tier else "tier unknown",
+        f"team {service.team}" if service.team else "",
+        f"repo {service.repo}" if service.repo else "",
+    ]
+    line = f"**{service.name}** ({', '.join(fact for fact in facts if fact)})"
+    return line + (f", depends on {', '.join(service.depends_on)}" if service.depends_on else "")
+
+
+def _best(sections: tuple[Section, ...]) -> tuple[Section, ...]:
+    """The sections that say most about the question: best first, none without text or below a quarter of
+    the best."""
+    told = sorted((s for s in sections if s.text.strip()), key=lambda s: -s.score)[:MOST_QUOTES]
+    return tuple(s for s in told if s.score >= told[0].score / 4)
+
+
+def _quotes(sections: tuple[Section, ...], room: int) -> Iterable[str]:
+    for section in sections:
+        quote = _quote(section)
+        room -= len(quote)
+        if room < 0:
+            return
+        yield quote
+
+
+def _quote(section: Section) -> str:
+    lines = [f"> {line}".rstrip() for line in _excerpt(section.text).splitlines()]
+    return "\n".join([f"{_link(section.source)} · {section.heading}", *lines])
+
+
+def _link(source: Source) -> str:
+    name = f"`{source.path}`"
+    return f"[{source.path}]({source.url})" if source.url else name
+
+
+def _excerpt(text: str) -> str:
+    """The beginning of a section on a line boundary, an open code fence closed."""
+    text = mask(re.sub(r"\n{2,}", "\n", text.strip()))
+    if len(text) > LONGEST_QUOTE:
+        cut = text.rfind("\n", 0, LONGEST_QUOTE)
+        text = text[: cut if cut > LONGEST_QUOTE // 2 else LONGEST_QUOTE].rstrip() + " …"
+    return text + "\n```" if text.count("```") % 2 else text
+
+
+def _missing(missing: tuple[str, ...]) -> str:
+    if not missing:
+        return ""
+    shown = [f"- {sentence}" for sentence in missing[:MOST_MISSING]]
+    if len(missing) > MOST_MISSING:
+        shown.append(f"- and {len(missing) - MOST_MISSING} more")
+    return "\n".join(["**Not found:**", *shown])
+
+
+def _asking_back(context: Context, reason: str) -> Answer:
+    names = context.resolution.candidates
+    if context.resolution.how == "ambiguous":
+        asked = f"Which service do you mean: {_either(names)}? Answer with the name and I go on from there."
+    else:
+        near = f" The nearest names are {_either(names)}." if names else ""
+        asked = (
+            f"I do not know which service this is about: none of the catalog is named in it.{near}\n"
+            "Name one, or add yours to `services.yaml` in the blueprints repo:\n"
+            "```\nservices:\n  - name: my-service\n    aliases: [my]\n    tier: 3\n    team: my-team\n"
+            "    repo: my-org/my-service\n```"
+        )
+    text = _fit([_mark(reason).removesuffix(" Here is what the documents say."), asked])
+    quoted = _best(context.sections)
+    if quoted:
+        quotes = _quotes(quoted[:2], LONGEST_ANSWER - len(text) - 100)
+        text = _fit([text, "What the general documents say:", *quotes])
+    return Answer(
+        text=text,
+        confidence=0.1,
+        sources=tuple(dict.fromkeys(section.source for section in quoted[:2])),
+        missing=context.missing,
+        # A person is asked to say more; that is not yet a matter for the SRE team.
+        tag_sre=False,
+        offline_reason=reason,
+        notices=context.notices,
+    )
+
+
+def _either(names: tuple[str, ...]) -> str:
+    told = [f"**{name}**" for name in names]
+    return told[0] if len(told) == 1 else f"{', '.join(told[:-1])} or {told[-1]}" if told else "which one"
+
+
+def _fit(parts: Iterable[str]) -> str:
+    """The parts as paragraphs, within the longest answer."""
+    text = "\n\n".join(part for part in parts if part)
+    return text if len(text) <= LONGEST_ANSWER else text[: LONGEST_ANSWER - 2].rstrip() + " …"
