@@ -1,0 +1,109 @@
+"""Which service a message is about: named, of the thread, of the channel, misspelled, or nobody knows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from app.context.catalog import Catalog
+from app.context.models import How, Resolution, Service
+from app.context.names import slug
+from app.context.ordinary import SAID
+from app.context.speech import Speech, listen
+from app.context.typos import SERVICE_WORDS, misspelled, nearest
+
+Standing = tuple[tuple[Service | None, How], ...]
+
+
+@dataclass(frozen=True)
+class Mention:
+    """A service named from word `start` to `end` (exclusive); `by` is the spelling that was recognised."""
+
+    service: str
+    by: str
+    start: int
+    end: int
+
+    def is_within(self, other: Mention) -> bool:
+        longer = other.end - other.start > self.end - self.start
+        return longer and other.start <= self.start and self.end <= other.end
+
+
+def resolve(
+    text: str, catalog: Catalog, *, thread_service: str | None = None, channel: str | None = None
+) -> Resolution:
+    """Which service `text` is about, decided by the first of these that answers:
+
+    1. the one service named in it: a name or alias as whole words, however it is spelled. Of several the
+       thread's, or else the channel's; otherwise `ambiguous`
+    2. the service the thread is about
+    3. the service whose channel this is (`channel` is its id or its name)
+    4. a name that is an everyday word, such as `search`
+    5. a misspelled name
+    With 2 and 3, `candidates` are the services that an everyday or a misspelled word may have meant instead.
+    """
+    speech = listen(text)
+    mentions = list(outermost(find(speech, catalog)))
+    clear = [mention for mention in mentions if is_clear(mention, speech)]
+    standing: Standing = (
+        (catalog.get(thread_service), "thread"),
+        (catalog.of_channel(channel) if channel else None, "channel"),
+    )
+    if clear:
+        return decide(clear, catalog, standing)
+    typos = misspelled(speech, catalog)
+    for service, how in standing:
+        if service is not None:
+            meant = dict.fromkeys([*(mention.service for mention in mentions), *typos])
+            others = tuple(name for name in meant if name != service.name)
+            return Resolution(service=service, how=how, candidates=others)
+    if mentions:
+        return decide(mentions, catalog, standing)
+    if len(typos) == 1:
+        return Resolution(service=catalog.get(typos[0]), how="typo", candidates=typos)
+    if typos:
+        return Resolution(how="ambiguous", candidates=typos)
+    return Resolution(how="none", candidates=nearest(speech, catalog))
+
+
+def decide(mentions: list[Mention], catalog: Catalog, standing: Standing) -> Resolution:
+    """The one service mentioned; of several the one the conversation is about already."""
+    names = tuple(dict.fromkeys(mention.service for mention in mentions))
+    if len(names) == 1:
+        how: How = "name" if any(each.by == slug(each.service) for each in mentions) else "alias"
+        return Resolution(service=catalog.get(names[0]), how=how, candidates=names)
+    for service, reason in standing:
+        if service is not None and service.name in names:
+            return Resolution(service=service, how=reason, candidates=names)
+    return Resolution(how="ambiguous", candidates=names)
+
+
+def find(speech: Speech, catalog: Catalog) -> Iterator[Mention]:
+    """All places where names or aliases stand, those inside longer ones included."""
+    spellings = catalog.spellings
+    squeezed = {spelling.replace("-", ""): spelling for spelling in reversed(list(spellings))}
+    most = max((spelling.count("-") + 1 for spelling in spellings), default=0) + 1
+    for start in range(len(speech.words)):
+        for end in range(start + 1, min(start + most, len(speech.words)) + 1):
+            part = speech.words[start:end]
+            by: str | None = "-".join(part)
+            if by not in spellings:
+                by = squeezed.get("".join(part)) if speech.is_one(start, end) else None
+            if by is not None:
+                yield Mention(spellings[by], by, start, end)
+
+
+def outermost(mentions: Iterator[Mention]) -> Iterator[Mention]:
+    """The mentions that are not part of a longer one: in “payment gateway” nobody means `payment`."""
+    found = list(mentions)
+    for mention in found:
+        if not any(mention.is_within(other) for other in found):
+            yield mention
+
+
+def is_clear(mention: Mention, speech: Speech) -> bool:
+    """Whether a name was surely meant: not an everyday word, or marked as a name, or beside “service”."""
+    if mention.end - mention.start > 1 or speech.words[mention.start] not in SAID:
+        return True
+    beside = speech.words[max(mention.start - 1, 0) : mention.end + 1]
+    return speech.marked[mention.start] or any(word in SERVICE_WORDS for word in beside)

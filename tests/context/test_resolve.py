@@ -1,0 +1,132 @@
+"""Which service a message is about."""
+
+from __future__ import annotations
+
+import pytest
+
+from app.context.catalog import Catalog, read_catalog
+from app.context.resolve import resolve
+from app.storage.tree import Tree
+
+SERVICES = """
+services:
+  - name: checkout
+    aliases: [cart, "the till"]
+    slack_channel: "#checkout-dev"
+  - name: payments
+    slack_channel: C0PAY
+  - name: payment-gateway
+  - name: search
+  - name: orders
+  - name: notifications
+  - {name: ledger-api, slack_channel: shared}
+  - {name: ledger-app, slack_channel: shared}
+  - name: InvoiceRenderer
+"""
+
+
+@pytest.fixture(scope="module")
+def catalog() -> Catalog:
+    return read_catalog(Tree("r1", {"services.yaml": SERVICES}))
+
+
+@pytest.mark.parametrize(
+    ("text", "service", "how"),
+    [
+        ("what do I need before we launch checkout?", "checkout", "name"),
+        ("CHECKOUT's error budget", "checkout", "name"),
+        ("is check-out slow", "checkout", "name"),
+        ("the CheckOut pods restart", "checkout", "name"),
+        ("pod checkout-7d9f8b-x2x restarts", "checkout", "name"),
+        ("how big is the cart?", "checkout", "alias"),
+        ("The Till is broken", "checkout", "alias"),
+        ("payment_gateway timeouts", "payment-gateway", "name"),
+        ("payment gateway timeouts", "payment-gateway", "name"),
+        ("PaymentGateway timeouts", "payment-gateway", "name"),
+        ("paymentgateway timeouts", "payment-gateway", "name"),
+        ("invoice-renderer memory", "InvoiceRenderer", "name"),
+        ("how does orders scale", "orders", "name"),
+        ("what can you search for?", "search", "name"),
+        ("the search service is slow", "search", "name"),
+        ("chekcout is slow", "checkout", "typo"),
+        ("hceckout is slow", "checkout", "typo"),
+        ("check the notification flow", "notifications", "typo"),
+        ("payment gatway timeouts", "payment-gateway", "typo"),
+        ("paymnet-gatway timeouts", "payment-gateway", "typo"),
+        ("is the check service up", "checkout", "typo"),
+        ("what does the notif service need", "notifications", "typo"),
+    ],
+)
+def test_one_service_is_recognised(catalog: Catalog, text: str, service: str, how: str) -> None:
+    found = resolve(text, catalog)
+    assert (found.service and found.service.name, found.how) == (service, how)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "can you check out the dashboards",
+        "check the alerts please",
+        "in order to launch, what must I do?",
+        "I checked the pay slips",
+        "<@U0CHECKOUT> hello",
+        "see <#C1|checkout-dev>",
+        ":checkout: how do SLOs work",
+        "how do I define an SLO?",
+        "what is our standard for alerting in production",
+        "my colleague is paying attention to the ledge",
+        "noted. not if it rains",
+    ],
+)
+def test_everyday_words_are_no_service(catalog: Catalog, text: str) -> None:
+    found = resolve(text, catalog)
+    assert (found.service, found.how) == (None, "none")
+
+
+@pytest.mark.parametrize(
+    ("text", "thread", "channel", "service", "how"),
+    [
+        ("and the rollback?", "checkout", None, "checkout", "thread"),
+        ("and the rollback?", "cart", None, "checkout", "thread"),
+        ("and the rollback?", "gone", None, None, "none"),
+        ("and the rollback?", "payments", "checkout-dev", "payments", "thread"),
+        ("who is on call?", None, "checkout-dev", "checkout", "channel"),
+        ("who is on call?", None, "#checkout-dev", "checkout", "channel"),
+        ("who is on call?", None, "C0PAY", "payments", "channel"),
+        ("who is on call?", None, "shared", None, "none"),
+        ("what about orders?", "checkout", "checkout-dev", "orders", "name"),
+        ("search the logs", "checkout", None, "checkout", "thread"),
+        ("the `search` latency", "checkout", None, "search", "name"),
+        ("checkout calls payments", None, None, None, "ambiguous"),
+        ("checkout calls payments", "payments", None, "payments", "thread"),
+        ("checkout calls payments", "orders", "checkout-dev", "checkout", "channel"),
+        ("checkout calls payments", "orders", None, None, "ambiguous"),
+        ("ledger-apx is slow", None, None, None, "ambiguous"),
+    ],
+)
+def test_the_conversation_decides_what_the_words_leave_open(
+    catalog: Catalog, *, text: str, thread: str | None, channel: str | None, service: str | None, how: str
+) -> None:
+    found = resolve(text, catalog, thread_service=thread, channel=channel)
+    assert (found.service and found.service.name, found.how) == (service, how)
+
+
+def test_an_ambiguous_message_names_all_that_were_meant(catalog: Catalog) -> None:
+    assert resolve("payments or checkout?", catalog).candidates == ("payments", "checkout")
+    assert resolve("ledger-apx", catalog).candidates == ("ledger-api", "ledger-app")
+
+
+def test_a_misspelled_word_in_a_thread_is_a_hint_and_no_change_of_subject(catalog: Catalog) -> None:
+    found = resolve("what about paymnets?", catalog, thread_service="checkout")
+    assert (found.service and found.service.name, found.candidates) == ("checkout", ("payments",))
+
+
+def test_an_unknown_service_gets_the_nearest_names(catalog: Catalog) -> None:
+    assert resolve("what does the checkmate service need?", catalog).candidates[:1] == ("checkout",)
+    assert resolve("how does ledgers work", catalog).candidates[:2] == ("ledger-api", "ledger-app")
+
+
+def test_an_empty_catalog_knows_nobody() -> None:
+    found = resolve("checkout", Catalog(), thread_service="checkout", channel="checkout-dev")
+    assert (found.service, found.how, found.candidates) == (None, "none", ())
