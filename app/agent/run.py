@@ -153,12 +153,16 @@ async def run(
     return turn.answer()
 
 
-@lru_cache(maxsize=1)
-def _loop() -> Loop:
+@lru_cache(maxsize=8)
+def _loop(model: LoadedModel) -> Loop:
+    """One agent a model: only the agent's own model gives way for good to the one that took over."""
     loop: Loop = Agent(
+        model.model,
         output_type=[ToolOutput(Conclusion, name=CONCLUDE), str],
         deps_type=Desk,
+        model_settings=model.settings,
         toolsets=[CatalogueToolset()],
+        capabilities=_fallback(model),
         retries={"tools": 3, "output": 2},
         end_strategy="early",
         name="sre-agent",
@@ -235,15 +239,12 @@ class _Turn:
     async def steps(self) -> None:
         """Ask, run tools, ask again until the model concludes; raises what the model layer raises."""
         self.desk.open = True
-        async with _loop().iter(
+        async with _loop(self.model).iter(
             None,
             message_history=[*self.before, *self.rows],
-            model=self.model.model,
-            model_settings=self.model.settings,
             instructions=self.request.instructions,
             deps=self.desk,
             usage_limits=UsageLimits(request_limit=None),
-            capabilities=_fallback(self.model),
         ) as steps:
             node: Any = await steps.next(steps.next_node)  # type: ignore[arg-type]
             while not isinstance(node, End):
