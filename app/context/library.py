@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Protocol
 
-from app.context.models import Context, Readme, Resolution, Service
+import structlog
+
+from app.context.assembler import assemble
+from app.context.blueprints import Blueprints, read_blueprints
+from app.context.catalog import Catalog
+from app.context.models import Context, Readme, Service
+from app.context.papers import Papers
+from app.context.resolve import resolve
+from app.errors import AgentError
 from app.knowledge.models import Knowledge
 from app.storage.tree import Tree
+
+log = structlog.get_logger(__name__)
+
+README_FRESH_SECONDS = 60.0
+"""So long a README is used without asking again; a lively thread asks once a minute, not once a turn."""
+READMES_KEPT = 256
 
 
 class TreeSource(Protocol):
@@ -25,8 +41,21 @@ class ReadmeSource(Protocol):
     async def readme(self, service: Service) -> Readme: ...
 
 
+@dataclass
+class Shelved:
+    """The last README of a service, and the fetch of the next one while it runs."""
+
+    readme: Readme | None = None
+    fetched_at: float = 0.0
+    fetch: asyncio.Task[Readme] | None = None
+
+
 class Library:
-    """`blueprints` is None when none are configured: the catalog is empty then, and standards still serve."""
+    """`blueprints` is None when none are configured: the catalog is empty then, and standards still serve.
+
+    A README that takes longer than `readme_seconds` is not waited for: the answer goes without it, or with
+    the last copy, and says so; the fetch goes on for the next question.
+    """
 
     def __init__(
         self,
@@ -36,14 +65,54 @@ class Library:
         readme_seconds: float = 2.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._blueprints = blueprints
+        self._source = blueprints
         self._readmes = readmes
         self._readme_seconds = readme_seconds
         self._clock = clock
-        self.is_loaded = blueprints is None
+        self._blueprints = Blueprints()
+        self._papers = Papers()
+        self._shelved: dict[str, Shelved] = {}
+        self._notice: str | None = None
+        self._is_loaded = blueprints is None
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether the blueprints were read once, or there are none to read."""
+        return self._is_loaded
+
+    @property
+    def catalog(self) -> Catalog:
+        return self._blueprints.catalog
+
+    @property
+    def revision(self) -> str:
+        """The revision of the blueprints in use."""
+        return self._blueprints.tree.revision
 
     async def refresh(self) -> None:
-        """Read the blueprints again; the last good ones stay when they cannot be read."""
+        """Read the blueprints again; when they cannot be read, the last good ones stay and say so."""
+        if self._source is None:
+            return
+        try:
+            tree = await self._source.refresh()
+        except (AgentError, OSError) as error:
+            reason = error.sentence if isinstance(error, AgentError) else str(error)
+            log.warning("blueprints_not_read", reason=reason, serving=self.revision)
+            self._notice = f"The blueprints could not be read ({reason})" + (
+                "; this is the last good copy." if self._is_loaded else ", so no service is known."
+            )
+            return
+        self._notice = None
+        if self._is_loaded and tree.revision == self.revision:
+            # What was cut and counted stays; whether the copy is the newest may have changed.
+            self._blueprints = replace(self._blueprints, tree=tree)
+            return
+        self._blueprints = await asyncio.to_thread(read_ahead, tree)
+        self._is_loaded = True
+        faults = self.catalog.faults
+        log.info("blueprints_loaded", revision=tree.revision, services=len(self.catalog), faults=len(faults))
+        for fault in faults:
+            log.warning("catalog_fault", path=fault.path, line=fault.line, reason=fault.message)
 
     async def context_for(
         self,
@@ -56,4 +125,69 @@ class Library:
         given: frozenset[str] = frozenset(),
     ) -> Context:
         """What is known for a question; `given` are ids of sections that this conversation has already."""
-        return Context(resolution=Resolution())
+        blueprints = self._blueprints
+        resolution = resolve(question, blueprints.catalog, thread_service=thread_service, channel=channel)
+        readme = await self._readme(resolution.service)
+        context = assemble(
+            question,
+            resolution,
+            blueprints=blueprints,
+            knowledge=knowledge,
+            readme=readme,
+            papers=self._papers,
+            budget_tokens=budget_tokens,
+            given=given,
+        )
+        if self._notice is None:
+            return context
+        return context.model_copy(update={"notices": (self._notice, *context.notices)})
+
+    # -- READMEs -----------------------------------------------------------------------------------------
+
+    async def _readme(self, service: Service | None) -> Readme | None:
+        """The README within the deadline; None when nobody can look for it."""
+        if self._readmes is None or service is None or not service.repo:
+            return None
+        shelved = self._shelf(service.repo)
+        if shelved.readme and self._clock() - shelved.fetched_at < README_FRESH_SECONDS:
+            return shelved.readme
+        if shelved.fetch is None:
+            shelved.fetch = asyncio.create_task(self._fetch(self._readmes, service, shelved))
+        done, _ = await asyncio.wait({shelved.fetch}, timeout=self._readme_seconds)
+        if done:
+            return shelved.readme
+        if shelved.readme and shelved.readme.text:
+            late = f"The README of {service.name} could not be checked in time; this is the last copy."
+            return shelved.readme.model_copy(update={"notice": late})
+        return Readme(notice=f"The README of {service.name} did not come in time, so it is not used here.")
+
+    def _shelf(self, repo: str) -> Shelved:
+        shelved = self._shelved.pop(repo, None) or Shelved()
+        self._shelved[repo] = shelved
+        while len(self._shelved) > READMES_KEPT:
+            del self._shelved[next(iter(self._shelved))]
+        return shelved
+
+    async def _fetch(self, readmes: ReadmeSource, service: Service, shelved: Shelved) -> Readme:
+        """Fetch and keep; what went wrong becomes a notice, beside the last copy when there is one."""
+        try:
+            readme = await readmes.readme(service)
+            shelved.fetched_at = self._clock()
+        except (AgentError, OSError) as error:
+            reason = error.sentence if isinstance(error, AgentError) else str(error)
+            log.warning("readme_not_read", service=service.name, reason=reason)
+            old = shelved.readme or Readme()
+            notice = f"The README of {service.name} could not be read ({reason})"
+            notice += "; this is the last copy." if old.text else "."
+            readme = old.model_copy(update={"notice": notice})
+        finally:
+            shelved.fetch = None
+        shelved.readme = readme
+        return readme
+
+
+def read_ahead(tree: Tree) -> Blueprints:
+    """The blueprints of a tree with all that every question needs, so that the first one does not wait."""
+    blueprints = read_blueprints(tree)
+    blueprints.prepare()
+    return blueprints
