@@ -110,7 +110,13 @@ async def test_it_runs_as_a_process_and_prints_its_address() -> None:
         assert (await client.auth_test())["team"] == "Acme"
         async with httpx.AsyncClient(trust_env=False) as web:
             page = await web.get(printed["url"])
-        assert page.headers["content-type"].startswith("text/html")
+            assert page.headers["content-type"].startswith("text/html")
+            async with web.stream("GET", f"{printed['url']}/playground/live") as live:
+                assert live.status_code == 200
+                process.terminate()
+                # An open page does not keep the process from ending.
+                assert await asyncio.wait_for(process.wait(), 10) == 0
     finally:
-        process.kill()
-        await process.wait()
+        if process.returncode is None:
+            process.kill()
+            await process.wait()

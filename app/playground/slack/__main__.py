@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import json
+import signal
 
 from app.playground.slack.server import PlaygroundSlack
 
@@ -15,7 +15,10 @@ async def _serve(port: int, events_url: str | None) -> None:
         # One line that scripts can parse, then one that people can click.
         print(json.dumps({"url": slack.url, "environment": slack.environment}), flush=True)
         print(f"The playground is at {slack.url}", flush=True)
-        await slack.run()
+        stopped = asyncio.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+        await stopped.wait()
 
 
 def main() -> None:
@@ -23,8 +26,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
     parser.add_argument("--events-url", help="deliver events over signed HTTP to this address")
     given = parser.parse_args()
-    with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(_serve(given.port, given.events_url))
+    asyncio.run(_serve(given.port, given.events_url))
 
 
 if __name__ == "__main__":

@@ -261,11 +261,6 @@ class PlaygroundSlack:
         if self._bound:
             self._bound.close()
 
-    async def run(self) -> None:
-        """Serve until cancelled."""
-        assert self._serving is not None
-        await self._serving
-
     def application(self) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
         """The ASGI application."""
         routes = [
