@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from pydantic import BaseModel
 from pydantic_ai import RunContext, ToolReturn
 from pydantic_ai.tools import ToolDefinition
 from pydantic_ai.toolsets import AbstractToolset, ToolsetTool
@@ -38,6 +39,9 @@ class Desk:
 class CatalogueToolset(AbstractToolset[Desk]):
     """Offers the run's catalogue in its fixed order, or nothing when the desk is closed."""
 
+    def __init__(self) -> None:
+        self._schemas: dict[type[BaseModel], dict[str, Any]] = {}
+
     @property
     def id(self) -> str:
         return "catalogue"
@@ -51,9 +55,15 @@ class CatalogueToolset(AbstractToolset[Desk]):
         definition = ToolDefinition(
             name=tool.name,
             description=tool.description,
-            parameters_json_schema=tool.input.model_json_schema(),
+            parameters_json_schema=self._schema(tool.input),
         )
         return ToolsetTool(toolset=self, tool_def=definition, max_retries=3, args_validator=ANY_ARGUMENTS)
+
+    def _schema(self, given: type[BaseModel]) -> dict[str, Any]:
+        """Made once a type: it is asked for in every step of every run."""
+        if given not in self._schemas:
+            self._schemas[given] = given.model_json_schema()
+        return self._schemas[given]
 
     async def call_tool(
         self, name: str, tool_args: dict[str, Any], ctx: RunContext[Desk], tool: ToolsetTool[Desk]
