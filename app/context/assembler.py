@@ -2,39 +2,66 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from app.context.absences import missing, notices
 from app.context.blueprints import Blueprints
+from app.context.missing import missing
 from app.context.models import Context, Readme, Resolution, Section, Service, Source
-from app.context.papers import Paper, Papers
+from app.context.papers import Paper, Papers, Passage
 from app.context.ranking import scores, stems
-from app.context.sections import tokens_of
 from app.knowledge.models import Document, Knowledge
 
-KINDS = ("catalog", "blueprint", "contract", "tier", "readme", "standard", "architecture", "convention")
-"""The kinds in the order in which equals are listed."""
-OWN = frozenset({"catalog", "blueprint", "contract", "tier", "readme"})
-"""What is about the service itself: worth reading even when no word of the question is in it."""
+KINDS = ("catalog", "blueprint", "contract", "readme", "tier", "standard", "architecture", "convention")
+"""The kinds in the order in which their sections are handed out."""
+CLAIMS = ("catalog", "blueprint", "tier", "readme", "contract")
+"""What is about the service itself, in the order in which it claims its part of the budget."""
 OWN_WEIGHT = 1.25
-FLOORED_CONTRACTS = 4
-"""Contracts whose best section is packed before anything is compared; a hub may have dozens."""
+SHARE_OF_CONTRACTS = 0.5
+SHARE_OF_SUMMARIES = 0.25
+"""Of the budget, for what is packed only because it exists."""
+RELEVANT = 0.15
+"""Of the best score: a general section below it shares a word with the question by chance."""
+MOST_BESIDE = 3
+"""Blueprints of other services that the question names too."""
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A section in the running; `document` is its source without a line."""
+    """A passage in the running; `is_own` when it is about the service itself."""
 
-    section: Section
-    document: Source
+    passage: Passage
     score: float
+    is_own: bool
 
     @property
-    def place(self) -> tuple[float, int, str, int]:
-        """Best first; equals by kind, path and line."""
-        kind = KINDS.index(self.document.kind)
-        return (-self.score, kind, self.document.path, self.section.line)
+    def id(self) -> str:
+        return self.passage.section.id
+
+    @property
+    def kind(self) -> str:
+        return self.passage.source.kind
+
+    @property
+    def tokens(self) -> int:
+        return self.passage.section.tokens
+
+    @property
+    def document(self) -> tuple[str, str]:
+        return self.kind, self.passage.source.path
+
+    @property
+    def place(self) -> tuple[int, str, int]:
+        """By kind, path and line."""
+        return KINDS.index(self.kind), self.passage.source.path, self.passage.section.line
+
+    @property
+    def merit(self) -> tuple[float, int, str, int]:
+        """The best first, equals by their place."""
+        return (-self.score, *self.place)
+
+    def section(self) -> Section:
+        return self.passage.section.model_copy(update={"score": round(self.score, 4)})
 
 
 def assemble(
@@ -42,65 +69,72 @@ def assemble(
     resolution: Resolution,
     *,
     blueprints: Blueprints,
-    knowledge: Knowledge | None = None,
+    knowledge: Knowledge,
     readme: Readme | None = None,
     papers: Papers,
     budget_tokens: int = 8000,
     given: Collection[str] = (),
 ) -> Context:
-    """Pack what the documents say about a question, verbatim, most relevant first.
+    """Pack what the documents say about a question, verbatim, in the order of kind, path and line.
 
-    The catalog's entry and the best section of the blueprint, of each contract, of the tier and of the README
-    are packed before anything else, then the rest by relevance; a section that does not fit is passed over.
-    Sections without any word of the question are packed only when they are about the service itself. `given`
-    are ids of sections that the conversation has already; they are left out.
+    The catalog's entry and the best section of blueprint, tier, README and each contract are packed before
+    anything else, then the rest by relevance; a section that does not fit is passed over. Sections without
+    any word of the question are packed only when they are about the service and the conversation has
+    nothing of it yet. `given` are ids of sections that it has; they are left out.
     """
     service = resolution.service
-    papers_found = shelf(service, blueprints, knowledge, readme, papers)
-    ranked = [each for each in rank(question, service, list(papers_found)) if each.section.id not in given]
-    packed = sorted(pack(in_order(ranked, service), budget_tokens), key=lambda each: each.place)
+    own = list(about(service, blueprints, knowledge, readme, papers)) if service else []
+    candidates = rank(question, service, own, list(beside(resolution, blueprints, knowledge, papers)))
+    begun = {each.document for each in candidates if each.id in given}
+    fresh = [each for each in candidates if each.id not in given]
+    claimed = claims(fresh, begun, resolution, budget_tokens)
+    is_new = not any(each.is_own and each.document in begun for each in candidates)
+    chosen = pack([*claimed, *worth_reading(fresh, is_new=is_new)], budget_tokens)
+    packed = sorted(chosen, key=lambda each: each.place)
     return Context(
         resolution=resolution,
-        sections=tuple(e.section.model_copy(update={"score": round(e.score, 4)}) for e in packed),
-        sources=tuple(dict.fromkeys(each.document for each in packed)),
+        sections=tuple(each.section() for each in packed),
+        sources=tuple(dict.fromkeys(each.passage.source for each in packed)),
         missing=tuple(missing(resolution, blueprints, knowledge, readme)),
-        notices=tuple(notices(resolution, blueprints, knowledge, readme)),
+        notices=tuple(notices(resolution, blueprints, readme)),
     )
 
 
-def shelf(
-    service: Service | None,
-    blueprints: Blueprints,
-    knowledge: Knowledge | None,
-    readme: Readme | None,
-    papers: Papers,
-) -> Iterator[Paper]:
-    """All documents that a question about `service` may be answered from; without one the general ones."""
-    if service is not None:
-        yield from about(service, blueprints, papers)
-        if readme is not None and readme.text and readme.source:
-            yield papers.of(readme.source, readme.text)
-    for kind, path in blueprints.general():
-        yield blueprints.paper(kind, path, papers)
-    if knowledge is not None:
-        for level, tier in knowledge.tiers.items():
-            if service is None or service.tier == level:
-                yield knowledge_paper("tier", tier, knowledge, papers)
-        for standard in knowledge.standards:
-            yield knowledge_paper("standard", standard, knowledge, papers)
-
-
-def about(service: Service, blueprints: Blueprints, papers: Papers) -> Iterator[Paper]:
-    """What the blueprints repo has about one service."""
+def about(
+    service: Service, blueprints: Blueprints, knowledge: Knowledge, readme: Readme | None, papers: Papers
+) -> Iterator[Passage]:
+    """All that is about the service itself."""
     if declared := blueprints.declaration(service):
-        source, text, line = declared
-        yield papers.of(source, text, first_line=line)
-    if page := blueprints.page(service):
-        yield blueprints.paper("blueprint", page, papers)
+        yield declared
+    if path := blueprints.page(service):
+        yield from blueprints.paper("blueprint", path, papers).passages
     for contract in blueprints.contracts(service):
-        yield blueprints.paper("contract", contract.path, papers)
-    for path in blueprints.naming(service):
-        yield blueprints.paper("contract", path, papers)
+        yield from blueprints.paper("contract", contract.path, papers).passages
+    if readme and readme.text and readme.source:
+        yield from papers.of(readme.source, readme.text).passages
+    if tier := knowledge.tiers.get(service.tier or 0):
+        yield from knowledge_paper("tier", tier, knowledge, papers).passages
+
+
+def beside(
+    resolution: Resolution, blueprints: Blueprints, knowledge: Knowledge, papers: Papers
+) -> Iterator[Passage]:
+    """What else may matter: other services in question, and what holds for all of them."""
+    if (service := resolution.service) is None:
+        yield from blueprints.summaries.values()
+        for tier in knowledge.tiers.values():
+            yield from knowledge_paper("tier", tier, knowledge, papers).passages
+    else:
+        others = (blueprints.catalog.get(name) for name in resolution.candidates if name != service.name)
+        paths = [path for other in others if other and (path := blueprints.page(other))]
+        for path in paths[:MOST_BESIDE]:
+            yield from blueprints.paper("blueprint", path, papers).passages
+        for path in blueprints.naming(service):
+            yield from blueprints.paper("contract", path, papers).passages
+    for kind, path in blueprints.general():
+        yield from blueprints.paper(kind, path, papers).passages
+    for standard in knowledge.standards:
+        yield from knowledge_paper("standard", standard, knowledge, papers).passages
 
 
 def knowledge_paper(kind: str, document: Document, knowledge: Knowledge, papers: Papers) -> Paper:
@@ -114,41 +148,86 @@ def knowledge_paper(kind: str, document: Document, knowledge: Knowledge, papers:
     return papers.of(source, document.text, first_line=document.first_line)
 
 
-def rank(question: str, service: Service | None, found: Sequence[Paper]) -> Iterator[Candidate]:
-    """The sections worth packing, with their scores."""
-    passages = [(paper.source, passage) for paper in found for passage in paper.passages]
+def rank(
+    question: str, service: Service | None, own: Sequence[Passage], others: Sequence[Passage]
+) -> list[Candidate]:
+    """Every passage with its score."""
+    passages = [*own, *others]
     own_names = frozenset(stems(" ".join((service.name, *service.aliases)))) if service else ()
-    totals = scores(stems(question), [passage.terms for _, passage in passages], ignoring=own_names)
-    for (document, passage), total in zip(passages, totals, strict=True):
-        is_own = service is not None and document.kind in OWN
-        if total > 0 or is_own:
-            yield Candidate(passage.section, document, total * (OWN_WEIGHT if is_own else 1))
+    totals = scores(stems(question), [passage.terms for passage in passages], ignoring=own_names)
+    return [
+        Candidate(passage, total * (OWN_WEIGHT if at < len(own) else 1), at < len(own))
+        for at, (passage, total) in enumerate(zip(passages, totals, strict=True))
+    ]
 
 
-def in_order(ranked: Sequence[Candidate], service: Service | None) -> list[Candidate]:
-    """The order of packing: what must not be crowded out, then the best."""
-    best_first = sorted(ranked, key=lambda each: each.place)
-    floors = floors_of(best_first) if service is not None else []
-    kept = {each.section.id for each in floors}
-    return floors + [each for each in best_first if each.section.id not in kept]
-
-
-def floors_of(best_first: Sequence[Candidate]) -> list[Candidate]:
-    """The best section of each document about the service itself, by kind; of contracts the best few."""
+def claims(
+    fresh: Sequence[Candidate], begun: Collection[tuple[str, str]], resolution: Resolution, budget: int
+) -> Iterator[Candidate]:
+    """What must not be crowded out: the best section of each document on the service, unless the
+    conversation has `begun` it; without a service, the lines on those that may be meant."""
+    if resolution.service is None:
+        yield from summaries(fresh, resolution, int(budget * SHARE_OF_SUMMARIES))
+        return
     best: dict[tuple[str, str], Candidate] = {}
-    for each in best_first:
-        if each.document.kind in OWN:
-            best.setdefault((each.document.kind, each.document.path), each)
-    floors = sorted(best.values(), key=lambda each: (KINDS.index(each.document.kind), each.place))
-    surplus = [each for each in floors if each.document.kind == "contract"][FLOORED_CONTRACTS:]
-    return [each for each in floors if each not in surplus]
+    for each in sorted(fresh, key=lambda each: each.merit):
+        # A section larger than the whole budget cannot stand for its document.
+        if each.is_own and each.document not in begun and each.tokens <= budget:
+            best.setdefault(each.document, each)
+    left_for_contracts = int(budget * SHARE_OF_CONTRACTS)
+    for each in sorted(best.values(), key=lambda each: (CLAIMS.index(each.kind), each.merit)):
+        if each.kind == "contract":
+            if each.tokens > left_for_contracts:
+                continue
+            left_for_contracts -= each.tokens
+        yield each
 
 
-def pack(candidates: Sequence[Candidate], budget_tokens: int) -> Iterator[Candidate]:
-    """The candidates that fit, in their order; a smaller one may follow one that is too large."""
-    left = budget_tokens
+def summaries(fresh: Iterable[Candidate], resolution: Resolution, budget: int) -> Iterator[Candidate]:
+    """The lines on services: those that may be meant first, then the best, as many as fit."""
+    meant = {name: at for at, name in enumerate(resolution.candidates)}
+    lines = [each for each in fresh if each.kind == "catalog"]
+    lines.sort(key=lambda each: (meant.get(each.passage.section.heading, len(meant)), each.merit))
+    yield from pack(lines, budget)
+
+
+def worth_reading(fresh: Sequence[Candidate], *, is_new: bool) -> Iterator[Candidate]:
+    """The rest by merit, without what has nothing to do with the question."""
+    least = max((each.score for each in fresh), default=0.0) * RELEVANT
+    worth = (
+        each
+        for each in fresh
+        if (each.is_own and is_new) or (each.score > 0 and (each.is_own or each.score >= least))
+    )
+    yield from sorted(worth, key=lambda each: each.merit)
+
+
+def pack(candidates: Iterable[Candidate], budget_tokens: int) -> Iterator[Candidate]:
+    """Those that fit, in their order and each once; a smaller one may follow one that is too large."""
+    left, packed = budget_tokens, set[str]()
     for each in candidates:
-        cost = each.section.tokens + tokens_of(each.section.heading)
-        if cost <= left:
-            left -= cost
+        if each.tokens <= left and each.id not in packed:
+            left -= each.tokens
+            packed.add(each.id)
             yield each
+
+
+def notices(resolution: Resolution, blueprints: Blueprints, readme: Readme | None) -> Iterator[str]:
+    """What was taken for granted, what is wrong with the catalog, and which copies are not the newest."""
+    service, catalog = resolution.service, blueprints.catalog
+    if service is not None:
+        others = [name for name in resolution.candidates if name != service.name]
+        if resolution.how == "typo":
+            yield f"No service has exactly the name you wrote; this is about {service.name}."
+        elif others:
+            yield f"This is about {service.name}; if you meant {' or '.join(others)}, name it alone."
+        path, first, last = catalog.declarations.get(service.name, ("", 0, 0))
+        for fault in catalog.faults:
+            if fault.severity == "error" and fault.path == path and first <= fault.line <= last:
+                yield f"{fault.path}:{fault.line}: {fault.message}."
+    elif broken := [fault for fault in catalog.faults if fault.severity == "error"]:
+        more = f" (and {len(broken) - 1} more)" if len(broken) > 1 else ""
+        yield f"The catalog has a fault: {broken[0].path}:{broken[0].line}: {broken[0].message}{more}."
+    for copy in (blueprints.tree, readme):
+        if copy is not None and copy.notice:
+            yield copy.notice

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import PurePosixPath
+from typing import Any
 
-from app.context.catalog import Catalog, pages, read_catalog
+from app.context.catalog import NOT_A_SERVICE, Catalog, pages, read_catalog
 from app.context.models import Service, Source
 from app.context.names import slug
-from app.context.papers import Paper, Papers
+from app.context.papers import Paper, Papers, Passage, passage
+from app.knowledge.pages import BOM, front_matter
 from app.storage.tree import Tree
 
 NOTHING = Tree("none", {})
+LONGEST_SUMMARY = 200
+"""Characters of a blueprint's first sentence."""
 TO = re.compile(r"[-_ ]to[-_ ]", re.IGNORECASE)
 HEADING = re.compile(r"^#{1,6}[ \t]+(.+?)[ \t]*#*[ \t]*$", re.MULTILINE)
 
@@ -50,7 +54,7 @@ class Blueprints:
             self._naming[service.name] = tuple(
                 each.path
                 for each in self._contracts
-                if service.name not in each.parties and name.search(self.tree.files[each.path])
+                if service.name not in each.parties and name.search(self._lower[each.path])
             )
         return self._naming[service.name]
 
@@ -60,20 +64,42 @@ class Blueprints:
             yield "architecture", "architecture.md"
         for folder, kind in (("architecture", "architecture"), ("conventions", "convention")):
             for path, _ in self.tree.under(folder, ".md"):
-                yield kind, path
+                if not is_about_its_folder(path):
+                    yield kind, path
 
     def paper(self, kind: str, path: str, papers: Papers) -> Paper:
         """A markdown document of the repo, cut."""
         text = self.tree.files[path]
         return papers.of(self.source(kind, path, title(text, path)), text)
 
-    def declaration(self, service: Service) -> tuple[Source, str, int] | None:
+    def declaration(self, service: Service) -> Passage | None:
         """The lines of the YAML file that declare a service; None when only its page does."""
         path, first, last = self.catalog.declarations.get(service.name, ("", 0, 0))
         if not path.endswith((".yaml", ".yml")):
             return None
         lines = self.tree.files[path].split("\n")[first - 1 : last]
-        return self.source("catalog", path, f"{service.name} in {path}"), "\n".join(lines), first
+        return passage(self.source("catalog", path, path), service.name, "\n".join(lines), first)
+
+    @cached_property
+    def summaries(self) -> Mapping[str, Passage]:
+        """One line on each service, by name, for questions that are not about a single one."""
+        return {service.name: self._summary(service) for service in self.catalog}
+
+    def prepare(self) -> None:
+        """Find out now what questions need, in whichever thread this is."""
+        _ = self.summaries, self._lower, self.catalog.spellings
+
+    def _summary(self, service: Service) -> Passage:
+        path, line, _ = self.catalog.declarations.get(service.name, ("", 1, 1))
+        facts = [
+            f"tier {service.tier}" if service.tier else "no tier",
+            f"team {service.team}" if service.team else "no team",
+            *([f"depends on {', '.join(service.depends_on)}"] if service.depends_on else []),
+        ]
+        page = self.page(service)
+        about = first_sentence(self.tree.files[page]) if page else ""
+        text = f"{service.name}: {', '.join(facts)}. {about}".strip()
+        return passage(self.source("catalog", path, path), service.name, text, line)
 
     def source(self, kind: str, path: str, name: str) -> Source:
         return Source(kind=kind, title=name, path=path, url=self.tree.url(path), revision=self.tree.revision)
@@ -84,8 +110,12 @@ class Blueprints:
 
     @cached_property
     def _contracts(self) -> tuple[Contract, ...]:
-        found = (path for path, _ in self.tree.under("contracts", ".md"))
+        found = (path for path, _ in self.tree.under("contracts", ".md") if not is_about_its_folder(path))
         return tuple(Contract(path, self._parties(path)) for path in found)
+
+    @cached_property
+    def _lower(self) -> dict[str, str]:
+        return {each.path: self.tree.files[each.path].lower() for each in self._contracts}
 
     def _parties(self, path: str) -> frozenset[str]:
         """The services in `<a>-to-<b>`; a name may hold a "to" itself, so every place to part is tried."""
@@ -108,14 +138,38 @@ def spellings(service: Service) -> tuple[str, ...]:
 
 
 def as_whole_words(service: Service) -> re.Pattern[str]:
-    """Any spelling of a service's names, not as a part of a longer name."""
+    """Any spelling of a service's names in lower case prose, not as a part of a longer name."""
     names = "|".join(r"[-_ ]?".join(map(re.escape, each.split("-"))) for each in spellings(service))
-    return re.compile(rf"(?<![\w-])(?:{names})(?![\w-])", re.IGNORECASE)
+    return re.compile(rf"(?<![\w-])(?:{names})(?![\w-])")
 
 
+@lru_cache(maxsize=2048)
 def title(text: str, path: str) -> str:
-    """The first heading, or a name made of the file's."""
-    if found := HEADING.search(text):
+    """The front matter's title, else the first heading, else a name made of the file's."""
+    front, body = without_front_matter(text)
+    if isinstance(named := front.get("title"), str) and named.strip():
+        return named.strip()
+    if found := HEADING.search(body):
         return found[1]
     stem = PurePosixPath(path).stem.replace("-", " ").replace("_", " ")
     return stem[:1].upper() + stem[1:]
+
+
+def first_sentence(text: str) -> str:
+    """The first sentence of a page's prose: no heading, list, table, quote or code."""
+    for line in without_front_matter(text)[1].split("\n"):
+        if line[:1].isalpha():
+            end = line.find(". ")
+            return (line if end < 0 else line[: end + 1])[:LONGEST_SUMMARY].strip()
+    return ""
+
+
+def without_front_matter(text: str) -> tuple[Mapping[str, Any], str]:
+    lines = text.removeprefix(BOM).replace("\r\n", "\n").split("\n")
+    front, first_line, _ = front_matter(lines, is_template=False)
+    return front, "\n".join(lines[first_line - 1 :])
+
+
+def is_about_its_folder(path: str) -> bool:
+    """A README or a template explains the folder it is in."""
+    return NOT_A_SERVICE.match(PurePosixPath(path).stem) is not None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 
 import structlog
@@ -103,9 +103,8 @@ class Library:
             )
             return
         self._notice = None
-        if self._is_loaded and tree.revision == self.revision:
-            # What was cut and counted stays; whether the copy is the newest may have changed.
-            self._blueprints = replace(self._blueprints, tree=tree)
+        now = self._blueprints.tree
+        if self._is_loaded and (tree.revision, tree.notice) == (now.revision, now.notice):
             return
         self._blueprints = await asyncio.to_thread(read_ahead, tree)
         self._is_loaded = True
@@ -173,9 +172,10 @@ class Library:
         try:
             readme = await readmes.readme(service)
             shelved.fetched_at = self._clock()
-        except (AgentError, OSError) as error:
-            reason = error.sentence if isinstance(error, AgentError) else str(error)
-            log.warning("readme_not_read", service=service.name, reason=reason)
+        except Exception as error:
+            # Whatever it is, an answer without the README is better than none.
+            reason = error.sentence if isinstance(error, AgentError) else type(error).__name__
+            log.warning("readme_not_read", service=service.name, reason=reason, exc_info=True)
             old = shelved.readme or Readme()
             notice = f"The README of {service.name} could not be read ({reason})"
             notice += "; this is the last copy." if old.text else "."

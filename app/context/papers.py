@@ -16,8 +16,9 @@ REMEMBERED = 512
 
 @dataclass(frozen=True)
 class Passage:
-    """One section of a document as it is handed out (its score still 0), with its terms."""
+    """One section of the document `source`, as it is handed out (its score still 0), with its terms."""
 
+    source: Source
     section: Section
     terms: Terms
 
@@ -53,12 +54,17 @@ class Papers:
 
 def passages(source: Source, text: str, first_line: int) -> Iterator[Passage]:
     for part in cut(text, first_line=first_line):
-        url = f"{source.url}#L{part.line}" if source.url else None
-        section = Section(
-            source=source.model_copy(update={"url": url}),
-            heading=part.heading or source.title,
-            text=part.text,
-            tokens=tokens_of(part.text),
-            line=part.line,
-        )
-        yield Passage(section, terms(part.text, section.heading))
+        yield passage(source, part.heading or source.title, part.text, part.line)
+
+
+def passage(source: Source, heading: str, text: str, line: int) -> Passage:
+    """One part of a document as a passage; its address opens the document at that line."""
+    url = f"{source.url}#L{line}" if source.url and "#" not in source.url else source.url
+    section = Section(
+        source=source.model_copy(update={"url": url}),
+        heading=heading,
+        text=text,
+        tokens=tokens_of(text),
+        line=line,
+    )
+    return Passage(source, section, terms(text, heading))

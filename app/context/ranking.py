@@ -86,25 +86,25 @@ def scores(
     `ignoring` are stems that tell nothing here, such as the name of the service all passages are about.
     """
     average = sum(passage.length for passage in passages) / len(passages) if passages else 1.0
-    asked = weights([each for each in question if each not in ignoring])
-    weighed = {term: weight * rarity(term, passages) for term, weight in asked.items()}
-    most = sorted(weighed, key=lambda term: (-weighed[term], term))[:MOST_TERMS]
-    return [score({term: weighed[term] for term in most}, passage, average) for passage in passages]
+    asked = weights(each for each in question if each not in ignoring)
+    held = {term: found for term in asked if (found := holding(term, passages))}
+    weighed = {term: asked[term] * rarity(len(found), len(passages)) for term, found in held.items()}
+    totals = [0.0] * len(passages)
+    for term in sorted(weighed, key=lambda term: (-weighed[term], term))[:MOST_TERMS]:
+        for at, count in held[term]:
+            norm = K1 * (1 - B + B * passages[at].length / average)
+            totals[at] += weighed[term] * count * (K1 + 1) / (count + norm)
+    return totals
 
 
-def score(weighed: Mapping[str, float], passage: Terms, average: float) -> float:
-    norm = K1 * (1 - B + B * passage.length / (average or 1.0))
-    return sum(
-        weight * count * (K1 + 1) / (count + norm)
-        for term, weight in weighed.items()
-        if (count := passage.counts.get(term, 0))
-    )
+def holding(term: str, passages: Sequence[Terms]) -> list[tuple[int, int]]:
+    """Which passages hold a term (by their place in the list), and how often."""
+    return [(at, passage.counts[term]) for at, passage in enumerate(passages) if term in passage.counts]
 
 
-def rarity(term: str, passages: Sequence[Terms]) -> float:
+def rarity(holding: int, all_of_them: int) -> float:
     """The inverse document frequency; always positive."""
-    holding = sum(term in passage.counts for passage in passages)
-    return math.log(1 + (len(passages) - holding + 0.5) / (holding + 0.5))
+    return math.log(1 + (all_of_them - holding + 0.5) / (holding + 0.5))
 
 
 def weights(asked: Iterable[str]) -> dict[str, float]:
