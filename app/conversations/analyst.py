@@ -56,7 +56,7 @@ class Analyst:
         context = await self.library.context_for(
             turn.question,
             thread_service=turn.session.service_name,
-            channel=await place.channel_name(),
+            channel=await place.channel_name() or turn.session.channel_id,
             knowledge=knowledge,
         )
         if not await transcript.has_question():
