@@ -34,7 +34,8 @@ class Channels:
         except (SlackRefused, SlackUnavailable) as error:
             log.warning("channel_name_unknown", channel_id=channel_id, reason=error.sentence)
             return name
-        name = answer["channel"].get("name")
+        said = answer["channel"].get("name")
+        name = str(said) if said else None
         self._known[channel_id] = (self._clock(), name)
         while len(self._known) > MOST_CHANNELS:
             self._known.popitem(last=False)

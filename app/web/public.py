@@ -23,12 +23,19 @@ LARGEST_BODY = 1024 * 1024
 
 
 class EventsAnswer(Protocol):
-    status: int
-    headers: dict[str, str]
-    body: str
+    @property
+    def status(self) -> int: ...
+
+    @property
+    def headers(self) -> dict[str, str]: ...
+
+    @property
+    def body(self) -> str: ...
 
 
 class SlackEvents(Protocol):
+    """Slack's door: verifies a raw request and lets the listeners store what it brings."""
+
     async def answer(self, headers: dict[str, str], body: bytes) -> EventsAnswer: ...
 
 
