@@ -1,0 +1,93 @@
+"""Addresses of git repositories: how git reaches one, how a person opens it, and who may see which token."""
+
+from __future__ import annotations
+
+import base64
+import re
+from dataclasses import dataclass, replace
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+from pydantic import SecretStr
+
+SCP_LIKE = re.compile(r"^(?P<user>[\w.-]+)@(?P<host>[\w.-]+):(?!//)(?P<path>.+)$")
+SLUG = re.compile(r"^[\w.-]+/[\w.-]+$")
+BLOBS = {"github": "blob", "gitlab": "-/blob", "bitbucket": "src", "gitea": "src/commit"}
+"""What stands between repo and revision in the address of a file, by a word of the host's name."""
+
+
+@dataclass(frozen=True)
+class Address:
+    """A repository: `url` for git, never with credentials in it; `authorization` is sent to its host alone.
+
+    `site` is the host with its port, lower case ("" for a local path), `name` the last part of the path.
+    """
+
+    url: str
+    site: str = ""
+    path: str = ""
+    authorization: SecretStr | None = None
+
+    @property
+    def name(self) -> str:
+        return (self.path or self.url).rstrip("/").rsplit("/", 1)[-1].removesuffix(".git") or "git"
+
+    @property
+    def slug(self) -> str:
+        """`owner/name`, and deeper groups where a host has them."""
+        return self.path.strip("/").removesuffix(".git")
+
+    @property
+    def origin(self) -> str | None:
+        """Scheme and host of an HTTP address, `https://git.acme.io/`; None for other ways to reach it."""
+        parts = urlsplit(self.url)
+        return f"{parts.scheme}://{parts.netloc}/" if parts.scheme in ("http", "https") else None
+
+    def page_at(self, revision: str) -> str | None:
+        """The address a person opens for the files at a revision; None when the host is no known forge."""
+        word = next((word for word in BLOBS if word in self.site), None)
+        return f"https://{self.site}/{self.slug}/{BLOBS[word]}/{revision}" if word else None
+
+    def with_token(self, token: SecretStr | None) -> Address:
+        """The address with a token for its host, unless it brought credentials of its own."""
+        if token is None or self.authorization is not None or self.origin is None:
+            return self
+        return replace(self, authorization=basic("x-access-token", token.get_secret_value()))
+
+
+def parse(url: str) -> Address:
+    """Take an address apart; credentials in it are moved to where they do not show."""
+    if found := SCP_LIKE.match(url):
+        return Address(url, found["host"].lower(), found["path"])
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return Address(url)
+    if parts.scheme not in ("http", "https", "ssh", "git"):
+        return Address(url, path=parts.path)
+    host = (parts.hostname or "").lower()
+    site = f"{host}:{port}" if port else host
+    if parts.scheme in ("ssh", "git"):
+        return Address(url, host, parts.path)
+    authorization = None
+    if parts.username or parts.password:
+        authorization = basic(unquote(parts.username or ""), unquote(parts.password or ""))
+    return Address(urlunsplit((parts.scheme, site, parts.path, "", "")), site, parts.path, authorization)
+
+
+def basic(user: str, password: str) -> SecretStr:
+    """The value of an Authorization header."""
+    return SecretStr("Basic " + base64.b64encode(f"{user}:{password}".encode()).decode())
+
+
+def of_service(repo: str, github_api_url: str) -> Address:
+    """The address that a catalog's `repo` means; `acme/checkout` is a repository of the configured GitHub."""
+    if SLUG.match(repo):
+        scheme = urlsplit(github_api_url).scheme or "https"
+        return parse(f"{scheme}://{github_site(github_api_url)}/{repo}")
+    return parse(repo)
+
+
+def github_site(github_api_url: str) -> str:
+    """The host people open for an API: `github.com` for `https://api.github.com`, the same one otherwise."""
+    return urlsplit(github_api_url).netloc.lower().removeprefix("api.")

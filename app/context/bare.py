@@ -1,0 +1,199 @@
+"""A bare git repository on disk: fetched one revision deep, read without a work tree.
+
+Everything here blocks and belongs in a thread. Nothing of the machine's git configuration takes part, no
+prompt can appear, and credentials reach git through its environment only.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.context.addresses import Address
+from app.errors import AgentError
+
+CURRENT = "refs/mirror/current"
+REVISION = re.compile(r"^[0-9a-f]{7,64}$")
+QUIET = {
+    "gc.auto": "0",
+    "maintenance.auto": "false",
+    "core.hooksPath": "/dev/null",
+    "safe.directory": "*",
+    "protocol.version": "2",
+    "http.lowSpeedLimit": "1000",
+    "http.lowSpeedTime": "20",
+    "advice.detachedHead": "false",
+}
+"""Objects are never collected: sessions are pinned to revisions that nothing else refers to any more."""
+
+
+class GitFailed(AgentError):
+    """A git command failed; the sentence ends with git's own reason."""
+
+    code = "git_failed"
+
+
+class RefMissing(GitFailed):
+    """The repository answers, but has no such branch or tag."""
+
+    code = "git_ref_missing"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A file of a revision; `is_plain` is False for symbolic links and submodules."""
+
+    path: str
+    object_id: str
+    size: int
+    is_plain: bool
+
+
+@dataclass(frozen=True)
+class Bare:
+    """The repository in `folder`, a copy of the one at `address`."""
+
+    folder: Path
+    address: Address
+    seconds: float = 120
+
+    def remote_revision(self, ref: str) -> tuple[str, str]:
+        """The revision and the full name of a branch, a tag or HEAD, as the remote has it now.
+
+        Raises:
+            RefMissing: the remote has no such ref.
+            GitFailed: the remote cannot be reached, or refuses.
+        """
+        names = (
+            ["HEAD"] if ref == "HEAD" else [f"refs/heads/{ref}", f"refs/tags/{ref}", f"refs/tags/{ref}^{{}}"]
+        )
+        listed = self._run("ls-remote", "--", self.address.url, *names, anywhere=True).decode()
+        found = {name: revision for revision, name in (line.split("\t") for line in listed.splitlines())}
+        for name, peeled in ((names[0], names[0]), (names[-2:][0], names[-1])):
+            if name in found:
+                return found.get(peeled, found[name]), name
+        raise RefMissing(f"The repo {self.address.name} has no branch or tag named {ref!r}.")
+
+    def fetch(self, full_name: str) -> None:
+        """Bring the newest revision of a ref, without its past; history that was rewritten is no obstacle."""
+        if not (self.folder / "HEAD").exists():
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._run("init", "--quiet", "--bare", "--", str(self.folder), anywhere=True)
+        self._run(
+            *("fetch", "--quiet", "--depth=1", "--no-tags", "--no-write-fetch-head", "--force"),
+            *("--", self.address.url, f"+{full_name}:{CURRENT}"),
+        )
+
+    def revision(self, name: str = CURRENT) -> str | None:
+        """The full revision of a ref or of an abbreviated revision, None when it is not here."""
+        if name != CURRENT and not REVISION.match(name):
+            return None
+        try:
+            return (
+                self._run("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}").decode().strip() or None
+            )
+        except GitFailed:
+            return None
+
+    def entries(self, revision: str) -> Iterator[Entry]:
+        """All files of a revision, in path order."""
+        listed = self._run("ls-tree", "-r", "-z", "--long", "--full-tree", revision)
+        for line in listed.split(b"\0"):
+            if line:
+                about, _, path = line.partition(b"\t")
+                mode, kind, object_id, size = about.decode().split()
+                plain = kind == "blob" and mode != "120000"
+                name = path.decode("utf-8", "replace")
+                yield Entry(name, object_id, int(size) if size.isdigit() else 0, plain)
+
+    def blobs(self, object_ids: Iterable[str]) -> Iterator[bytes]:
+        """The contents of files, in the order asked for.
+
+        Raises:
+            GitFailed: one of them is not in the repository, which is then broken.
+        """
+        asked = list(object_ids)
+        output = self._run("cat-file", "--batch", stdin="\n".join([*asked, ""]).encode())
+        at = 0
+        for object_id in asked:
+            end = output.index(b"\n", at)
+            header = output[at:end].split()
+            if len(header) != 3:
+                raise GitFailed(f"The copy of {self.address.name} is broken: object {object_id} is missing.")
+            size = int(header[2])
+            yield output[end + 1 : end + 1 + size]
+            at = end + 1 + size + 1
+
+    def grep(self, revision: str, *arguments: str) -> bytes:
+        """What `git grep` prints for a revision; nothing when nothing matches."""
+        return self._run("grep", "--no-color", *arguments[:-1], revision, *arguments[-1:], fine=(0, 1))
+
+    def remove(self) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _run(
+        self, *command: str, stdin: bytes = b"", anywhere: bool = False, fine: tuple[int, ...] = (0,)
+    ) -> bytes:
+        """Run git here, or `anywhere` for commands that need no repository."""
+        place = [] if anywhere else [f"--git-dir={self.folder}"]
+        try:
+            done = subprocess.run(
+                ["git", *place, *command],
+                input=stdin,
+                capture_output=True,
+                timeout=self.seconds,
+                env=environment(self.address),
+                cwd="/",
+                check=False,
+            )
+        except FileNotFoundError as error:
+            raise GitFailed("git is not installed on this machine; the repos it mirrors need it.") from error
+        except subprocess.TimeoutExpired as error:
+            raise GitFailed(
+                f"git {command[0]} of {self.address.name} did not end in {self.seconds:g} s."
+            ) from error
+        if done.returncode not in fine:
+            raise GitFailed(f"git {command[0]} of {self.address.name} failed: {reason(done.stderr)}")
+        return done.stdout
+
+
+def environment(address: Address) -> dict[str, str]:
+    """Git's whole environment: quiet, alone, and with the credentials of this address only."""
+    config = dict(QUIET)
+    if address.authorization is not None and address.origin is not None:
+        header = f"Authorization: {address.authorization.get_secret_value()}"
+        config[f"http.{address.origin}.extraHeader"] = header
+    pairs = list(config.items())
+    numbered = {f"GIT_CONFIG_KEY_{n}": key for n, (key, _) in enumerate(pairs)}
+    numbered |= {f"GIT_CONFIG_VALUE_{n}": value for n, (_, value) in enumerate(pairs)}
+    return {
+        **inherited(),
+        **numbered,
+        "GIT_CONFIG_COUNT": str(len(pairs)),
+        "GIT_CONFIG_GLOBAL": "/dev/null",
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_ASKPASS": "true",
+        "GIT_ALLOW_PROTOCOL": "file:git:http:https:ssh",
+        "GIT_SSH_COMMAND": "ssh -oBatchMode=yes -oStrictHostKeyChecking=accept-new",
+        "LC_ALL": "C",
+    }
+
+
+def inherited() -> dict[str, str]:
+    """What git would have inherited anyway (PATH, proxies, certificates, the ssh agent), its own variables
+    left out: inside a git hook they point at another repository."""
+    kept = ("GIT_SSL_CAINFO", "GIT_SSL_CAPATH", "GIT_EXEC_PATH", "GIT_PROXY_SSL_CAINFO")
+    return {k: v for k, v in os.environ.items() if not k.startswith("GIT_") or k in kept}
+
+
+def reason(stderr: bytes) -> str:
+    """The first thing git complained of, which names the cause; what follows are hints for people."""
+    lines = [line.strip() for line in stderr.decode("utf-8", "replace").splitlines() if line.strip()]
+    telling = [line for line in lines if line.startswith(("fatal:", "error:"))] or lines
+    return telling[0][:300] if telling else "it gave no reason"
