@@ -332,7 +332,7 @@ READS = [
     ("thread_not_found", "conversations.replies", {"channel": "C0CHECKOUT", "ts": "1.000001"}),
     ("not_in_channel", "conversations.history", {"channel": "C0GENERAL"}),
     ("invalid_cursor", "conversations.history", {"channel": "C0CHECKOUT", "cursor": "abc"}),
-    ("missing_scope", "conversations.info", {"channel": "C0CHECKOUT"}),
+    ("channel_not_found", "conversations.info", {"channel": "C0NOWHERE"}),
     ("missing_scope", "conversations.open", {"users": "U0MAYA"}),
     ("missing_scope", "reactions.get", {"channel": "C0CHECKOUT", "timestamp": "1.0"}),
     ("missing_scope", "team.info", {}),
@@ -357,8 +357,8 @@ async def test_other_methods_refuse_as_documented(
 
 async def test_a_missing_scope_is_named(client: AsyncWebClient) -> None:
     with pytest.raises(SlackApiError) as raised:
-        await client.conversations_info(channel="C0CHECKOUT")
-    assert raised.value.response["needed"] == "channels:read"
+        await client.team_info()
+    assert raised.value.response["needed"] == "team:read"
     assert "chat:write" in raised.value.response["provided"].split(",")
 
 
