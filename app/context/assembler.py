@@ -219,7 +219,7 @@ def notices(resolution: Resolution, blueprints: Blueprints, readme: Readme | Non
         others = [name for name in resolution.candidates if name != service.name]
         if resolution.how == "typo":
             yield f"No service has exactly the name you wrote; this is about {service.name}."
-        elif others:
+        elif others and resolution.how in ("thread", "channel"):
             yield f"This is about {service.name}; if you meant {' or '.join(others)}, name it alone."
         path, first, last = catalog.declarations.get(service.name, ("", 0, 0))
         for fault in catalog.faults:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
-from app.context.entries import Entry, Loader, Unusable, plain, service_name, tier, yaml_fault
+from app.context.entries import Entry, Loader, Unusable, last_line, plain, service_name, tier, yaml_fault
 from app.context.models import Service
 from app.context.names import slug
 from app.knowledge.models import Fault
@@ -18,33 +18,42 @@ FILES = ("catalog-info.yaml", "catalog-info.yml")
 Entity = dict[str, Any]
 
 
+class Lines(NamedTuple):
+    """Where an entity is written (lines are 1-based)."""
+
+    path: str
+    first: int
+    last: int
+
+
 def read_backstage(tree: Tree, faults: list[Fault]) -> list[Entry]:
     """The Components of all Backstage files of a tree, with the APIs they consume as dependencies."""
     entities = [
-        (path, line, entity)
+        (Lines(path, first, last), entity)
         for path, text in tree.under("")
         if PurePosixPath(path).name in FILES
-        for line, entity in documents(path, text, faults)
+        for first, last, entity in documents(path, text, faults)
     ]
     providers = {
         slug(reference(api)): str(section(entity, "metadata").get("name"))
-        for _, _, entity in entities
+        for _, entity in entities
         for api in texts(section(entity, "spec").get("providesApis"))
     }
-    components = [each for each in entities if each[2].get("kind") == "Component"]
-    found = (entry(path, line, entity, providers, faults) for path, line, entity in components)
+    components = [each for each in entities if each[1].get("kind") == "Component"]
+    found = (entry(lines, entity, providers, faults) for lines, entity in components)
     by_name = {slug(each.service.name): each for each in reversed([e for e in found if e])}
     return list(reversed(by_name.values()))
 
 
-def documents(path: str, text: str, faults: list[Fault]) -> Iterator[tuple[int, Entity]]:
-    """The entities of a file with their lines; an error ends the file but keeps what came before it."""
+def documents(path: str, text: str, faults: list[Fault]) -> Iterator[tuple[int, int, Entity]]:
+    """The entities of a file with their first and last lines; an error ends the file, what came before it
+    is kept."""
     try:
         for node in yaml.compose_all(text, Loader=Loader):
             line = node.start_mark.line + 1 if node else 1
             entity = plain(node) if node else None
             if isinstance(entity, dict):
-                yield line, entity
+                yield line, last_line(text, node), entity
             elif entity is not None:
                 faults.append(Fault(path, line, "error", "is no Backstage entity: it has no `kind`"))
     except Unusable as problem:
@@ -53,9 +62,8 @@ def documents(path: str, text: str, faults: list[Fault]) -> Iterator[tuple[int, 
         faults.append(yaml_fault(path, error))
 
 
-def entry(
-    path: str, line: int, entity: Entity, providers: dict[str, str], faults: list[Fault]
-) -> Entry | None:
+def entry(lines: Lines, entity: Entity, providers: dict[str, str], faults: list[Fault]) -> Entry | None:
+    path, line = lines.path, lines.first
     metadata, spec = section(entity, "metadata"), section(entity, "spec")
     marks = {**section(metadata, "labels"), **section(metadata, "annotations")}
     try:
@@ -69,6 +77,7 @@ def entry(
     except Unusable as problem:
         faults.append(Fault(path, line, "error", f"the tier of {name} {problem}; it is ignored"))
     channel = mark(marks, "slack-channel") or mark(marks, "channel")
+    dashboards, runbooks = links(metadata, "dashboard"), links(metadata, "runbook")
     aliases = [metadata.get("title"), *(mark(marks, "aliases") or "").split(",")]
     service = Service(
         name=name,
@@ -79,11 +88,12 @@ def entry(
         repo=repository(marks),
         depends_on=dependencies(spec, providers, name),
         labels={k: v for k, v in section(metadata, "labels").items() if isinstance(v, str)},
-        dashboards=links(metadata, "dashboard"),
-        runbooks=links(metadata, "runbook"),
+        dashboards=dashboards,
+        runbooks=runbooks,
+        links=tuple(link for link in links(metadata, "") if link not in (*dashboards, *runbooks)),
         declared_in=f"{path}:{line}",
     )
-    return Entry(service, path, line, line)
+    return Entry(service, path, line, lines.last)
 
 
 def dependencies(spec: Entity, providers: dict[str, str], name: str) -> tuple[str, ...]:
@@ -105,7 +115,7 @@ def repository(marks: Entity) -> str | None:
 
 
 def links(metadata: Entity, kind: str) -> tuple[str, ...]:
-    """The links whose type, icon or title says that they are of this kind."""
+    """The links whose type, icon or title says that they are of this kind; all of them for ""."""
     listed = metadata.get("links")
     return tuple(
         link["url"]

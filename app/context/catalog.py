@@ -54,15 +54,14 @@ class Catalog:
         service = self.get(name)
         return self._dependents.get(service.name if service else name, ())
 
-    def of_channel(self, channel: str) -> Service | None:
-        """The one service whose channel this is (id or name); None when several share it."""
+    def of_channel(self, channel: str) -> tuple[Service, ...]:
+        """The services whose channel this is (its id or its name)."""
         wanted = channel.lstrip("#").casefold()
-        owners = [each for each in self if (each.slack_channel or "").casefold() == wanted]
-        return owners[0] if len(owners) == 1 else None
+        return tuple(each for each in self if (each.slack_channel or "").casefold() == wanted)
 
     def hosts(self) -> frozenset[str]:
-        """All hosts that dashboards, runbooks and repos live on: answers may link there."""
-        links = (link for s in self for link in (*s.dashboards, *s.runbooks, s.repo or ""))
+        """All hosts that dashboards, runbooks, repos and links are on: answers may link there."""
+        links = (link for s in self for link in (*s.dashboards, *s.runbooks, *s.links, s.repo or ""))
         return frozenset(host for link in links if (host := host_of(link)))
 
     @cached_property

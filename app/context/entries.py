@@ -96,9 +96,13 @@ def yaml_fault(path: str, error: Exception) -> Fault:
 
 
 def last_line(text: str, node: Node) -> int:
-    """The last line of an entry that says something; a block's end mark stands before the next entry."""
-    lines = text[: node.end_mark.index].rstrip().count("\n") + 1
-    return max(lines, node.start_mark.line + 1)
+    """The last line of an entry that says something; a block's end mark stands before the next entry,
+    below the comments that belong to that one."""
+    first = node.start_mark.line
+    lines = text[: node.end_mark.index].split("\n")
+    while len(lines) > first + 1 and lines[-1].strip()[:1] in ("", "#"):
+        lines.pop()
+    return len(lines)
 
 
 def child(node: Node | None, key: str) -> Node | None:
@@ -156,6 +160,9 @@ def texts(value: Any) -> tuple[str, ...]:
 
 
 def addresses(value: Any) -> tuple[str, ...]:
+    """A list of addresses; a link may also be written as a mapping with a title and a `url`."""
+    if isinstance(value, list):
+        value = [item.get("url") if isinstance(item, dict) else item for item in value]
     return texts(value)
 
 

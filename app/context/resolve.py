@@ -35,19 +35,22 @@ def resolve(
     """Which service `text` is about, decided by the first of these that answers:
 
     1. the one service named in it: a name or alias as whole words, however it is spelled. Of several the
-       thread's, or else the channel's; otherwise `ambiguous`
+       thread's, or else the channel's, or else the first when the others are its direct neighbours
+       ("checkout calls payments"); otherwise `ambiguous`
     2. the service the thread is about
     3. the service whose channel this is (`channel` is its id or its name)
     4. a name that is an everyday word, such as `search`
     5. a misspelled name
+    6. several services share the channel: `ambiguous`
     With 2 and 3, `candidates` are the services that an everyday or a misspelled word may have meant instead.
     """
     speech = listen(text)
     mentions = list(outermost(find(speech, catalog)))
     clear = [mention for mention in mentions if is_clear(mention, speech)]
+    owners = catalog.of_channel(channel) if channel else ()
     standing: Standing = (
         (catalog.get(thread_service), "thread"),
-        (catalog.of_channel(channel) if channel else None, "channel"),
+        (owners[0] if len(owners) == 1 else None, "channel"),
     )
     if clear:
         return decide(clear, catalog, standing)
@@ -63,19 +66,25 @@ def resolve(
         return Resolution(service=catalog.get(typos[0]), how="typo", candidates=typos)
     if typos:
         return Resolution(how="ambiguous", candidates=typos)
+    if owners:
+        return Resolution(how="ambiguous", candidates=tuple(owner.name for owner in owners))
     return Resolution(how="none", candidates=nearest(speech, catalog))
 
 
 def decide(mentions: list[Mention], catalog: Catalog, standing: Standing) -> Resolution:
-    """The one service mentioned; of several the one the conversation is about already."""
+    """The one service mentioned; of several the one the conversation is about already, or the first when
+    the others are what it calls or what calls it."""
     names = tuple(dict.fromkeys(mention.service for mention in mentions))
-    if len(names) == 1:
-        how: How = "name" if any(each.by == slug(each.service) for each in mentions) else "alias"
-        return Resolution(service=catalog.get(names[0]), how=how, candidates=names)
-    for service, reason in standing:
-        if service is not None and service.name in names:
-            return Resolution(service=service, how=reason, candidates=names)
-    return Resolution(how="ambiguous", candidates=names)
+    if len(names) > 1:
+        for service, reason in standing:
+            if service is not None and service.name in names:
+                return Resolution(service=service, how=reason, candidates=names)
+        neighbours = {*catalog.depends_on(names[0]), *catalog.dependents(names[0])}
+        if not neighbours.issuperset(names[1:]):
+            return Resolution(how="ambiguous", candidates=names)
+    spellings = (mention.by for mention in mentions if mention.service == names[0])
+    how: How = "name" if slug(names[0]) in spellings else "alias"
+    return Resolution(service=catalog.get(names[0]), how=how, candidates=names)
 
 
 def find(speech: Speech, catalog: Catalog) -> Iterator[Mention]:

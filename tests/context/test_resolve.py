@@ -13,6 +13,7 @@ services:
   - name: checkout
     aliases: [cart, "the till"]
     slack_channel: "#checkout-dev"
+    depends_on: [orders]
   - name: payments
     slack_channel: C0PAY
   - name: payment-gateway
@@ -94,7 +95,14 @@ def test_everyday_words_are_no_service(catalog: Catalog, text: str) -> None:
         ("who is on call?", None, "checkout-dev", "checkout", "channel"),
         ("who is on call?", None, "#checkout-dev", "checkout", "channel"),
         ("who is on call?", None, "C0PAY", "payments", "channel"),
-        ("who is on call?", None, "shared", None, "none"),
+        ("who is on call?", None, "shared", None, "ambiguous"),
+        ("who is on call?", "orders", "shared", "orders", "thread"),
+        ("is the ledger-api slow?", None, "shared", "ledger-api", "name"),
+        ("who is on call?", None, "C0OTHER", None, "none"),
+        ("does checkout retry when orders is down?", None, None, "checkout", "name"),
+        ("does the cart retry when orders is down?", None, None, "checkout", "alias"),
+        ("orders fail since checkout was deployed", None, None, "orders", "name"),
+        ("checkout, orders and payments", None, None, None, "ambiguous"),
         ("what about orders?", "checkout", "checkout-dev", "orders", "name"),
         ("search the logs", "checkout", None, "checkout", "thread"),
         ("the `search` latency", "checkout", None, "search", "name"),
