@@ -69,7 +69,9 @@ def _words(text: str) -> set[str]:
 
 
 def _mark(reason: str) -> str:
-    return f"**No model took part in this answer:** {mask(reason)} Here is what the documents say."
+    return (
+        f"**No model took part in this answer:** {mask(reason).rstrip('.')}. Here is what the documents say."
+    )
 
 
 def _service_line(service: Service) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from decimal import Decimal
 from pathlib import Path
@@ -129,3 +131,18 @@ def test_a_price_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     broken.write_text("claude: {input: much}\n")
     with pytest.raises(PricesError, match=r"prices\.yaml"):
         Prices.load(broken)
+
+
+@pytest.mark.slow
+def test_without_a_model_no_sdk_is_imported() -> None:
+    told = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import sys, app.agent.run; print(*sorted({'anthropic', 'openai'} & set(sys.modules)))",
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert told.stdout.strip() == ""

@@ -266,3 +266,56 @@ async def test_cancelling_in_mid_stream_stores_nothing_of_the_stream(stage: Stag
         await turn
 
     assert stage.kinds() == ["request"]
+
+
+async def test_a_conclusion_beside_a_tool_call_ends_the_turn(stage: Stage) -> None:
+    stage.server.script.add(say(LONG, call("read_file", path="README.md"), conclude(0.5)))
+
+    answer = await stage.ask("What is checkout?")
+
+    assert (answer.text, answer.confidence) == (LONG, 0.5)
+    assert stage.shelf.runs == []
+
+
+async def test_a_conclusion_that_never_fits_costs_the_confidence_not_the_answer(stage: Stage) -> None:
+    stage.server.script.add(say(LONG, conclude(9)), say("", conclude(9)), say("", conclude(9)))
+
+    answer = await stage.ask("What is checkout?")
+
+    assert (answer.text, answer.confidence) == (LONG, None)
+    assert answer.notices == ("The model did not finish its conclusion.",)
+
+
+async def test_an_answer_cut_at_its_longest_length_says_so(stage: Stage) -> None:
+    stage.server.script.add(say(LONG, stop_reason="max_tokens"))
+
+    answer = await stage.ask("What is checkout?")
+
+    assert answer.text == LONG
+    assert "MODEL_MAX_TOKENS" in answer.notices[0]
+
+
+async def test_links_elsewhere_are_gone_from_the_stream_and_from_the_answer(stage: Stage) -> None:
+    stage.server.script.add(
+        say("", call("read_file", path="README.md")),
+        say(
+            "See [it](https://git.example.com/README.md), not [that](https://evil.example/x).",
+            conclude(sources=["README.md"]),
+        ),
+    )
+
+    answer = await stage.ask("Where is it?")
+
+    assert answer.text == "See [it](https://git.example.com/README.md), not [that]."
+    assert stage.progress.shown == answer.text
+
+
+async def test_tools_the_model_still_calls_when_none_is_offered_do_not_run(stage: Stage) -> None:
+    again = say("Text.", call("read_file", path="README.md"))
+    stage.server.script.add(*[again] * 6)
+
+    answer = await stage.ask("What is checkout?", limits=RunLimits(tool_calls=1, model_turns=20))
+
+    assert stage.shelf.runs == ["README.md"]
+    assert answer.text.startswith("Text.")
+    assert answer.confidence is None
