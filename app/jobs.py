@@ -158,7 +158,7 @@ class Queue:
         while not self._stopping.is_set():
             self._worker = Worker(
                 self._app,
-                queues=self._queues,
+                queues=list(self._queues),
                 concurrency=self._concurrency,
                 install_signal_handlers=False,
                 fetch_job_polling_interval=1,
@@ -172,7 +172,7 @@ class Queue:
             try:
                 await self._worker.run()
             except Exception as error:
-                log.warning("queue_worker_restarts", reason=str(error))
+                log.warning("queue_worker_restarts", reason=str(error.__cause__ or error).strip())
             if not self._stopping.is_set():
                 with suppress(asyncio.TimeoutError):
                     await asyncio.wait_for(self._stopping.wait(), 0.5)

@@ -212,12 +212,14 @@ class Settings:
 
     @classmethod
     def load(cls, *, env_file: Path | None = Path(".env"), **values: Any) -> Settings:
-        """Read the environment and `env_file`; `values`, by variable name, win over both.
+        """Read the environment and `env_file`; `values`, by variable name, win over both. An empty value
+        counts as absent.
 
         Raises:
             SettingsError: with one line per problem, over all groups.
         """
         settings, problems = cls(), []
+        values = {name: value for name, value in values.items() if value != ""}
         for name, group in GROUPS.items():
             try:
                 setattr(settings, name, group(_env_file=env_file, **values))

@@ -95,7 +95,15 @@ class Stack:
             return reaction in asked.reactions and "eyes" not in asked.reactions
 
         await self.slack.wait_for(settled, timeout)
+        await self.ended(ts)
         return self.answers(channel, thread_ts or ts)
+
+    async def ended(self, ts: str) -> None:
+        """Wait until the turn of the message at `ts` has ended in the database too: that comes after ✅."""
+        running = f"SELECT 1 FROM turns WHERE message_ts = '{ts}' AND status IN ('queued', 'running')"
+        async with asyncio.timeout(20):
+            while await self.rows(running):
+                await asyncio.sleep(0.02)
 
     async def ask(
         self, words: str = LAUNCH, *, user: str = MAYA, channel: str = CHECKOUT, thread_ts: str | None = None
@@ -124,7 +132,7 @@ def organisation(tmp_path_factory: pytest.TempPathFactory) -> ExampleOrganisatio
 @pytest.fixture
 async def stack(database_url: str, organisation: ExampleOrganisation, tmp_path: Path) -> AsyncIterator[Stack]:
     async with AsyncExitStack() as exits:
-        slack = await exits.enter_async_context(PlaygroundSlack(Workspace.example(rate_limits=False)))
+        slack = await exits.enter_async_context(PlaygroundSlack(Workspace.example(rate_limits=False), retry_delays=(0.5, 1, 2, 5, 10)))
         engine = create_engine(database_url)
         exits.push_async_callback(engine.dispose)
         environment = {
