@@ -10,7 +10,8 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterable, Iterator
+import threading
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from app.context.addresses import Address
 from app.errors import AgentError
 
 CURRENT = "refs/mirror/current"
+MOST_OUTPUT = 1_000_000
 REVISION = re.compile(r"^[0-9a-f]{7,64}$")
 QUIET = {
     "gc.auto": "0",
@@ -52,6 +54,15 @@ class Entry:
     object_id: str
     size: int
     is_plain: bool
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of a file of a revision, 1-based."""
+
+    path: str
+    number: int
+    text: str
 
 
 @dataclass(frozen=True)
@@ -129,9 +140,23 @@ class Bare:
             yield output[end + 1 : end + 1 + size]
             at = end + 1 + size + 1
 
-    def grep(self, revision: str, *arguments: str) -> bytes:
-        """What `git grep` prints for a revision; nothing when nothing matches."""
-        return self._run("grep", "--no-color", *arguments[:-1], revision, *arguments[-1:], fine=(0, 1))
+    def grep(self, revision: str, words: Sequence[str], *, without: Sequence[str] = ()) -> list[Line]:
+        """The lines that hold one of `words`, in files that hold all of them; case does not matter.
+
+        Words are taken literally. `without` are pathspecs of files to leave out. At most `MOST_OUTPUT` bytes
+        of matches are read.
+        """
+        patterns = [part for word in words for part in ("--or", "-e", word)][1:]
+        options = ("-n", "-I", "-i", "-F", "--null", "--full-name", "--no-color", "--all-match")
+        excluded = [f":(exclude,icase,glob){each}" for each in without]
+        output = self._run_briefly("grep", *options, *patterns, revision, "--", ".", *excluded)
+        found: list[Line] = []
+        for line in output.split(b"\n")[:-1]:
+            fields = line.split(b"\0", 2)
+            if len(fields) == 3 and fields[1].isdigit():
+                path = fields[0].decode("utf-8", "replace").removeprefix(f"{revision}:")
+                found.append(Line(path, int(fields[1]), fields[2].decode("utf-8", "replace")))
+        return found
 
     def remove(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -160,6 +185,24 @@ class Bare:
         if done.returncode not in fine:
             raise GitFailed(f"git {command[0]} of {self.address.name} failed: {reason(done.stderr)}")
         return done.stdout
+
+    def _run_briefly(self, *command: str) -> bytes:
+        """Run git here and stop it when it has said `MOST_OUTPUT` bytes; nothing found is no failure."""
+        with subprocess.Popen(
+            ["git", f"--git-dir={self.folder}", *command],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=environment(self.address),
+            cwd="/",
+        ) as process:
+            timer = threading.Timer(self.seconds, process.kill)
+            timer.start()
+            try:
+                assert process.stdout is not None
+                return process.stdout.read(MOST_OUTPUT)
+            finally:
+                timer.cancel()
+                process.kill()
 
 
 def environment(address: Address) -> dict[str, str]:

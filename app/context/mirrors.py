@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 import structlog
 from pydantic import SecretStr
 
-from app.context.addresses import parse
+from app.context.addresses import Address, parse
 from app.context.bare import Bare, Entry, GitFailed
 from app.context.folder import Folder
 from app.errors import AgentError
@@ -63,7 +63,7 @@ class Mirror:
 
     def __init__(
         self,
-        url: str,
+        url: str | Address,
         ref: str,
         folder: Path,
         *,
@@ -72,7 +72,7 @@ class Mirror:
         seconds: float = 120,
         largest_tree: int = LARGEST_TREE,
     ) -> None:
-        self.address = parse(url).with_token(token)
+        self.address = (parse(url) if isinstance(url, str) else url).with_token(token)
         self._ref = ref
         self._bare = Bare(folder, self.address, seconds)
         self._clock = clock
