@@ -48,6 +48,7 @@ class Shelved:
     readme: Readme | None = None
     fetched_at: float = 0.0
     fetch: asyncio.Task[Readme] | None = None
+    fetch_began: float = 0.0
 
 
 class Library:
@@ -152,7 +153,10 @@ class Library:
             return shelved.readme
         if shelved.fetch is None:
             shelved.fetch = asyncio.create_task(self._fetch(self._readmes, service, shelved))
-        done, _ = await asyncio.wait({shelved.fetch}, timeout=self._readme_seconds)
+            shelved.fetch_began = self._clock()
+        # A fetch that hangs is waited for once, not by every question that comes while it does.
+        left = shelved.fetch_began + self._readme_seconds - self._clock()
+        done, _ = await asyncio.wait({shelved.fetch}, timeout=max(left, 0))
         if done:
             return shelved.readme
         if shelved.readme and shelved.readme.text:
@@ -171,17 +175,18 @@ class Library:
         """Fetch and keep; what went wrong becomes a notice, beside the last copy when there is one."""
         try:
             readme = await readmes.readme(service)
-            shelved.fetched_at = self._clock()
         except Exception as error:
             # Whatever it is, an answer without the README is better than none.
             reason = error.sentence if isinstance(error, AgentError) else type(error).__name__
-            log.warning("readme_not_read", service=service.name, reason=reason, exc_info=True)
+            is_bug = not isinstance(error, AgentError)
+            log.warning("readme_not_read", service=service.name, reason=reason, exc_info=is_bug)
             old = shelved.readme or Readme()
             notice = f"The README of {service.name} could not be read ({reason})"
             notice += "; this is the last copy." if old.text else "."
             readme = old.model_copy(update={"notice": notice})
         finally:
             shelved.fetch = None
+            shelved.fetched_at = self._clock()
         shelved.readme = readme
         return readme
 

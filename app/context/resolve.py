@@ -64,10 +64,8 @@ def resolve(
         return decide(mentions, catalog, standing)
     if len(typos) == 1:
         return Resolution(service=catalog.get(typos[0]), how="typo", candidates=typos)
-    if typos:
-        return Resolution(how="ambiguous", candidates=typos)
-    if owners:
-        return Resolution(how="ambiguous", candidates=tuple(owner.name for owner in owners))
+    if meant_by_some := typos or tuple(owner.name for owner in owners):
+        return Resolution(how="ambiguous", candidates=meant_by_some)
     return Resolution(how="none", candidates=nearest(speech, catalog))
 
 

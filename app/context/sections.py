@@ -116,7 +116,7 @@ def cuts(lines: Sequence[str], tokens: Sequence[Token], start: int, end: int) ->
         if at in blocks:
             last_block = at
         size += len(lines[at]) + 1
-        if size > limit and at > start:
+        while size > limit and at > start:
             yield (start := last_block if last_block > start else at)
             size = sum(len(line) + 1 for line in lines[start : at + 1])
     yield end
