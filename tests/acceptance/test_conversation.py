@@ -179,7 +179,8 @@ async def test_turns_of_one_thread_run_in_order_and_one_at_a_time(stack: Stack) 
     await stack.slack.wait_for(lambda: len(stack.slack.calls("reactions.add")) >= 6)
     await stack.serve(door=False)
     await stack.serve(door=False)
-    await stack.answered(CHECKOUT, later[-1], ts)
-    spans = await stack.rows("SELECT started_at, finished_at FROM turns ORDER BY message_ts")
+    for each in later:
+        await stack.answered(CHECKOUT, each, ts)
+    spans = await stack.rows("SELECT started_at, finished_at FROM turns ORDER BY job_id")
     assert all(before[1] <= after[0] for before, after in pairwise(spans))
     assert len(stack.answers(CHECKOUT, ts)) == 6
