@@ -97,8 +97,8 @@ class EmbeddedPostgres:
             PostgresMissing: there are no programs to run.
             PostgresFailed: with the server's own reason, or who is in the way.
         """
-        if self._process is not None and self._process.poll() is not None:
-            await self.stop()
+        if self._running is not None and self._running != await asyncio.to_thread(_running, self.data):
+            await self.stop()  # it went without us: killed, or ended by its owner
         if self._running is None:
             try:
                 self._running = await asyncio.to_thread(self._start)
