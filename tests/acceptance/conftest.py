@@ -132,7 +132,9 @@ def organisation(tmp_path_factory: pytest.TempPathFactory) -> ExampleOrganisatio
 @pytest.fixture
 async def stack(database_url: str, organisation: ExampleOrganisation, tmp_path: Path) -> AsyncIterator[Stack]:
     async with AsyncExitStack() as exits:
-        slack = await exits.enter_async_context(PlaygroundSlack(Workspace.example(rate_limits=False), retry_delays=(0.5, 1, 2, 5, 10)))
+        slack = await exits.enter_async_context(
+            PlaygroundSlack(Workspace.example(rate_limits=False), retry_delays=(0.5, 1, 2, 5, 10))
+        )
         engine = create_engine(database_url)
         exits.push_async_callback(engine.dispose)
         environment = {

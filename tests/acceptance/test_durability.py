@@ -15,7 +15,18 @@ from tests.acceptance.conftest import CHECKOUT, LAUNCH, MAYA, Stack
 from tests.acceptance.test_conversation import shown
 from tests.conftest import execute
 from tests.fakes.anthropic import FakeAnthropic, assert_extends
-from tests.fakes.script import call, conclude, overloaded, rate_limited, say, tokens, wrong_key
+from tests.fakes.script import (
+    Call,
+    Reply,
+    Script,
+    call,
+    conclude,
+    overloaded,
+    rate_limited,
+    say,
+    tokens,
+    wrong_key,
+)
 
 WORDS = "The contract with payments allows 800 ms and one retry. " * 6
 
@@ -32,8 +43,8 @@ async def model(stack: Stack) -> AsyncIterator[FakeAnthropic]:
         yield server
 
 
-def slow(*calls: object, seconds: float = 3.0) -> object:
-    return say(WORDS, *calls, tokens_per_second=len(tokens(WORDS)) / seconds)  # type: ignore[arg-type]
+def slow(*calls: Call, seconds: float = 3.0) -> Reply:
+    return say(WORDS, *calls, tokens_per_second=len(tokens(WORDS)) / seconds)
 
 
 async def visible(stack: Stack, ts: str) -> None:
@@ -78,17 +89,13 @@ async def test_a_tool_call_shows_in_the_plan_and_in_the_journal(stack: Stack, mo
 
 
 @pytest.mark.parametrize(
-    ("replies", "said"),
-    [
-        ([wrong_key()] * 9, "key"),
-        ([overloaded()] * 9, "overloaded"),
-        ([rate_limited(0)] * 9, "limit"),
-    ],
+    ("failing", "said"),
+    [(wrong_key(), "key"), (overloaded(), "overloaded"), (rate_limited(0), "limit")],
 )
 async def test_a_model_that_fails_leaves_the_offline_analyst_who_says_why(
-    stack: Stack, model: FakeAnthropic, replies: list[object], said: str
+    stack: Stack, model: FakeAnthropic, failing: Reply, said: str
 ) -> None:
-    model.script.add(*replies)  # type: ignore[arg-type]
+    model.script = Script([failing], repeat=True)
     await stack.serve()
     ts = await stack.slack.say(MAYA, CHECKOUT, LAUNCH)
     [answer] = await stack.answered(CHECKOUT, ts, timeout=60)
