@@ -13,6 +13,7 @@ from app.context.catalog import NOT_A_SERVICE, Catalog, pages, read_catalog
 from app.context.models import Service, Source
 from app.context.names import slug
 from app.context.papers import Paper, Papers, Passage, passage
+from app.context.sections import cut
 from app.knowledge.pages import BOM, front_matter
 from app.storage.tree import Tree
 
@@ -88,6 +89,8 @@ class Blueprints:
     def prepare(self) -> None:
         """Find out now what questions need, in whichever thread this is."""
         _ = self.summaries, self._lower, self.catalog.spellings
+        for _, path in self.general():
+            cut(self.tree.files[path])
 
     def _summary(self, service: Service) -> Passage:
         path, line, _ = self.catalog.declarations.get(service.name, ("", 1, 1))

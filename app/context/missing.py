@@ -81,8 +81,8 @@ def unknown(resolution: Resolution, blueprints: Blueprints) -> Iterator[str]:
         yield f"The catalog is empty, so no service is known. {HOW_TO_ADD}"
     else:
         if resolution.candidates:
-            near = f"The nearest names are {', '.join(resolution.candidates)}."
+            near = f"the nearest names are {', '.join(resolution.candidates)}."
         else:
             more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
-            near = f"It has {', '.join(names[:LISTED])}{more}."
-        yield f"No service of the catalog is named in the question. {near} {HOW_TO_ADD}"
+            near = f"it has {', '.join(names[:LISTED])}{more}."
+        yield f"No service of the catalog is named in the question; {near} {HOW_TO_ADD}"

@@ -67,4 +67,4 @@ def passage(source: Source, heading: str, text: str, line: int) -> Passage:
         tokens=tokens_of(text),
         line=line,
     )
-    return Passage(source, section, terms(text, heading))
+    return Passage(source, section, terms(text, heading, f"{source.kind} {source.title}"))

@@ -70,9 +70,11 @@ def stems(text: str) -> list[str]:
     return [stem(word) for word in words(text) if word not in SILENT]
 
 
-def terms(text: str, heading: str) -> Terms:
-    """Count a passage; the words of its heading weigh more than those of its text."""
+def terms(text: str, heading: str, document: str = "") -> Terms:
+    """Count a passage; the words of its heading weigh more than those of its text, and what its document is
+    (“standard SLOs”) counts as if every passage said it."""
     counts = Counter(stems(text))
+    counts.update(stems(document))
     for term in stems(heading):
         counts[term] += HEADING_WEIGHT
     return Terms(dict(counts), sum(counts.values()))

@@ -275,7 +275,7 @@ def test_no_readme_and_no_answer_about_it_are_two_things(
 
 def test_an_unknown_service_gets_the_nearest_names_and_how_to_add_one() -> None:
     (sentence,) = ask("what does the checkmate service need?").missing
-    assert "The nearest names are checkout" in sentence
+    assert "the nearest names are checkout" in sentence
     assert "`- {name: my-service, tier: 2" in sentence
     assert "The catalog is empty" in ask("checkout", of=Blueprints()).missing[0]
 
