@@ -13,11 +13,15 @@ from app.agent.answer import Answer
 from app.context.models import Context, Section, Service, Source
 from app.tools.masking import mask
 
-LONGEST_ANSWER = 2500
+LONGEST_ANSWER = 3000
 """Characters: about one screen of a thread."""
+ROOM_FOR_QUOTES = 1600
 
 LONGEST_QUOTE = 420
 MOST_QUOTES = 4
+OWN_KINDS = ("blueprint", "contract", "readme", "tier")
+"""What is about this one service: each of them is heard before any is heard twice."""
+MOST_OTHERS = 6
 TAG_BELOW = 0.4
 MOST_MISSING = 6
 
@@ -31,7 +35,8 @@ def answer(question: str, context: Context, *, reason: str) -> Answer:
     parts = [
         _mark(reason),
         _service_line(context.service),
-        *_quotes(quoted, LONGEST_ANSWER - 900),
+        *_quotes(quoted, ROOM_FOR_QUOTES),
+        _others(context.sources, quoted),
         _missing(context.missing),
     ]
     if not quoted:
@@ -85,23 +90,32 @@ def _service_line(service: Service) -> str:
 
 
 def _best(sections: tuple[Section, ...]) -> tuple[Section, ...]:
-    """The sections that say most about the question: best first, none without text or below a quarter of
-    the best."""
-    told = sorted((s for s in sections if s.text.strip()), key=lambda s: -s.score)[:MOST_QUOTES]
-    return tuple(s for s in told if s.score >= told[0].score / 4)
+    """The sections that say most about the question, best first.
+
+    Of the service's own documents the best section of each that says anything, or a long standard would
+    crowd them out; then any without text or below a quarter of the best left out.
+    """
+    told = sorted((s for s in sections if s.text.strip()), key=lambda s: -s.score)
+    own = [next((s for s in told if s.source.kind == kind and s.score > 0), None) for kind in OWN_KINDS]
+    near = [s for s in told if s.score >= told[0].score / 4]
+    chosen = list(dict.fromkeys([*filter(None, own), *near]))[:MOST_QUOTES]
+    return tuple(sorted(chosen, key=lambda s: -s.score))
 
 
 def _quotes(sections: tuple[Section, ...], room: int) -> Iterable[str]:
-    for section in sections:
-        quote = _quote(section)
-        room -= len(quote)
-        if room < 0:
-            return
-        yield quote
+    longest = min(LONGEST_QUOTE, room // max(len(sections), 1))
+    return [_quote(section, longest) for section in sections]
 
 
-def _quote(section: Section) -> str:
-    lines = [f"> {line}".rstrip() for line in _excerpt(section.text).splitlines()]
+def _others(sources: tuple[Source, ...], quoted: tuple[Section, ...]) -> str:
+    """Which documents were read besides those that are quoted."""
+    said = {section.source.path for section in quoted}
+    others = [source for source in sources if source.path not in said and source.kind in OWN_KINDS]
+    return f"Read as well: {', '.join(map(_link, others[:MOST_OTHERS]))}." if others else ""
+
+
+def _quote(section: Section, longest: int) -> str:
+    lines = [f"> {line}".rstrip() for line in _excerpt(section.text, longest).splitlines()]
     return "\n".join([f"{_link(section.source)} · {section.heading}", *lines])
 
 
@@ -110,12 +124,12 @@ def _link(source: Source) -> str:
     return f"[{source.path}]({source.url})" if source.url else name
 
 
-def _excerpt(text: str) -> str:
+def _excerpt(text: str, longest: int) -> str:
     """The beginning of a section on a line boundary, an open code fence closed."""
     text = mask(re.sub(r"\n{2,}", "\n", text.strip()))
-    if len(text) > LONGEST_QUOTE:
-        cut = text.rfind("\n", 0, LONGEST_QUOTE)
-        text = text[: cut if cut > LONGEST_QUOTE // 2 else LONGEST_QUOTE].rstrip() + " …"
+    if len(text) > longest:
+        cut = text.rfind("\n", 0, longest)
+        text = text[: cut if cut > longest // 2 else longest].rstrip() + " …"
     return text + "\n```" if text.count("```") % 2 else text
 
 
@@ -133,7 +147,11 @@ def _asking_back(context: Context, reason: str) -> Answer:
     if context.resolution.how == "ambiguous":
         asked = f"Which service do you mean: {_either(names)}? Answer with the name and I go on from there."
     else:
-        near = f" The nearest names are {_either(names)}." if names else ""
+        near = (
+            f" The nearest names are {_either(names)}."
+            if names
+            else "".join(f" {sentence}" for sentence in context.missing[:1])
+        )
         asked = (
             f"I do not know which service this is about: none of the catalog is named in it.{near}\n"
             "Name one, or add yours to `services.yaml` in the blueprints repo:\n"
@@ -143,7 +161,7 @@ def _asking_back(context: Context, reason: str) -> Answer:
     text = _fit([_mark(reason).removesuffix(" Here is what the documents say."), asked])
     quoted = _best(context.sections)
     if quoted:
-        quotes = _quotes(quoted[:2], LONGEST_ANSWER - len(text) - 100)
+        quotes = _quotes(quoted[:2], ROOM_FOR_QUOTES)
         text = _fit([text, "What the general documents say:", *quotes])
     return Answer(
         text=text,

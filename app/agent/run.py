@@ -88,6 +88,9 @@ FALLBACK_ON = (
 )
 """What another model of the same account may not suffer from; a refused key or a dead line it would."""
 
+MODEL_FAILED = (AgentRunError, fault.FallbackExceptionGroup)
+"""Failures of the model; a stale attempt or a lost database passes through."""
+
 Loop = Agent[Desk, Conclusion | str]
 Steps = AgentRun[Desk, Conclusion | str]
 
@@ -139,7 +142,7 @@ async def run(
         known = len(turn.rows)
         try:
             await turn.steps()
-        except (AgentRunError, BaseExceptionGroup) as error:
+        except MODEL_FAILED as error:
             failures = failures + 1 if len(turn.rows) == known else 1
             failure = explain(error, model.name)
             wait = backoff.wait(failures, failure)
@@ -219,7 +222,7 @@ class _Turn:
                 [ModelRequest(parts=[UserPromptPart(text)], instructions=task)],
                 model_settings=RequestSettings(max_tokens=LONG_ANSWER),
             )
-        except (AgentRunError, BaseExceptionGroup) as error:
+        except MODEL_FAILED as error:
             await self.budget.release(reservation)
             log.warning("compaction_without_model", reason=explain(error, self.model.name).reason)
             return None

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from app.errors import AgentError
 from tests.agent.memory import Crash, MemoryProgress
 from tests.agent.stage import Stage
 from tests.fakes.anthropic import assert_extends
@@ -115,3 +116,19 @@ async def test_a_resumed_turn_finds_the_cache_of_its_predecessor(stage: Stage) -
 
     first, second = stage.server.usages
     assert second["cache_read_input_tokens"] == first["cache_creation_input_tokens"]
+
+
+async def test_a_transcript_that_refuses_a_write_ends_the_turn_at_once(stage: Stage) -> None:
+    class Stale(AgentError):
+        code = "stale_attempt"
+
+    async def refuse(*args: object, **more: object) -> None:
+        raise Stale("Another worker has taken this turn over.")
+
+    stage.transcript.tool_finished = refuse  # type: ignore[method-assign]
+    stage.server.script.add(*SCRIPT)
+
+    with pytest.raises(Stale):
+        await stage.ask("What is checkout?")
+
+    assert len(stage.server.requests) == 1
