@@ -1,0 +1,68 @@
+"""How repositories are addressed, and who may see which token."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import SecretStr
+
+from app.context.addresses import github_site, of_service, parse
+
+
+@pytest.mark.parametrize(
+    ("url", "page"),
+    [
+        ("https://github.com/acme/blueprints.git", "https://github.com/acme/blueprints/blob/abc"),
+        ("https://github.com/acme/blueprints", "https://github.com/acme/blueprints/blob/abc"),
+        ("https://github.com/acme/blueprints/", "https://github.com/acme/blueprints/blob/abc"),
+        ("git@github.com:acme/blueprints.git", "https://github.com/acme/blueprints/blob/abc"),
+        ("ssh://git@github.com/acme/blueprints.git", "https://github.com/acme/blueprints/blob/abc"),
+        ("https://github.acme.io:8443/a/b", "https://github.acme.io:8443/a/b/blob/abc"),
+        ("https://gitlab.com/acme/sre/blueprints.git", "https://gitlab.com/acme/sre/blueprints/-/blob/abc"),
+        ("https://token:x@github.com/acme/blueprints.git", "https://github.com/acme/blueprints/blob/abc"),
+        ("https://git.acme.io/blueprints.git", None),
+        ("file:///srv/git/blueprints", None),
+        ("/srv/git/blueprints", None),
+    ],
+)
+def test_the_page_of_a_file_is_known_for_forges(url: str, page: str | None) -> None:
+    assert parse(url).page_at("abc") == page
+
+
+@pytest.mark.parametrize("url", ["https://ada:pw1@git.acme.io/x.git", "https://pw1@git.acme.io/x.git"])
+def test_credentials_leave_the_address(url: str) -> None:
+    address = parse(url)
+    assert address.url == "https://git.acme.io/x.git"
+    assert address.authorization is not None
+    assert "pw1" not in repr(address)
+
+
+def test_a_token_needs_a_host_to_go_to() -> None:
+    token = SecretStr("t")
+    assert parse("file:///srv/git/x").with_token(token).authorization is None
+    assert parse("git@github.com:acme/x.git").with_token(token).authorization is None
+    assert parse("https://github.com/acme/x").with_token(token).authorization is not None
+
+
+@pytest.mark.parametrize(
+    ("repo", "api", "url"),
+    [
+        ("acme/checkout", "https://api.github.com", "https://github.com/acme/checkout"),
+        ("acme/checkout", "https://github.acme.io/api/v3", "https://github.acme.io/acme/checkout"),
+        ("https://gitlab.com/a/b", "https://api.github.com", "https://gitlab.com/a/b"),
+        ("git@github.com:a/b.git", "https://api.github.com", "git@github.com:a/b.git"),
+    ],
+)
+def test_the_repo_of_a_service_is_understood(repo: str, api: str, url: str) -> None:
+    assert of_service(repo, api).url == url
+
+
+@pytest.mark.parametrize(
+    ("api", "site"),
+    [
+        ("https://api.github.com", "github.com"),
+        ("https://github.acme.io/api/v3", "github.acme.io"),
+        ("http://localhost:8080", "localhost:8080"),
+    ],
+)
+def test_the_site_of_an_api_is_what_people_open(api: str, site: str) -> None:
+    assert github_site(api) == site
