@@ -1,0 +1,90 @@
+"""`python -m benchmarks [NAME]`: measures the program on this machine and prints a table."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+from benchmarks import conversation
+from benchmarks.figures import Row, machine, median_of, table
+
+OUT = Path(__file__).resolve().parent.parent / ".bench"
+HELP = f"""\
+benchmarks:
+  conversation   from a mention in Slack to its streamed answer: ack, 👀, first text, turns per CPU-second,
+                 memory, start, and what a thread costs when it is old. About six minutes a run.
+
+parts of it, for --only:
+  start     how long `serve` takes until it is ready, and its memory then
+  paced     latencies at 1, 10 and 100 threads at once with a model of real speed; the prompt cache
+  instant   turns per CPU-second with a model that answers at once; memory after 1,000 sessions
+  age       database time of turn 1,000 of a thread against turn 10
+
+examples:
+  ./run bench                              everything
+  ./run bench conversation --quick         a look, in about two minutes; its figures are no measurement
+  ./run bench conversation --runs 3        each figure is the median of three runs
+  ./run bench conversation --only paced
+
+Everything runs on loopback against servers of its own, which are removed at the end; DATABASE_URL, when set,
+names a server where a database is created and dropped. A missed target is marked, and the exit code stays 0:
+a benchmark reports. The figures also go to {OUT.name}/NAME.json.
+"""
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description=__doc__,
+        epilog=HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("name", nargs="?", default="conversation", choices=["conversation"], metavar="NAME")
+    parser.add_argument("--quick", action="store_true", help="a short run, to see that it works")
+    parser.add_argument("--runs", type=int, default=1, metavar="N", help="repeat, and report the medians")
+    parser.add_argument(
+        "--only", action="append", choices=conversation.PARTS, help="one part; may be repeated"
+    )
+    options = parser.parse_args()
+    size = conversation.QUICK if options.quick else conversation.FULL
+    before = machine()
+    print(conversation.SCRIPT)
+    print("machine   " + ", ".join(f"{name} {value}" for name, value in before.items()))
+    if conversation.load_is_high():
+        print("          this machine is busy with something else: the figures will be worse than they are")
+    runs: list[list[Row]] = []
+    for number in range(options.runs):
+        print(f"\nrun {number + 1} of {options.runs}", flush=True)
+        runs.append(asyncio.run(conversation.run(size, tuple(options.only or conversation.PARTS))))
+    rows = median_of(runs)
+    print(f"\n{table(rows)}\n")
+    _keep(options.name, before, runs, rows)
+    return 0
+
+
+def _keep(name: str, before: dict[str, str], runs: list[list[Row]], rows: list[Row]) -> None:
+    OUT.mkdir(exist_ok=True)
+    file = OUT / f"{name}.json"
+    whole = {
+        "command": " ".join(["python", "-m", "benchmarks", *sys.argv[1:]]),
+        "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "machine": before,
+        "rows": [_told(row) for row in rows],
+        "runs": [[_told(row) for row in run] for run in runs],
+    }
+    file.write_text(json.dumps(whole, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    print(f"written to {file.relative_to(OUT.parent)}")
+
+
+def _told(row: Row) -> dict[str, object]:
+    met = row.target.met(row) if row.target else None
+    return {**asdict(row), "target": str(row.target) if row.target else None, "met": met}
+
+
+if __name__ == "__main__":
+    sys.exit(main())
