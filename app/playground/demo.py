@@ -3,28 +3,84 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import shutil
-import tempfile
+import time
 import webbrowser
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
+from app.errors import AgentError
 from app.playground.example import ExampleOrganisation, write_repos
-from app.playground.slack.server import PlaygroundSlack
-from app.settings import Settings
+from app.playground.memory import Memory
+from app.playground.slack.server import PlaygroundSlack, loopback_socket
+from app.playground.slack.workspace import Workspace
+from app.settings import ModelSettings, Settings
+from app.storage.embedded import EmbeddedPostgres, find_binaries
 
+PORT = 3838
+"""Of the page, when it is free: the same at every start, so a tab that is left open finds it again."""
+
+FIRST_QUESTION = "@sre-agent what do I need before we launch checkout?"
 HINTS = (
-    {"text": "@sre-agent what do I need before we launch checkout?"},
-    {"text": "@sre-agent which timeout does checkout use towards payments?"},
-    {"text": "@sre-agent what does tier 1 ask of us?"},
-    {"text": "@sre-agent is reports ready?"},
+    {
+        "title": "Ask before a launch",
+        "why": "It reads checkout's blueprint, contracts, README and the standard of its tier.",
+        "text": FIRST_QUESTION,
+        "channel": "C0CHECKOUT",
+    },
+    {
+        "title": "Go on in the thread",
+        "why": "There you need not mention it again, today or next week.",
+        "text": "which timeout do we use towards payments?",
+        "thread": True,
+    },
+    {
+        "title": "Ask about any service",
+        "why": "By name, by alias, with a typing error, or none where the channel says it.",
+        "text": "@sre-agent who is on call for paymets?",
+        "channel": "C0INCIDENTS",
+    },
+    {
+        "title": "Ask what a tier demands",
+        "why": "Edit that page in the knowledge repo, commit, and ask again in a new thread.",
+        "text": "@sre-agent what does tier 1 ask of us?",
+        "channel": "C0CHECKOUT",
+    },
 )
+APART: dict[str, Any] = {
+    "DATABASE_URL": None,
+    "KNOWLEDGE_PATH": None,
+    "KNOWLEDGE_REPO_REF": "main",
+    "BLUEPRINTS_PATH": None,
+    "BLUEPRINTS_REPO_REF": "main",
+    "GITHUB_TOKEN": None,
+    "SLACK_ALLOWED_TEAMS": "",
+    "SLACK_ALLOWED_CHANNELS": "",
+    "SLACK_ALLOW_GUESTS": "false",
+    "SRE_TEAM_SLACK_ID": "S0SRETEAM",
+    "INCIDENT_CHANNEL": "C0INCIDENTS",
+    "GIT_POLL_SECONDS": "2",
+    "SHUTDOWN_GRACE_SECONDS": "3",
+    "PORT": "0",
+    "OPS_PORT": "0",
+}
+"""A playground has nothing to do with the installation it is started beside: of the environment's settings
+only those of the model, its budgets and the place to keep things apply."""
 
 
-class Started(Protocol):
+class HomeTaken(AgentError):
+    """Another playground uses the same folder."""
+
+    code = "playground_running"
+
+
+class Program(Protocol):
+    """The runtime, as far as the demo needs it."""
+
     ports: dict[str, int]
 
     async def start(self) -> None: ...
@@ -32,69 +88,195 @@ class Started(Protocol):
     async def stop(self) -> None: ...
 
 
-class Start(Protocol):
-    """Builds a runtime from settings; the command line brings it, for no room may know the runtime."""
+Load = Callable[[], Callable[[Settings], Program]]
+"""Imports the program, which takes seconds, and gives what builds it from settings. The command line brings
+it, for no room may know the runtime."""
+Progress = Callable[[str], AbstractContextManager[None]]
 
-    def __call__(self, settings: Settings) -> Started: ...
 
-
-@dataclass(frozen=True)
+@dataclass
 class Demo:
+    """A running playground; the program on it can be stopped and started again."""
+
     slack: PlaygroundSlack
     organisation: ExampleOrganisation
     home: Path
-    runtime: Started
+    settings: Settings
+    build: Callable[[Settings], Program]
+    program: Program | None = None
+
+    @property
+    def knowledge(self) -> Path:
+        """The working tree of the knowledge repo."""
+        return self.home / "organisation" / "knowledge"
+
+    async def start(self) -> None:
+        program = self.build(self.settings)
+        await program.start()
+        self.program = program
+
+    async def stop(self) -> None:
+        program, self.program = self.program, None
+        if program:
+            await program.stop()
+
+
+@contextmanager
+def silent(_: str) -> Iterator[None]:
+    yield
+
+
+@contextmanager
+def told(what: str) -> Iterator[None]:
+    """A line on the terminal that says what is being done and, when it is, how long it took."""
+    began = time.monotonic()
+    print(f"  {what} … ", end="", flush=True)
+    try:
+        yield
+    except BaseException:
+        print("not done", flush=True)
+        raise
+    print(f"ready in {time.monotonic() - began:.1f} s", flush=True)
 
 
 @asynccontextmanager
 async def demo(
-    start: Start, *, home: Path | None = None, port: int = 0, **values: str
+    load: Load,
+    *,
+    home: Path,
+    port: int | None = 0,
+    remember: bool = True,
+    progress: Progress = silent,
+    workspace: Workspace | None = None,
+    **values: Any,
 ) -> AsyncIterator[Demo]:
-    """The whole program against the playground, until the context ends.
+    """The whole program against the playground, until the context ends; everything it writes is in `home`.
 
-    `home` keeps the database between runs; without it everything is made anew and removed at the end.
-    `values` are further settings by variable name; the environment's model settings apply as they are.
+    `port` is the page's, 0 any free one, None the usual one if it is free. `values` are further settings by
+    variable name.
+
+    Raises:
+        HomeTaken: another playground uses this home.
+        AgentError: whatever keeps the program from starting.
     """
-    temporary = Path(tempfile.mkdtemp(prefix="sre-agent-demo-")) if home is None else None
-    folder = home or temporary
-    assert folder is not None
-    try:
-        async with PlaygroundSlack(port=port, hints=HINTS) as slack:
-            organisation = await asyncio.to_thread(write_repos, folder / "organisation")
-            settings = Settings.load(
-                **{
-                    "SRE_AGENT_HOME": str(folder),
-                    "KNOWLEDGE_REPO_URL": organisation.knowledge,
-                    "BLUEPRINTS_REPO_URL": organisation.blueprints,
-                    "SRE_TEAM_SLACK_ID": "S0SRETEAM",
-                    "INCIDENT_CHANNEL": "C0INCIDENTS",
-                    "GIT_POLL_SECONDS": "5",
-                    "PORT": "0",
-                    "OPS_PORT": "0",
-                    **slack.environment,
-                    **values,
-                }
-            )
-            runtime = start(settings)
-            await runtime.start()
-            try:
-                yield Demo(slack, organisation, folder, runtime)
-            finally:
-                await runtime.stop()
-    finally:
-        if temporary:
-            await asyncio.to_thread(shutil.rmtree, temporary, True)
+    workspace = workspace or Workspace.example()
+    async with AsyncExitStack() as stack:
+        address = stack.enter_context(taken(home))
+        loading = asyncio.create_task(asyncio.to_thread(load))
+        stack.push_async_callback(ended, loading)
+        given = {"SRE_AGENT_HOME": str(home), **APART, **values}
+        postgres = EmbeddedPostgres(
+            home / "postgres", binaries=find_binaries(Settings.load(**given).storage.pg_bin)
+        )
+        with progress("starting Postgres"):
+            url = await postgres.start()
+        stack.push_async_callback(postgres.stop)
+        with progress("writing the example organisation's repos"):
+            organisation = await asyncio.to_thread(write_repos, home / "organisation")
+        if remember:
+            stack.push_async_callback(ended, kept(workspace, home / "slack.json"))
+        slack = PlaygroundSlack(workspace, bound=loopback_socket(free(port)), hints=HINTS)
+        await stack.enter_async_context(slack)
+        address.write_text(slack.url)
+        given |= {
+            "DATABASE_URL": url,
+            "KNOWLEDGE_REPO_URL": organisation.knowledge,
+            "BLUEPRINTS_REPO_URL": organisation.blueprints,
+            **slack.environment,
+        }
+        settings = Settings.load(**given)
+        with progress("starting the agent"):
+            running = Demo(slack, organisation, home, settings, await loading)
+            await running.start()
+        stack.push_async_callback(running.stop)
+        yield running
 
 
-async def show(start: Start, *, home: Path, port: int, browser: bool) -> None:
-    """Run until interrupted, with the page's address printed and, where there is a browser, opened."""
-    async with demo(start, home=home, port=port) as running:
-        print(f"\n  The playground: {running.slack.url}\n")
-        print("  Write there as Maya, a developer of checkout; for example:")
-        print(f"    {HINTS[0]['text']}")
-        print(f"\n  The knowledge repo to edit: {running.organisation.knowledge}")
-        print("  Ctrl-C ends it; what was said is kept for the next time.\n", flush=True)
+@contextmanager
+def taken(home: Path) -> Iterator[Path]:
+    """Hold the home for this process; the file to write the page's address to, for whoever comes second."""
+    home.mkdir(parents=True, exist_ok=True)
+    file = home / "running"
+    with file.open("a+") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise HomeTaken(
+                f"A playground is already running on {home}: {file.read_text() or 'it is just starting'}. "
+                "End that one, or set SRE_AGENT_HOME to another folder."
+            ) from None
+        handle.truncate(0)
+        yield file
+
+
+def free(port: int | None) -> int:
+    """The port to bind: as wished, or for None the usual one unless somebody has it."""
+    if port is not None:
+        return port
+    with suppress(OSError):
+        loopback_socket(PORT).close()
+        return PORT
+    return 0
+
+
+def kept(workspace: Workspace, file: Path) -> asyncio.Task[None]:
+    """Bring back what was said on this home before, and keep what is said from now on."""
+    memory = Memory(workspace, file)
+    memory.recall()
+    return asyncio.create_task(memory.keep())
+
+
+async def ended(task: asyncio.Task[Any]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+# -- for a person ------------------------------------------------------------------------------------------
+
+
+async def show(load: Load, *, home: Path, port: int | None, browser: bool) -> None:
+    """Run until cancelled, with what there is to do printed and, where there is a browser, the page open."""
+    async with demo(load, home=home, port=port, progress=told) as running:
+        print(welcome(running), flush=True)
         if browser:
-            with suppress(webbrowser.Error):
-                webbrowser.open(running.slack.url)
+            await asyncio.to_thread(open_browser, running.slack.url)
         await asyncio.Event().wait()
+
+
+def welcome(running: Demo) -> str:
+    lines = {
+        "Open": running.slack.url,
+        "Type": FIRST_QUESTION,
+        "Then": "go on in the thread; there you need not mention it again",
+        "Answers": who_answers(running.settings.model),
+        "Change it": f"commit something in {running.knowledge};",
+        "": "two seconds later new threads follow it (a broken commit is refused in #incidents)",
+        "Log": str(running.home / "demo.log"),
+        "End": "Ctrl-C; what was said is still there the next time (--fresh forgets it)",
+    }
+    return "\n" + "\n".join(f"  {name:<10} {said}" for name, said in lines.items()) + "\n"
+
+
+def who_answers(model: ModelSettings) -> str:
+    if model.chosen == "offline":
+        return "quote the documents, for no model is set; with ANTHROPIC_API_KEY one writes them"
+    return f"are written by {model.fast_name} ({model.chosen})"
+
+
+def open_browser(url: str) -> None:
+    """Open the page, unless the only browser would take over the terminal."""
+    with suppress(webbrowser.Error):
+        browser = webbrowser.get()
+        if type(browser) is not webbrowser.GenericBrowser:
+            browser.open(url)
+
+
+def forget(home: Path) -> None:
+    """Remove what earlier runs left in a playground's home.
+
+    Raises:
+        HomeTaken: it is in use.
+    """
+    if home.exists():
+        with taken(home):
+            shutil.rmtree(home)

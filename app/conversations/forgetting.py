@@ -1,0 +1,71 @@
+"""Forgetting a person: their words go, and that something was asked and answered stays on record."""
+
+from __future__ import annotations
+
+import re
+import secrets
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.errors import AgentError
+from app.storage.engine import begin
+
+USER_ID = re.compile(r"[UW][A-Z0-9]{2,}")
+
+AUDIT_FORGET = text("SELECT audit_forget(:user, :pseudonym)")
+# Where they asked something, and where what they said before was read along.
+THEIR_SESSIONS = text("""
+SELECT id FROM sessions
+ WHERE id IN (SELECT session_id FROM turns WHERE user_id = :user)
+    OR id IN (SELECT session_id FROM messages WHERE strpos(body::text, :user) > 0)
+   FOR UPDATE
+""")
+# What was spent and what was found out about an incident outlive the thread they happened in.
+KEEP_USAGE = text("UPDATE usage SET session_id = NULL, turn_id = NULL WHERE session_id = ANY(:sessions)")
+KEEP_INVESTIGATIONS = text(
+    "UPDATE investigations SET session_id = NULL, turn_id = NULL WHERE session_id = ANY(:sessions)"
+)
+REMOVE_SESSIONS = text("DELETE FROM sessions WHERE id = ANY(:sessions)")
+RENAME = (
+    text("UPDATE feedback SET user_id = :pseudonym WHERE user_id = :user"),
+    text("UPDATE outcomes SET user_id = :pseudonym WHERE user_id = :user"),
+    text("UPDATE turns SET stopped_by = :pseudonym WHERE stopped_by = :user"),
+)
+
+
+class NobodyToForget(AgentError):
+    """Nothing is stored about this person."""
+
+    code = "nobody_to_forget"
+    status = 404
+
+
+def is_user_id(user: str) -> bool:
+    return USER_ID.fullmatch(user) is not None
+
+
+async def forget(engine: AsyncEngine, user: str, *, pseudonym: str | None = None) -> str:
+    """Replace a person by a pseudonym in one transaction; what was done, as a sentence.
+
+    The audit log keeps its rows without their id and words. Threads they took part in are removed whole: a
+    transcript without one of its speakers would put their words into somebody else's mouth.
+
+    Raises:
+        NobodyToForget: nothing is known of them, and nothing was changed.
+    """
+    pseudonym = pseudonym or f"forgotten-{secrets.token_hex(4)}"
+    who = {"user": user, "pseudonym": pseudonym}
+    async with begin(engine) as connection:
+        audited = int((await connection.execute(AUDIT_FORGET, who)).scalar_one())
+        found = await connection.execute(THEIR_SESSIONS, {"user": user})
+        threads = [row.id for row in found]
+        for statement in (KEEP_USAGE, KEEP_INVESTIGATIONS, REMOVE_SESSIONS):
+            await connection.execute(statement, {"sessions": threads})
+        renamed = [(await connection.execute(statement, who)).rowcount for statement in RENAME]
+        if not (audited or threads or any(renamed)):
+            raise NobodyToForget(f"Nothing is stored about {user}.")
+    return (
+        f"{user} is forgotten: {audited} rows of the audit log now say {pseudonym}, "
+        f"{len(threads)} threads are deleted. Their messages in Slack are untouched."
+    )
