@@ -21,9 +21,10 @@ from app.agent.run import RunRequest, run
 from app.agent.tally import RunLimits
 from app.context.library import Library
 from app.context.models import Context
+from app.context.resolve import resolve
 from app.conversations import repository
 from app.conversations.models import Turn
-from app.conversations.reply import Place, Reply
+from app.conversations.reply import Place, Reply, Said
 from app.conversations.shortcuts import notices
 from app.conversations.transcript import SessionTranscript
 from app.knowledge.models import Knowledge
@@ -53,24 +54,31 @@ class Analyst:
     ) -> Answer:
         """Gather the context, store the question with it, and answer: by the model if there is one that
         can, else offline, saying why."""
+        before = await place.said_before() if not await transcript.history() else ()
         context = await self.library.context_for(
             turn.question,
-            thread_service=turn.session.service_name,
+            thread_service=turn.session.service_name or self._spoken_of(before),
             channel=await place.channel_name() or turn.session.channel_id,
             knowledge=knowledge,
         )
         if not await transcript.has_question():
-            await self._store_question(turn, context, transcript, place)
+            await self._store_question(turn, context, transcript, before)
         answer = await self._by_model(turn, context, knowledge, transcript, reply)
         stale = (knowledge.notice,) if knowledge.notice else ()
         said = dict.fromkeys((*notices(turn), *context.notices, *stale, *answer.notices))
         return replace(answer, notices=tuple(said))
 
+    def _spoken_of(self, before: Sequence[Said]) -> str | None:
+        """The service that people last named in a thread before they called the agent into it."""
+        for said in reversed(before):
+            if found := resolve(said.text, self.library.catalog).service:
+                return found.name
+        return None
+
     async def _store_question(
-        self, turn: Turn, context: Context, transcript: SessionTranscript, place: Place
+        self, turn: Turn, context: Context, transcript: SessionTranscript, before: Sequence[Said]
     ) -> None:
         history = await transcript.history()
-        before = await place.said_before() if not history else ()
         prompt = user_message(
             turn.question,
             context,
