@@ -37,7 +37,7 @@ log = structlog.get_logger(__name__)
 
 MOST_ATTEMPTS = 5
 UNSURE_BELOW = 0.5
-"""An answer less sure than this calls the SRE team, whatever the model thinks of it."""
+"""A model's answer less sure than this calls the SRE team, whatever the model thinks of it."""
 PIN_LASTS = timedelta(days=1)
 TELL_AFTER_SECONDS = 30
 GIVE_BACK_AFTER_SECONDS = 600
@@ -233,7 +233,9 @@ class _Work:
 
 
 def calls_sre(answer: Answer) -> bool:
-    return answer.tag_sre or (answer.confidence is not None and answer.confidence < UNSURE_BELOW)
+    """The offline analyst knows best when it is lost; a model that is unsure may forget to say so."""
+    unsure = answer.confidence is not None and answer.confidence < UNSURE_BELOW
+    return answer.tag_sre or (answer.model is not None and unsure)
 
 
 def closing(answer: Answer, revision: str | None) -> Closing:
