@@ -220,7 +220,7 @@ def notices(resolution: Resolution, blueprints: Blueprints, readme: Readme | Non
         if resolution.how == "typo":
             yield f"No service has exactly the name you wrote; this is about {service.name}."
         elif others and resolution.how in ("thread", "channel"):
-            yield f"This is about {service.name}; if you meant {' or '.join(others)}, name it alone."
+            yield f"This is about {service.name}; otherwise ask about “the {' or '.join(others)} service”."
         path, first, last = catalog.declarations.get(service.name, ("", 0, 0))
         for fault in catalog.faults:
             if fault.severity == "error" and fault.path == path and first <= fault.line <= last:

@@ -285,7 +285,7 @@ def test_the_reader_learns_what_was_taken_for_granted() -> None:
     stale = blueprints(notice="The blueprints are a copy of Monday.")
     assert ask("checkout", of=stale).notices == ("The blueprints are a copy of Monday.",)
     assert ask("psp or checkout timeouts", thread="checkout").notices == (
-        "This is about checkout; if you meant payments, name it alone.",
+        "This is about checkout; otherwise ask about “the payments service”.",
     )
     assert ask("stock").notices == (
         "services.yaml:14: tier of stock: must be 1, 2, 3 or 4, not 'seven'; it is ignored.",
