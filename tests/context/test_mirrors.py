@@ -6,7 +6,6 @@ import asyncio
 import subprocess
 import sys
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -14,18 +13,8 @@ from pydantic import SecretStr
 
 from app.context.folder import FolderMissing
 from app.context.mirrors import Folder, Mirror, MirrorUnavailable, watch
+from tests.context.clock import Clock
 from tests.context.origin import Origin, SmartHttp, smart_http
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = datetime(2026, 11, 20, 13, 58, tzinfo=UTC)
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def passes(self, **how_long: float) -> None:
-        self.now += timedelta(**how_long)
 
 
 @pytest.fixture

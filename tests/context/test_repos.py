@@ -1,0 +1,209 @@
+"""The services' own repos: read through GitHub where they are there, through git otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.context.mirrors import MirrorUnavailable
+from app.context.models import Service
+from app.context.paths import PathRefused
+from app.context.repos import NoRepository, NoSuchFile, Repos
+from app.storage.engine import create_engine
+from tests.context.clock import Clock
+from tests.context.github_wire import GitHubWire
+from tests.context.origin import Origin, smart_http
+
+MAIN = "import os\n\n\ndef charge_card(amount):\n    raise CardDeclined('no')\n"
+
+
+@pytest.fixture
+async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
+    engine = create_engine(database_url)
+    yield engine
+    await engine.dispose()
+
+
+@pytest.fixture
+def origin(tmp_path: Path) -> Origin:
+    origin = Origin(tmp_path / "git" / "acme" / "checkout")
+    origin.commit(
+        {
+            "README.md": "# Checkout\n",
+            "README.txt": "no markdown\n",
+            "src/main.py": MAIN,
+            "src/pay/api.py": "from main import charge_card\n\n# A declined card is retried once.\n",
+            "tests/test_main.py": "def test_charge_card():\n    pass\n",
+            "config/secrets.yaml": "charge_card: hunter2\n",
+            "logo.png": b"\x89PNG\0charge_card",
+            "package-lock.json": '{"charge_card": 1}\n',
+            "huge.sql": "-- x\n" * 200_000,
+        }
+    )
+    return origin
+
+
+@pytest.fixture
+def repos(tmp_path: Path, engine: AsyncEngine) -> Repos:
+    return Repos(tmp_path / "mirrors", engine, github_api_url="http://localhost:1", clock=Clock())
+
+
+def service(origin: Origin) -> Service:
+    return Service(name="checkout", repo=origin.url)
+
+
+async def test_a_readme_of_a_plain_git_repo(repos: Repos, origin: Origin) -> None:
+    readme = await repos.readme(service(origin))
+    assert readme.source is not None
+    assert (readme.text, readme.source.kind, readme.source.path) == ("# Checkout\n", "readme", "README.md")
+    assert readme.source.revision == origin.git("rev-parse", "HEAD")[:12]
+
+
+async def test_a_repo_without_a_readme(repos: Repos, tmp_path: Path) -> None:
+    bare = Origin(tmp_path / "git" / "bare")
+    bare.commit({"src/README.md": "not at the top\n"})
+    readme = await repos.readme(service(bare))
+    assert (readme.text, readme.notice) == (None, None)
+
+
+async def test_a_file_is_read_at_its_revision(repos: Repos, origin: Origin) -> None:
+    page = await repos.page(service(origin), "./src/main.py")
+    assert (page.text, page.is_folder, page.source.path) == (MAIN, False, "src/main.py")
+
+
+@pytest.mark.parametrize(
+    ("path", "listed"),
+    [
+        ("", "README.md\nREADME.txt\nhuge.sql\nlogo.png\npackage-lock.json\nsrc/\ntests/"),
+        ("src", "src/main.py\nsrc/pay/"),
+        ("src/pay/", "src/pay/api.py"),
+    ],
+)
+async def test_a_folder_is_listed_without_its_secrets(
+    repos: Repos, origin: Origin, path: str, listed: str
+) -> None:
+    page = await repos.page(service(origin), path)
+    assert (page.text, page.is_folder) == (listed, True)
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("main.py", "There is src/main.py"),
+        ("nothing.here", "no file 'nothing.here'"),
+        ("logo.png", "no text file"),
+        ("huge.sql", "1,000,000 bytes"),
+    ],
+)
+async def test_what_cannot_be_read_is_explained(repos: Repos, origin: Origin, path: str, said: str) -> None:
+    with pytest.raises(NoSuchFile, match=said):
+        await repos.page(service(origin), path)
+
+
+async def test_secrets_and_other_folders_are_refused(repos: Repos, origin: Origin) -> None:
+    for path in ("config/secrets.yaml", "../../../etc/passwd", ".git/config"):
+        with pytest.raises(PathRefused):
+            await repos.page(service(origin), path)
+
+
+async def test_code_is_found_before_tests_and_never_in_secrets(repos: Repos, origin: Origin) -> None:
+    hits = await repos.search(service(origin), "charge_card")
+    found = [(line.path, line.number) for line, _ in hits.lines]
+    assert found == [("src/main.py", 4), ("src/pay/api.py", 1), ("tests/test_main.py", 1)]
+    assert hits.lines[0][1].title == "checkout/src/main.py:4"
+
+
+@pytest.mark.parametrize(
+    ("text", "first"),
+    [
+        ("CHARGE_CARD(amount", "src/main.py:4"),
+        ("declined card", "src/pay/api.py:3"),
+        ("card retried", "src/pay/api.py:3"),
+        ("raise CardDeclined('no')", "src/main.py:5"),
+    ],
+)
+async def test_a_text_or_its_words_are_found(repos: Repos, origin: Origin, text: str, first: str) -> None:
+    hits = await repos.search(service(origin), text)
+    line = hits.lines[0][0]
+    assert f"{line.path}:{line.number}" == first
+
+
+@pytest.mark.parametrize("text", [".*", "(", "-e", "--help", "$(id)", "nowhere to be found"])
+async def test_a_text_is_taken_literally(repos: Repos, origin: Origin, text: str) -> None:
+    hits = await repos.search(service(origin), text)
+    assert all(text in line.text for line, _ in hits.lines)
+
+
+async def test_files_are_found_by_their_names(repos: Repos, origin: Origin) -> None:
+    assert (await repos.search(service(origin), "api.py")).paths == ("src/pay/api.py",)
+    assert (await repos.search(service(origin), "secrets")).paths == ()
+
+
+async def test_a_service_without_a_repo_says_how_to_add_one(repos: Repos) -> None:
+    with pytest.raises(NoRepository, match=r"services\.yaml"):
+        await repos.readme(Service(name="checkout"))
+
+
+async def test_a_repo_that_cannot_be_reached_is_unavailable(repos: Repos, tmp_path: Path) -> None:
+    with pytest.raises(MirrorUnavailable, match="gone"):
+        await repos.search(Service(name="x", repo=f"file://{tmp_path}/gone"), "text")
+
+
+async def test_a_repo_on_github_is_read_through_its_api(tmp_path: Path, engine: AsyncEngine) -> None:
+    files: dict[str, str | bytes] = {"README.md": "# Hi\n", "src/main.py": MAIN, ".env": "KEY=1\n"}
+    async with GitHubWire({"acme/checkout": files}) as wire:
+        repos = Repos(tmp_path / "mirrors", engine, github_api_url=wire.url, clock=Clock())
+        checkout = Service(name="checkout", repo="acme/checkout")
+        readme = await repos.readme(checkout)
+        assert readme.source is not None
+        assert (readme.text, readme.source.title) == ("# Hi\n", "README of checkout")
+        page = await repos.page(checkout, "src/main.py")
+        assert page.source.url == f"{wire.url}/acme/checkout/blob/main/src/main.py"
+        assert (await repos.page(checkout, "")).text == "README.md\nsrc/"
+        with pytest.raises(NoSuchFile):
+            await repos.page(checkout, "src/other.py")
+        assert not (tmp_path / "mirrors").exists()
+
+
+async def test_a_readme_that_cannot_be_had_is_a_notice(tmp_path: Path, engine: AsyncEngine) -> None:
+    async with GitHubWire({}) as wire:
+        wire.fails_with = 503
+        repos = Repos(tmp_path / "mirrors", engine, github_api_url=wire.url, clock=Clock())
+        readme = await repos.readme(Service(name="checkout", repo=f"{wire.url}/acme/checkout"))
+    assert readme.text is None
+    assert (readme.notice or "").startswith("The README of checkout is not at hand: ")
+
+
+async def test_the_token_is_for_github_alone(origin: Origin, tmp_path: Path, engine: AsyncEngine) -> None:
+    with smart_http(tmp_path / "git") as elsewhere:
+        repos = Repos(tmp_path / "mirrors", engine, token=SecretStr("t0ken"), clock=Clock())
+        await repos.search(Service(name="checkout", repo=f"{elsewhere.url}/acme/checkout"), "charge")
+        assert elsewhere.authorizations == {""}
+        at_home = Repos(
+            tmp_path / "home",
+            engine,
+            github_api_url=elsewhere.url,
+            token=SecretStr("t0ken"),
+            clock=Clock(),
+        )
+        await at_home.search(Service(name="checkout", repo="acme/checkout"), "charge")
+        assert len(elsewhere.authorizations) == 2
+
+
+async def test_an_outage_of_a_repo_is_told_with_what_was_found(
+    origin: Origin, tmp_path: Path, engine: AsyncEngine
+) -> None:
+    clock = Clock()
+    with smart_http(tmp_path / "git") as server:
+        repos = Repos(tmp_path / "mirrors", engine, clock=clock)
+        checkout = Service(name="checkout", repo=f"{server.url}/acme/checkout")
+        await repos.search(checkout, "charge")
+        server.away = True
+        clock.passes(minutes=5)
+        hits = await repos.search(checkout, "charge_card")
+    assert "could not be reached since 14:03 UTC" in (hits.notice or "")
+    assert hits.lines
