@@ -6,6 +6,7 @@ problem, a line each: the variable, what is wrong with it, an example that would
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -245,6 +246,11 @@ class Settings:
                 if info.validation_alias == variable:
                     return getattr(getattr(self, name), field)
         raise KeyError(variable)
+
+
+def inherited() -> dict[str, str]:
+    """What a child process has from ours as it is: PATH, proxies, certificates, the ssh agent."""
+    return dict(os.environ)
 
 
 def _example(variable: str) -> str:

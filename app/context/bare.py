@@ -6,7 +6,6 @@ prompt can appear, and credentials reach git through its environment only.
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
@@ -17,6 +16,7 @@ from pathlib import Path
 
 from app.context.addresses import Address
 from app.errors import AgentError
+from app.settings import inherited
 
 CURRENT = "refs/mirror/current"
 MOST_OUTPUT = 1_000_000
@@ -215,7 +215,7 @@ def environment(address: Address) -> dict[str, str]:
     numbered = {f"GIT_CONFIG_KEY_{n}": key for n, (key, _) in enumerate(pairs)}
     numbered |= {f"GIT_CONFIG_VALUE_{n}": value for n, (_, value) in enumerate(pairs)}
     return {
-        **inherited(),
+        **without_git(inherited()),
         **numbered,
         "GIT_CONFIG_COUNT": str(len(pairs)),
         "GIT_CONFIG_GLOBAL": "/dev/null",
@@ -228,11 +228,10 @@ def environment(address: Address) -> dict[str, str]:
     }
 
 
-def inherited() -> dict[str, str]:
-    """What git would have inherited anyway (PATH, proxies, certificates, the ssh agent), its own variables
-    left out: inside a git hook they point at another repository."""
+def without_git(inherited: dict[str, str]) -> dict[str, str]:
+    """An environment without git's own variables: inside a git hook they point at another repository."""
     kept = ("GIT_SSL_CAINFO", "GIT_SSL_CAPATH", "GIT_EXEC_PATH", "GIT_PROXY_SSL_CAINFO")
-    return {k: v for k, v in os.environ.items() if not k.startswith("GIT_") or k in kept}
+    return {k: v for k, v in inherited.items() if not k.startswith("GIT_") or k in kept}
 
 
 def reason(stderr: bytes) -> str:
