@@ -10,16 +10,17 @@ from app.errors import AgentError
 
 LONGEST = 400
 SECRET_FOLDERS = frozenset(
-    {"secrets", ".secrets", ".ssh", ".aws", ".gnupg", ".kube", ".git", ".azure", ".gcloud"}
+    {"secrets", ".secrets", ".ssh", ".aws", ".gnupg", ".kube", ".git", ".azure", ".gcloud", ".docker"}
 )
 SECRET_NAMES = re.compile(
     r"""
-      ^\.env(\..+)?$ | ^.+\.env$
+      ^\.env(rc|[._-].+)?$ | ^.+\.env$
     | ^.+\.(pem|key|p12|pfx|p8|jks|keystore|truststore|kdbx|ovpn|asc|gpg|ppk|tfstate|tfvars)(\..+)?$
-    | ^id_(rsa|dsa|ecdsa|ed25519)(\..+)?$
+    | ^id_(rsa|dsa|ecdsa|ed25519)([._-].+)?$
     | ^.*(secret|credential|passwd|password|htpasswd).*$
     | ^\.(netrc|npmrc|pypirc|pgpass|git-credentials|dockercfg|dockerconfigjson|my\.cnf|s3cfg|boto)$
-    | ^_netrc$ | ^(kubeconfig|shadow|wp-config\.php)(\..+)?$ | ^.*service[-_]?account.*\.json$
+    | ^\.(terraformrc|vault-token|(ba|z)?sh_history)$ | ^_netrc$ | ^(shadow|wp-config\.php)(\..+)?$
+    | ^(.+[._-])?kubeconfig([._-].+)?$ | ^.*service[-_]?account.*\.json$
     | ^.*(api|access|auth|private)[-_]?(key|token)s?\.[^.]+$ | ^tokens?\.(json|ya?ml|txt|toml|ini)$
     """,
     re.VERBOSE,
