@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import PurePosixPath
@@ -59,14 +59,9 @@ class Blueprints:
             )
         return self._naming[service.name]
 
-    def general(self) -> Iterator[tuple[str, str]]:
+    def general(self) -> tuple[tuple[str, str], ...]:
         """Kind and path of the documents that are about no service alone."""
-        if "architecture.md" in self.tree.files:
-            yield "architecture", "architecture.md"
-        for folder, kind in (("architecture", "architecture"), ("conventions", "convention")):
-            for path, _ in self.tree.under(folder, ".md"):
-                if not is_about_its_folder(path):
-                    yield kind, path
+        return self._general
 
     def paper(self, kind: str, path: str, papers: Papers) -> Paper:
         """A markdown document of the repo, cut."""
@@ -106,6 +101,13 @@ class Blueprints:
 
     def source(self, kind: str, path: str, name: str) -> Source:
         return Source(kind=kind, title=name, path=path, url=self.tree.url(path), revision=self.tree.revision)
+
+    @cached_property
+    def _general(self) -> tuple[tuple[str, str], ...]:
+        top = [("architecture", "architecture.md")] if "architecture.md" in self.tree.files else []
+        folders = (("architecture", "architecture"), ("conventions", "convention"))
+        below = ((kind, path) for folder, kind in folders for path, _ in self.tree.under(folder, ".md"))
+        return (*top, *(each for each in below if not is_about_its_folder(each[1])))
 
     @cached_property
     def _pages(self) -> dict[str, str]:

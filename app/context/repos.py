@@ -98,11 +98,7 @@ class Repos:
         """
         address = self._address(service)
         if self._is_on_github(address):
-            try:
-                found = await self._github.readme(address.slug)
-            except GitHubUnavailable as error:
-                return Readme(notice=f"The README of {service.name} is not at hand: {error.sentence}")
-            return as_readme(service, found)
+            return as_readme(service, await self._github.readme(address.slug))
         copy, mirror = await self._pull(address)
         read = await mirror.read(lambda bare: top_readme(bare, copy.revision))
         if read is None:

@@ -52,7 +52,10 @@ class Origin:
 
 
 class SmartHttp(ThreadingHTTPServer):
-    """`git http-backend` for the repositories below `root`; `away` answers 503, `expects` is a password."""
+    """`git http-backend` for the repositories below `root`; `away` answers 503, `expects` is a password.
+
+    It is no GitHub: its REST API answers `api_status`.
+    """
 
     daemon_threads = True
 
@@ -60,6 +63,7 @@ class SmartHttp(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Backend)
         self.root = root
         self.away = False
+        self.api_status = 404
         self.expects: str | None = None
         self.requests: list[str] = []
         self.authorizations: set[str] = set()
@@ -89,6 +93,8 @@ class Backend(BaseHTTPRequestHandler):
         server.authorizations.add(authorization)
         if server.away:
             self.send_error(503)
+        elif self.path.startswith("/repos/"):
+            self.send_error(server.api_status)
         elif not server.admits(authorization):
             self.send_response(401)
             self.send_header("WWW-Authenticate", 'Basic realm="git"')

@@ -9,6 +9,7 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from app.context.github import GitHubUnavailable
 from app.context.mirrors import MirrorUnavailable
 from app.context.models import Service
 from app.context.paths import PathRefused
@@ -169,13 +170,23 @@ async def test_a_repo_on_github_is_read_through_its_api(tmp_path: Path, engine: 
         assert not (tmp_path / "mirrors").exists()
 
 
-async def test_a_readme_that_cannot_be_had_is_a_notice(tmp_path: Path, engine: AsyncEngine) -> None:
+async def test_a_readme_that_cannot_be_had_is_an_error_of_ours(tmp_path: Path, engine: AsyncEngine) -> None:
     async with GitHubWire({}) as wire:
         wire.fails_with = 503
         repos = Repos(tmp_path / "mirrors", engine, github_api_url=wire.url, clock=Clock())
-        readme = await repos.readme(Service(name="checkout", repo=f"{wire.url}/acme/checkout"))
-    assert readme.text is None
-    assert (readme.notice or "").startswith("The README of checkout is not at hand: ")
+        with pytest.raises(GitHubUnavailable):
+            await repos.readme(Service(name="checkout", repo=f"{wire.url}/acme/checkout"))
+
+
+async def test_a_file_is_read_by_git_while_the_api_is_away(
+    origin: Origin, tmp_path: Path, engine: AsyncEngine
+) -> None:
+    with smart_http(tmp_path / "git") as server:
+        # The same host serves git; as an API it answers nothing useful.
+        repos = Repos(tmp_path / "mirrors", engine, github_api_url=server.url, clock=Clock())
+        server.api_status = 403
+        page = await repos.page(Service(name="checkout", repo="acme/checkout"), "src/main.py")
+    assert (page.text, page.source.path) == (MAIN, "src/main.py")
 
 
 async def test_the_token_is_for_github_alone(origin: Origin, tmp_path: Path, engine: AsyncEngine) -> None:
