@@ -8,12 +8,12 @@ from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 from socket import socket as Listener
 from typing import Any, Protocol
 
 import structlog
 from pydantic import SecretStr
-from slack_sdk.web.async_client import AsyncWebClient
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -29,14 +29,14 @@ from app.conversations.accept import RUN_TURN
 from app.conversations.analyst import Analyst
 from app.conversations.turn import TurnRunner
 from app.jobs import Queue
-from app.knowledge.keeping import Keeper
+from app.knowledge.keeping import Keeper, Refused
 from app.knowledge.models import Document, Fault, Knowledge
 from app.knowledge.packaged import packaged_path
 from app.knowledge.repository import record
 from app.settings import Settings, SettingsError
 from app.slack.bolt import HttpEvents, SocketMode, build_app, who_am_i
 from app.slack.channels import Channels
-from app.slack.client import Pace, web_client, web_session
+from app.slack.client import Pace, SlackClient, web_client, web_session
 from app.slack.incoming import Me
 from app.slack.listeners.desk import Desk
 from app.slack.people import Admission, People
@@ -120,7 +120,7 @@ class Runtime:
         client = web_client(_secret(settings.slack.bot_token), settings.slack.api_url, session=session)
         me = await who_am_i(client)
 
-        keeper, library, repos = await self._documents(stack, engine, client)
+        keeper, library, repos = await self._documents(stack, engine, partial(self._refused, engine, client))
 
         if self._worker:
             analyst = self._analyst(engine, library, repos)
@@ -169,7 +169,7 @@ class Runtime:
     # -- knowledge and blueprints ------------------------------------------------------------------------
 
     async def _documents(
-        self, stack: AsyncExitStack, engine: AsyncEngine, client: AsyncWebClient
+        self, stack: AsyncExitStack, engine: AsyncEngine, refused: Refused
     ) -> tuple[Keeper, Library, Repos]:
         git = self._settings.git
         mirrors = self._settings.storage.home / "mirrors"
@@ -191,7 +191,7 @@ class Runtime:
         keeper = Keeper(
             knowledge,
             on_loaded=lambda loaded: _record_loaded(engine, loaded),
-            on_refused=lambda revision, faults: self._refused(engine, client, revision, faults),
+            on_refused=refused,
             system_prompt=self._system_prompt(),
         )
         await asyncio.gather(keeper.refresh(), library.refresh())
@@ -211,7 +211,7 @@ class Runtime:
             raise SettingsError([f"SYSTEM_PROMPT_FILE: {file} cannot be read ({error})"]) from error
 
     async def _refused(
-        self, engine: AsyncEngine, client: AsyncWebClient, revision: str, faults: tuple[Fault, ...]
+        self, engine: AsyncEngine, client: SlackClient, revision: str, faults: tuple[Fault, ...]
     ) -> None:
         """A broken revision is written down and told to people once, by whichever replica is first."""
         said = "\n".join(str(fault) for fault in faults[:20])

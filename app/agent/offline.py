@@ -29,7 +29,8 @@ MOST_MISSING = 6
 def answer(question: str, context: Context, *, reason: str) -> Answer:
     """What the documents say to `question`; `reason` is the sentence why no model took part."""
     if context.service is None:
-        return _asking_back(context, reason)
+        about = _about_documents(question, context)
+        return _in_general(question, context, about, reason) if about else _asking_back(context, reason)
     quoted = _best(context.sections)
     confidence = confidence_of(question, context, quoted)
     parts = [
@@ -140,6 +141,38 @@ def _missing(missing: tuple[str, ...]) -> str:
     if len(missing) > MOST_MISSING:
         shown.append(f"- and {len(missing) - MOST_MISSING} more")
     return "\n".join(["**Not found:**", *shown])
+
+
+def _about_documents(question: str, context: Context) -> tuple[Section, ...]:
+    """The sections of the documents that a question without a service names by title: "what does tier 1
+    ask?" is about the document of tier 1."""
+    if context.resolution.how != "none":
+        return ()
+    asked = set(re.findall(r"\w+", question.lower()))
+
+    def named(section: Section) -> bool:
+        # "Tier 1: critical" is named by "tier 1", "On-call" by "on call".
+        name = re.findall(r"\w+", section.source.title.lower().partition(":")[0])
+        return bool(name) and asked.issuperset(name)
+
+    return tuple(section for section in context.sections if named(section))
+
+
+def _in_general(question: str, context: Context, about: tuple[Section, ...], reason: str) -> Answer:
+    quoted = _best(about)
+    return Answer(
+        text=_fit(
+            [
+                _mark(reason),
+                *_quotes(quoted, ROOM_FOR_QUOTES),
+                "I took this as a question about our standards; name a service and I look at its documents.",
+            ]
+        ),
+        confidence=confidence_of(question, context, quoted),
+        sources=tuple(dict.fromkeys(section.source for section in quoted)),
+        offline_reason=reason,
+        notices=context.notices,
+    )
 
 
 def _asking_back(context: Context, reason: str) -> Answer:

@@ -22,6 +22,9 @@ from app.errors import AgentError
 Clock = Callable[[], float]
 Sleep = Callable[[float], Awaitable[None]]
 
+SlackClient = AsyncWebClient
+"""The name under which the composition root passes a client on."""
+
 SECONDS_A_CALL = 15
 LONGEST_WAIT = 30
 """Seconds of `Retry-After` that are waited for; a longer one is the caller's business."""
