@@ -54,6 +54,17 @@ SETTINGS = {
 }
 
 
+AFTER_US = """
+read -r _
+kill -INT "$1"
+for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+  rmdir "$2" && exit
+  sleep 0.5
+done
+"""
+"""End the server and remove its socket folder, which is empty once the server is gone."""
+
+
 class PostgresFailed(AgentError):
     """The embedded server could not be created, started or joined."""
 
@@ -259,7 +270,7 @@ class EmbeddedPostgres:
     def _watch_for_our_end(self, running: Running) -> subprocess.Popen[bytes]:
         """`read` returns when the last writer of the pipe is gone, which is us, however we went."""
         return subprocess.Popen(
-            ["/bin/sh", "-c", f"read -r _; kill -{signal.SIGINT.value} {running.pid}"],
+            ["/bin/sh", "-c", AFTER_US, "sh", str(running.pid), str(running.sockets)],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

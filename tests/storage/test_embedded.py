@@ -145,7 +145,8 @@ async def test_the_server_ends_with_an_owner_that_is_killed(server_in: Open, tmp
 
     owner.kill()
     owner.communicate()
-    while (tmp_path / "postgres" / "postmaster.pid").exists():
+    sockets = Path(url.split("host=")[1].split("&")[0])
+    while (tmp_path / "postgres" / "postmaster.pid").exists() or sockets.exists():
         await asyncio.sleep(0.01)
 
     successor = server_in(tmp_path)
