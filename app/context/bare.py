@@ -6,11 +6,14 @@ prompt can appear, and credentials reach git through its environment only.
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
+import signal
 import subprocess
 import threading
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -166,43 +169,61 @@ class Bare:
     ) -> bytes:
         """Run git here, or `anywhere` for commands that need no repository."""
         place = [] if anywhere else [f"--git-dir={self.folder}"]
+        process = self._start([*place, *command], errors=subprocess.PIPE)
         try:
-            done = subprocess.run(
-                ["git", *place, *command],
-                input=stdin,
-                capture_output=True,
-                timeout=self.seconds,
-                env=environment(self.address),
-                cwd="/",
-                check=False,
-            )
-        except FileNotFoundError as error:
-            raise GitFailed("git is not installed on this machine; the repos it mirrors need it.") from error
+            output, errors = process.communicate(stdin, timeout=self.seconds)
         except subprocess.TimeoutExpired as error:
             raise GitFailed(
                 f"git {command[0]} of {self.address.name} did not end in {self.seconds:g} s."
             ) from error
-        if done.returncode not in fine:
-            raise GitFailed(f"git {command[0]} of {self.address.name} failed: {reason(done.stderr)}")
-        return done.stdout
+        finally:
+            end(process)
+        if process.returncode not in fine:
+            raise GitFailed(f"git {command[0]} of {self.address.name} failed: {reason(errors)}")
+        return output
 
     def _run_briefly(self, *command: str) -> bytes:
         """Run git here and stop it when it has said `MOST_OUTPUT` bytes; nothing found is no failure."""
-        with subprocess.Popen(
-            ["git", f"--git-dir={self.folder}", *command],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env=environment(self.address),
-            cwd="/",
-        ) as process:
-            timer = threading.Timer(self.seconds, process.kill)
-            timer.start()
-            try:
-                assert process.stdout is not None
-                return process.stdout.read(MOST_OUTPUT)
-            finally:
-                timer.cancel()
-                process.kill()
+        process = self._start([f"--git-dir={self.folder}", *command], errors=subprocess.DEVNULL)
+        timer = threading.Timer(self.seconds, end_group, (process.pid,))
+        timer.start()
+        try:
+            assert process.stdout is not None
+            return process.stdout.read(MOST_OUTPUT)
+        finally:
+            timer.cancel()
+            end(process)
+
+    def _start(self, command: Sequence[str], *, errors: int) -> subprocess.Popen[bytes]:
+        """Git in a process group of its own: a transfer is done by children of git, which outlive it."""
+        try:
+            return subprocess.Popen(
+                ["git", *command],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                env=environment(self.address),
+                cwd="/",
+                start_new_session=True,
+            )
+        except FileNotFoundError as error:
+            raise GitFailed("git is not installed on this machine; the repos it mirrors need it.") from error
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """Leave nothing of a command: neither processes, nor pipes, nor an entry in the process table."""
+    if process.poll() is None:
+        end_group(process.pid)
+    process.wait()
+    for pipe in (process.stdin, process.stdout, process.stderr):
+        if pipe is not None:
+            with suppress(BrokenPipeError):
+                pipe.close()
+
+
+def end_group(leader: int) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(leader, signal.SIGKILL)
 
 
 def environment(address: Address) -> dict[str, str]:
