@@ -20,6 +20,16 @@ STALE_ATTEMPT_SQLSTATE = "SRE01"
 """Raised by the trigger `refuse_stale_attempt` (see `migrations/`)."""
 
 
+AWAY = (
+    OSError,
+    TimeoutError,
+    PoolTimeout,
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.InternalClientError,  # what the driver's state machine says when the server dies under it
+)
+
+
 def url_for(driver: str, url: str) -> str:
     """The same database for another driver: `url_for("asyncpg", "postgresql://…")`."""
     parsed = make_url(url.replace("postgres://", "postgresql://", 1))
