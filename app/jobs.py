@@ -129,6 +129,11 @@ class Queue:
         """
         self._app.task(name=task, retry=Backoff())(handler)
 
+    @property
+    def takes_jobs(self) -> bool:
+        """Whether the worker is registered and not on its way out."""
+        return not self._stopping.is_set() and bool(self._worker and self._worker.worker_id is not None)
+
     async def start(self) -> None:
         """Begin to take jobs, in the background."""
         await self._app.open_async()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from decimal import Decimal
@@ -48,7 +48,7 @@ from app.storage.engine import begin, create_engine
 from app.storage.errors import DatabaseUnavailable, SchemaBehind
 from app.storage.tree import Tree
 from app.tools.catalogue import discover
-from app.web.ops import ops_app
+from app.web.ops import Check, ops_app
 from app.web.public import Push, public_app
 from app.web.server import WebServer, bind
 
@@ -73,6 +73,7 @@ class Runtime:
         self._draining = False
         self._knowledge_pushed = asyncio.Event()
         self._blueprints_pushed = asyncio.Event()
+        self._checks: dict[str, Check] = {}
         self.ports: dict[str, int] = {}
         """The ports bound, by variable name."""
 
@@ -134,6 +135,7 @@ class Runtime:
             queue.handle(RUN_TURN, runner.run)
             await queue.start()
             stack.push_async_callback(queue.stop)
+            self._checks["queue"] = _check(lambda: queue.takes_jobs)
 
         events: HttpEvents | None = None
         if self._door:
@@ -144,6 +146,7 @@ class Runtime:
                 socket = SocketMode(app, _secret(settings.slack.app_token) or "", client)
                 await socket.start()
                 stack.push_async_callback(socket.stop)
+                self._checks["slack"] = _check(lambda: socket.connected)
             else:
                 events = HttpEvents(app, _secret(settings.slack.signing_secret) or "")
 
@@ -285,10 +288,9 @@ class Runtime:
         events: HttpEvents | None,
     ) -> None:
         apps: dict[str, Any] = {}
-        ops = ops_app(
-            {"database": lambda: _answers(engine), "knowledge": _always(lambda: keeper.is_loaded)},
-            draining=lambda: self._draining,
-        )
+        self._checks["database"] = lambda: _answers(engine)
+        self._checks["knowledge"] = _check(lambda: keeper.is_loaded)
+        ops = ops_app(self._checks, draining=lambda: self._draining)
         if "PORT" in listeners:
             apps["PORT"] = public_app(
                 slack=events,
@@ -338,7 +340,7 @@ async def _answers(engine: AsyncEngine) -> bool:
     return True
 
 
-def _always(check: Callable[[], bool]) -> Callable[[], Awaitable[bool]]:
+def _check(check: Callable[[], bool]) -> Check:
     async def answer() -> bool:
         return check()
 

@@ -233,7 +233,9 @@ async def test_a_question_in_mid_thread_sees_what_was_said_before_it(play: Play)
     second = await play.slack.say("U0OMAR", CHANNEL, "<@U0AGENT> and now?", play.thread_ts)
     await play.slack.say("U0OMAR", CHANNEL, "later words", play.thread_ts)
 
-    said = await SlackPlace(play.client, question(play, second), "U0AGENT", Channels(play.client)).said_before()
+    said = await SlackPlace(
+        play.client, question(play, second), "U0AGENT", Channels(play.client)
+    ).said_before()
 
     assert [(each.user_id, each.text) for each in said] == [
         (ASKER, "<@U0AGENT> what do I need before launch?"),
@@ -251,6 +253,8 @@ async def test_only_the_last_of_much_that_was_said_is_read(play: Play) -> None:
         await play.slack.say("U0OMAR", CHANNEL, f"message {number}", play.thread_ts)
     asked_at = await play.slack.say("U0OMAR", CHANNEL, "<@U0AGENT> and now?", play.thread_ts)
 
-    said = await SlackPlace(play.client, question(play, asked_at), "U0AGENT", Channels(play.client)).said_before(limit=3)
+    said = await SlackPlace(
+        play.client, question(play, asked_at), "U0AGENT", Channels(play.client)
+    ).said_before(limit=3)
 
     assert [each.text for each in said] == ["message 5", "message 6", "message 7"]
