@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -19,6 +20,12 @@ from app.storage.errors import DatabaseUnavailable, StaleAttempt
 STALE_ATTEMPT_SQLSTATE = "SRE01"
 """Raised by the trigger `refuse_stale_attempt` (see `migrations/`)."""
 
+NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
+"""The escape of NUL in JSON, behind an even number of backslashes: an odd one would be a backslash's own."""
+
+AWAY_SQLSTATES = ("08", "53", "57P", "58", "55000")
+"""Connection lost, out of resources, shutting down or starting, broken disk, closed to connections:
+https://www.postgresql.org/docs/current/errcodes-appendix.html"""
 
 AWAY = (
     OSError,
@@ -62,7 +69,7 @@ def _refuse_closed(connection: Any, _record: Any, _pooled: Any) -> None:
 
 def _dump(value: Any) -> str:
     """JSON without the one character that jsonb refuses."""
-    return to_json(value).decode().replace("\\u0000", "")
+    return NUL.sub(r"\1", to_json(value).decode())
 
 
 @asynccontextmanager
@@ -77,10 +84,12 @@ async def begin(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
         async with engine.begin() as connection:
             yield connection
     except DBAPIError as error:
-        if getattr(error.orig, "sqlstate", None) == STALE_ATTEMPT_SQLSTATE:
+        state = str(getattr(error.orig, "sqlstate", None) or "")
+        if state == STALE_ATTEMPT_SQLSTATE:
             raise StaleAttempt("This turn is being carried on by another worker.") from error
-        if isinstance(error, OperationalError | InterfaceError) or error.connection_invalidated:
+        lost = isinstance(error, OperationalError | InterfaceError) or error.connection_invalidated
+        if lost or state.startswith(AWAY_SQLSTATES):
             raise DatabaseUnavailable("The database does not answer; what was asked is kept.") from error
         raise
-    except (TimeoutError, OSError, PoolTimeout, asyncpg.PostgresConnectionError) as error:
+    except AWAY as error:
         raise DatabaseUnavailable("The database does not answer; what was asked is kept.") from error
