@@ -12,7 +12,8 @@ from pydantic import SecretStr
 SCP_LIKE = re.compile(r"^(?P<user>[\w.-]+)@(?P<host>[\w.-]+):(?!//)(?P<path>.+)$")
 SLUG = re.compile(r"^[\w.-]+/[\w.-]+$")
 BLOBS = {"github": "blob", "gitlab": "-/blob", "bitbucket": "src", "gitea": "src/commit"}
-"""What stands between repo and revision in the address of a file, by a word of the host's name."""
+"""What stands between repo and revision in the address of a file, by a word of the host's name; without one
+of them `owner/name` over HTTP is taken for GitHub's shape: most hosts under a company's own name have it."""
 
 
 @dataclass(frozen=True)
@@ -43,9 +44,10 @@ class Address:
         return f"{parts.scheme}://{parts.netloc}/" if parts.scheme in ("http", "https") else None
 
     def page_at(self, revision: str) -> str | None:
-        """The address a person opens for the files at a revision; None when the host is no known forge."""
-        word = next((word for word in BLOBS if word in self.site), None)
-        return f"https://{self.site}/{self.slug}/{BLOBS[word]}/{revision}" if word else None
+        """The address a person opens for the files at a revision; None when the host has no such pages."""
+        unnamed = "blob" if self.origin and self.slug.count("/") == 1 else None
+        blob = next((BLOBS[word] for word in BLOBS if word in self.site), unnamed)
+        return f"{self.origin or f'https://{self.site}/'}{self.slug}/{blob}/{revision}" if blob else None
 
     def with_token(self, token: SecretStr | None) -> Address:
         """The address with a token for its host, unless it brought credentials of its own."""
