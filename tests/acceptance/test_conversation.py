@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
+from app.playground.example import git, write_repos
 from app.playground.slack.records import Message
 from tests.acceptance.conftest import CHECKOUT, GUEST, LAUNCH, MAYA, OMAR, STRANGER, Stack
 
@@ -184,3 +187,66 @@ async def test_turns_of_one_thread_run_in_order_and_one_at_a_time(stack: Stack) 
     spans = await stack.rows("SELECT started_at, finished_at FROM turns ORDER BY job_id")
     assert all(before[1] <= after[0] for before, after in pairwise(spans))
     assert len(stack.answers(CHECKOUT, ts)) == 6
+
+
+async def test_documents_that_cannot_be_reached_are_an_older_copy_and_said_to_be(
+    stack: Stack, tmp_path: Path
+) -> None:
+    organisation = write_repos(tmp_path / "own")
+    away = tmp_path / "own" / "elsewhere"
+    await stack.serve(BLUEPRINTS_REPO_URL=organisation.blueprints, GIT_POLL_SECONDS="0.2")
+    (tmp_path / "own" / "blueprints").rename(away)
+
+    async def notice() -> str:
+        _, answers = await stack.ask()
+        return shown(answers)
+
+    for _ in range(20):
+        if "could not be reached since" in (said := await notice()):
+            break
+        await asyncio.sleep(0.2)
+    assert "could not be reached since" in said
+    assert "services/checkout.md" in said
+
+
+async def test_a_changed_knowledge_repo_shapes_new_threads_and_a_broken_one_is_refused_and_told(
+    stack: Stack, tmp_path: Path
+) -> None:
+    organisation = write_repos(tmp_path / "own")
+    repo = tmp_path / "own" / "knowledge"
+    await stack.serve(KNOWLEDGE_REPO_URL=organisation.knowledge, GIT_POLL_SECONDS="0.2")
+    ts, _ = await stack.ask("<@U0AGENT> what does tier 1 ask of us?")
+    [(pinned,)] = await stack.rows("SELECT knowledge_revision FROM sessions")
+
+    commit(repo, "tiers/tier-1.md", "# Tier 1: critical\n\nTier 1 asks for a dragon on the roof.\n")
+    await revisions(stack, 2)
+    _, answers = await stack.ask("<@U0AGENT> what does tier 1 ask of us?")
+    assert "dragon on the roof" in shown(answers)
+    _, answers = await stack.ask("and what does tier 1 ask of us?", thread_ts=ts)
+    assert "dragon" not in shown(answers)
+    assert await stack.rows(f"SELECT knowledge_revision FROM sessions WHERE thread_ts = '{ts}'") == [
+        (pinned,)
+    ]
+    await stack.ask("reload", thread_ts=ts)
+    _, answers = await stack.ask("and what does tier 1 ask of us?", thread_ts=ts)
+    assert "dragon on the roof" in shown(answers[-1:])
+
+    commit(repo, "system-prompt.md", "")
+    await stack.slack.wait_for(lambda: stack.slack.channel("C0INCIDENTS"))
+    [told] = stack.slack.channel("C0INCIDENTS")
+    assert "system-prompt.md:1" in told.text
+    assert "refused" in told.text
+    _, answers = await stack.ask("<@U0AGENT> what does tier 1 ask of us?")
+    assert "dragon on the roof" in shown(answers)
+    assert await stack.rows("SELECT count(*) FROM audit_log WHERE action = 'knowledge_refused'") == [(1,)]
+
+
+def commit(repo: Path, path: str, text: str) -> None:
+    (repo / path).write_text(text, "utf-8")
+    git(repo, "commit", "--quiet", "--all", "--message", f"Change {path}")
+
+
+async def revisions(stack: Stack, wanted: int) -> None:
+    async with asyncio.timeout(10):
+        while await stack.rows("SELECT count(*) FROM knowledge_revisions WHERE accepted") != [(wanted,)]:
+            await asyncio.sleep(0.05)
