@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from urllib.parse import urlsplit
+
+from app.context.models import Source
 
 REMOVED = "(link removed)"
 
@@ -35,6 +37,11 @@ def keep_known_links(text: str, hosts: frozenset[str]) -> str:
     """`text` with links to `hosts` (lower case names) only."""
     guard = LinkGuard(hosts)
     return guard.feed(text) + guard.flush()
+
+
+def hosts_of(sources: Iterable[Source]) -> frozenset[str]:
+    """The hosts an answer may link to because it was made from these."""
+    return frozenset(host for source in sources if source.url and (host := urlsplit(source.url).hostname))
 
 
 def known(address: str, hosts: frozenset[str]) -> bool:

@@ -13,7 +13,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
-from urllib.parse import urlsplit
 from uuid import UUID
 
 import structlog
@@ -56,7 +55,7 @@ from app.agent.compaction import (
 )
 from app.agent.conclude import answer_from, conclusion_in, found_in
 from app.agent.failures import Backoff, ModelUnavailable, explain
-from app.agent.links import LinkGuard, keep_known_links
+from app.agent.links import LinkGuard, hosts_of, keep_known_links
 from app.agent.models import LoadedModel
 from app.agent.prices import Prices
 from app.agent.protocols import Progress, Transcript
@@ -312,8 +311,7 @@ class _Turn:
         return (*self.request.sources, *found_in(self.rows))
 
     def _hosts(self) -> frozenset[str]:
-        urls = (source.url for source in self._sources())
-        return self.request.link_hosts | {host for url in urls if url and (host := urlsplit(url).hostname)}
+        return self.request.link_hosts | hosts_of(self._sources())
 
     def _estimate(self) -> Estimate:
         """What the next request may cost at most about: all it reads anew, and a long answer."""

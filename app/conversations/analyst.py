@@ -14,6 +14,7 @@ from app.agent.answer import Answer
 from app.agent.budget import Budget, BudgetSpent
 from app.agent.compaction import CompactionLimits
 from app.agent.failures import ModelUnavailable
+from app.agent.links import hosts_of, keep_known_links
 from app.agent.models import LoadedModel
 from app.agent.prices import Prices
 from app.agent.prompt import user_message
@@ -120,6 +121,8 @@ class Analyst:
             except (ModelUnavailable, BudgetSpent) as error:
                 reason = error.sentence
         answer = offline.answer(turn.question, context, reason=reason)
+        hosts = self.library.catalog.hosts() | hosts_of(context.sources)
+        answer = replace(answer, text=keep_known_links(answer.text, hosts))
         await reply.reset(answer.text)
         return answer
 
