@@ -25,8 +25,9 @@ AUTHOR = {"NAME": "Acme", "EMAIL": "engineering@acme.example", "DATE": "2026-01-
 
 @dataclass(frozen=True)
 class ExampleOrganisation:
-    """Where the repos are: `file://` addresses, those of the services by name."""
+    """Where the repos are, all in `folder`: `file://` addresses, those of the services by name."""
 
+    folder: Path
     blueprints: str
     knowledge: str
     services: Mapping[str, str]
@@ -49,6 +50,7 @@ def write_repos(folder: Path, *, owner: str | None = None) -> ExampleOrganisatio
     services = {name: commit(REPOS / name, folder / name) for name in service_names()}
     addresses = {name: f"{owner}/{name}" if owner else url for name, url in services.items()}
     return ExampleOrganisation(
+        folder=folder,
         blueprints=commit(BLUEPRINTS, folder / "blueprints", addresses),
         knowledge=commit(packaged_path(), folder / "knowledge"),
         services=services,

@@ -20,7 +20,7 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
-from starlette.routing import Mount, Route, WebSocketRoute
+from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 
@@ -58,7 +58,10 @@ def loopback_socket(port: int = 0) -> socket.socket:
 
 
 class PlaygroundSlack:
-    """A Slack of our own. Without `events_url` it delivers over Socket Mode, with it over signed HTTP."""
+    """A Slack of our own. Without `events_url` it delivers over Socket Mode, with it over signed HTTP.
+
+    `routes` are served beside it, by what else stands on the playground.
+    """
 
     def __init__(
         self,
@@ -71,6 +74,7 @@ class PlaygroundSlack:
         retry_delays: tuple[float, ...] = SLACK_RETRY_DELAYS,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         hints: Sequence[Json] = (),
+        routes: Sequence[BaseRoute] = (),
     ) -> None:
         self.workspace = workspace or Workspace.example()
         self.faults = Faults()
@@ -94,6 +98,7 @@ class PlaygroundSlack:
             self.deliver_to(events_url)
         self._web_api = WebApi(self.desk, self.journal, sleep)
         self._page_api = PageApi(self.desk, self.persons, self.dispatcher, hints)
+        self._routes = routes
         self._bound = bound
         self._port = port
         self._server: _Server | None = None
@@ -270,6 +275,7 @@ class PlaygroundSlack:
             Route("/files-pri/{key}/{rest:path}", self._private_file),
             Route("/actions/{team}/{key}", self._respond, methods=["POST"]),
             *self._page_api.routes(),
+            *self._routes,
             Mount("/", StaticFiles(directory=PAGE, html=True)),
         ]
         inner = Starlette(routes=routes)
