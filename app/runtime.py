@@ -179,7 +179,11 @@ class Runtime:
         knowledge: TreeSource = Folder(git.knowledge_path or packaged_path())
         if git.knowledge_repo_url:
             knowledge = Mirror(
-                git.knowledge_repo_url, git.knowledge_repo_ref, mirrors / "knowledge", token=git.github_token
+                git.knowledge_repo_url,
+                git.knowledge_repo_ref,
+                mirrors / "knowledge",
+                token=git.github_token,
+                github_api_url=git.github_api_url,
             )
         blueprints: TreeSource | None = Folder(git.blueprints_path) if git.blueprints_path else None
         if git.blueprints_repo_url:
@@ -188,6 +192,7 @@ class Runtime:
                 git.blueprints_repo_ref,
                 mirrors / "blueprints",
                 token=git.github_token,
+                github_api_url=git.github_api_url,
             )
         repos = Repos(mirrors / "services", engine, github_api_url=git.github_api_url, token=git.github_token)
         library = Library(blueprints, readmes=repos)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import re
 from dataclasses import dataclass, replace
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
 from pydantic import SecretStr
 
@@ -49,9 +49,16 @@ class Address:
         blob = next((BLOBS[word] for word in BLOBS if word in self.site), unnamed)
         return f"{self.origin or f'https://{self.site}/'}{self.slug}/{blob}/{revision}" if blob else None
 
-    def with_token(self, token: SecretStr | None) -> Address:
-        """The address with a token for its host, unless it brought credentials of its own."""
-        if token is None or self.authorization is not None or self.origin is None:
+    def is_on(self, github_api_url: str) -> bool:
+        """Whether this is a repository of the GitHub that answers at `github_api_url`."""
+        return self.origin is not None and self.site == github_site(github_api_url)
+
+    def with_token(self, token: SecretStr | None, github_api_url: str) -> Address:
+        """The address with a token of that GitHub; unchanged where the token does not belong, where it would
+        travel less protected than to the API, and where the address brought credentials of its own."""
+        if token is None or self.authorization is not None or not self.is_on(github_api_url):
+            return self
+        if urlsplit(self.url).scheme == "http" and urlsplit(github_api_url).scheme != "http":
             return self
         return replace(self, authorization=basic("x-access-token", token.get_secret_value()))
 
@@ -62,15 +69,13 @@ def parse(url: str) -> Address:
         return Address(url, found["host"].lower(), found["path"])
     try:
         parts = urlsplit(url)
-        port = parts.port
+        site = site_of(parts)
     except ValueError:
         return Address(url)
     if parts.scheme not in ("http", "https", "ssh", "git"):
         return Address(url, path=parts.path)
-    host = (parts.hostname or "").lower()
-    site = f"{host}:{port}" if port else host
     if parts.scheme in ("ssh", "git"):
-        return Address(url, host, parts.path)
+        return Address(url, parts.hostname or "", parts.path)
     authorization = None
     if parts.username or parts.password:
         authorization = basic(unquote(parts.username or ""), unquote(parts.password or ""))
@@ -91,5 +96,17 @@ def of_service(repo: str, github_api_url: str) -> Address:
 
 
 def github_site(github_api_url: str) -> str:
-    """The host people open for an API: `github.com` for `https://api.github.com`, the same one otherwise."""
-    return urlsplit(github_api_url).netloc.lower().removeprefix("api.")
+    """The host people open for an API: the API's own, but for GitHub's cloud, where it is `api.` and that.
+
+    https://docs.github.com/en/enterprise-cloud@latest/admin/data-residency
+    """
+    site = site_of(urlsplit(github_api_url))
+    return site.removeprefix("api.") if site.endswith((".github.com", ".ghe.com")) else site
+
+
+def site_of(parts: SplitResult) -> str:
+    """The host, with its port unless that is the usual one of the scheme."""
+    host = parts.hostname or ""
+    host = f"[{host}]" if ":" in host else host
+    usual = {"http": 80, "https": 443}.get(parts.scheme)
+    return f"{host}:{parts.port}" if parts.port not in (None, usual) else host

@@ -57,8 +57,8 @@ class Copy:
 class Mirror:
     """A shallow bare copy of one branch or tag (`HEAD`: the default branch), in `folder`.
 
-    `token` is sent to the host of `url` and nowhere else; credentials inside `url` are used the same way.
-    `seconds` bounds each git command.
+    `token` is sent to the host of `github_api_url` alone: a repo elsewhere is fetched without it. Credentials
+    inside `url` are sent to its host. `seconds` bounds each git command.
     """
 
     def __init__(
@@ -68,11 +68,13 @@ class Mirror:
         folder: Path,
         *,
         token: SecretStr | None = None,
+        github_api_url: str = "https://api.github.com",
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         seconds: float = 120,
         largest_tree: int = LARGEST_TREE,
     ) -> None:
-        self.address = (parse(url) if isinstance(url, str) else url).with_token(token)
+        address = parse(url) if isinstance(url, str) else url
+        self.address = address.with_token(token, github_api_url)
         self._ref = ref
         self._bare = Bare(folder, self.address, seconds)
         self._clock = clock

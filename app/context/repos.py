@@ -13,7 +13,7 @@ import structlog
 from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.context.addresses import Address, github_site, of_service
+from app.context.addresses import Address, of_service
 from app.context.bare import Bare, Line
 from app.context.github import GitHub, GitHubFile, GitHubUnavailable
 from app.context.mirrors import SHORT, Copy, Mirror
@@ -97,7 +97,7 @@ class Repos:
             AgentError: the repo cannot be reached and there is no earlier copy.
         """
         address = self._address(service)
-        if self._is_on_github(address):
+        if address.is_on(self._api_url):
             return as_readme(service, await self._github.readme(address.slug))
         copy, mirror = await self._pull(address)
         read = await mirror.read(lambda bare: top_readme(bare, copy.revision))
@@ -116,7 +116,7 @@ class Repos:
             AgentError: the repo cannot be reached and there is no earlier copy.
         """
         address, plain = self._address(service), checked(path)
-        if self._is_on_github(address):
+        if address.is_on(self._api_url):
             try:
                 return await self._github_page(address, plain)
             except GitHubUnavailable as error:
@@ -144,17 +144,19 @@ class Repos:
             )
         return of_service(service.repo, self._api_url)
 
-    def _is_on_github(self, address: Address) -> bool:
-        return address.origin is not None and address.site == github_site(self._api_url)
-
     async def _pull(self, address: Address) -> tuple[Copy, Mirror]:
         mirror = self._mirrors.get(address.url)
         if mirror is None:
             seal = hashlib.sha256(address.url.encode()).hexdigest()[:10]
             name = re.sub(r"[^\w.-]", "_", address.name)[:60]
-            token = self._token if self._is_on_github(address) else None
-            folder = self._folder / f"{name}-{seal}"
-            mirror = Mirror(address, "HEAD", folder, token=token, clock=self._clock)
+            mirror = Mirror(
+                address,
+                "HEAD",
+                self._folder / f"{name}-{seal}",
+                token=self._token,
+                github_api_url=self._api_url,
+                clock=self._clock,
+            )
             self._mirrors[address.url] = mirror
         return await mirror.pull(max_age=PULL_EVERY_SECONDS), mirror
 

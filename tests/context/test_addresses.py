@@ -39,11 +39,34 @@ def test_credentials_leave_the_address(url: str) -> None:
     assert "pw1" not in repr(address)
 
 
-def test_a_token_needs_a_host_to_go_to() -> None:
-    token = SecretStr("t")
-    assert parse("file:///srv/git/x").with_token(token).authorization is None
-    assert parse("git@github.com:acme/x.git").with_token(token).authorization is None
-    assert parse("https://github.com/acme/x").with_token(token).authorization is not None
+@pytest.mark.parametrize(
+    ("url", "api", "sent"),
+    [
+        ("https://github.com/acme/x", "https://api.github.com", True),
+        ("https://GitHub.com:443/acme/x", "https://api.github.com/", True),
+        ("https://github.acme.io/acme/x", "https://github.acme.io/api/v3", True),
+        ("https://acme.ghe.com/acme/x", "https://api.acme.ghe.com", True),
+        ("http://localhost:8080/acme/x", "http://localhost:8080/api/v3", True),
+        ("https://gitlab.com/acme/x", "https://api.github.com", False),
+        ("https://github.com.evil.io/acme/x", "https://api.github.com", False),
+        ("https://github.com@evil.io/acme/x", "https://api.github.com", False),
+        ("https://evil.io/github.com/x", "https://api.github.com", False),
+        ("https://github.com:8443/acme/x", "https://api.github.com", False),
+        ("https://github.com/acme/x", "https://github.acme.io/api/v3", False),
+        ("https://acme.io/acme/x", "https://api.acme.io", False),
+        ("http://github.com/acme/x", "https://api.github.com", False),
+        ("git@github.com:acme/x.git", "https://api.github.com", False),
+        ("file:///srv/git/x", "https://api.github.com", False),
+    ],
+)
+def test_a_token_goes_to_the_host_of_its_api_alone(url: str, api: str, *, sent: bool) -> None:
+    alone, given = parse(url), parse(url).with_token(SecretStr("t0ken"), api)
+    assert (given.authorization != alone.authorization) == sent
+
+
+def test_credentials_in_the_address_come_before_the_token() -> None:
+    address = parse("https://ada:pw1@github.com/acme/x")
+    assert address.with_token(SecretStr("t0ken"), "https://api.github.com") == address
 
 
 @pytest.mark.parametrize(
@@ -65,6 +88,9 @@ def test_the_repo_of_a_service_is_understood(repo: str, api: str, url: str) -> N
         ("https://api.github.com", "github.com"),
         ("https://github.acme.io/api/v3", "github.acme.io"),
         ("http://localhost:8080", "localhost:8080"),
+        ("https://api.github.com:443", "github.com"),
+        ("https://api.acme.ghe.com", "acme.ghe.com"),
+        ("https://api.acme.io/v3", "api.acme.io"),
     ],
 )
 def test_the_site_of_an_api_is_what_people_open(api: str, site: str) -> None:

@@ -159,13 +159,23 @@ async def test_the_token_goes_to_the_host_and_shows_nowhere(
     server: SmartHttp, origin: Origin, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     server.expects = "s3cret"
-    mirror = mirror_of(f"{server.url}/acme/blueprints", tmp_path, token=SecretStr("s3cret"))
+    mirror = mirror_of(
+        f"{server.url}/acme/blueprints",
+        tmp_path,
+        token=SecretStr("s3cret"),
+        github_api_url=f"{server.url}/api/v3",
+    )
     await mirror.refresh()
     origin.commit({"more.md": "# More\n"})
     assert "more.md" in (await mirror.refresh()).files
     stored = [file.read_bytes() for file in (tmp_path / "mirrors").rglob("*") if file.is_file()]
     assert not [content for content in stored if b"s3cret" in content or b"Basic" in content]
     assert "s3cret" not in repr(mirror.address)
+
+
+async def test_the_token_stays_at_home_when_the_repo_is_elsewhere(server: SmartHttp, tmp_path: Path) -> None:
+    await mirror_of(f"{server.url}/acme/blueprints", tmp_path, token=SecretStr("s3cret")).refresh()
+    assert server.authorizations == {""}
 
 
 async def test_credentials_in_the_address_are_used_and_hidden(server: SmartHttp, tmp_path: Path) -> None:
@@ -179,7 +189,13 @@ async def test_credentials_in_the_address_are_used_and_hidden(server: SmartHttp,
 async def test_a_refused_token_does_not_prompt_and_does_not_leak(server: SmartHttp, tmp_path: Path) -> None:
     server.expects = "right"
     with pytest.raises(MirrorUnavailable) as refused:
-        await mirror_of(f"{server.url}/acme/blueprints", tmp_path, token=SecretStr("wr0ng")).refresh()
+        await mirror_of(
+            f"{server.url}/acme/blueprints",
+            tmp_path,
+            token=SecretStr("wr0ng"),
+            github_api_url=server.url,
+        ).refresh()
+    assert len(server.authorizations) == 1
     assert "wr0ng" not in str(refused.value)
     assert "git ls-remote" in str(refused.value)
 
