@@ -113,11 +113,14 @@ def _meaning(method: str, error: SlackApiError) -> SlackRefused | SlackUnavailab
 
 
 def web_session() -> aiohttp.ClientSession:
-    """Connections kept alive between calls; made inside the running loop and closed by whoever made it."""
+    """Connections kept alive between calls; made inside the running loop and closed by whoever made it.
+
+    The SDK finds the proxy in the environment once; with `trust_env` aiohttp would look for it, and for
+    a `.netrc`, in a thread before every call.
+    """
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=200, keepalive_timeout=60),
         timeout=aiohttp.ClientTimeout(total=SECONDS_A_CALL, connect=5),
-        trust_env=True,
     )
 
 
