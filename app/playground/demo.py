@@ -10,11 +10,13 @@ import webbrowser
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
 
 from app.errors import AgentError
-from app.playground.example import ExampleOrganisation, write_repos
+from app.playground.example import OWNER, ExampleOrganisation, write_repos
+from app.playground.forge import Forge
 from app.playground.memory import Memory
 from app.playground.slack.server import PlaygroundSlack, loopback_socket
 from app.playground.slack.workspace import Workspace
@@ -172,16 +174,17 @@ async def demo(
             url = await postgres.start()
         stack.push_async_callback(postgres.stop)
         with progress("writing the example organisation's repos"):
-            organisation = await asyncio.to_thread(write_repos, home / "organisation")
+            organisation = await asyncio.to_thread(write_repos, home / "organisation", owner=OWNER)
         if remember:
             stack.push_async_callback(ended, kept(workspace, home / "slack.json"))
-        slack = PlaygroundSlack(workspace, bound=loopback_socket(free(port)), hints=HINTS)
+        forge = Forge(organisation.folder)
+        bound = loopback_socket(free(port))
+        slack = PlaygroundSlack(workspace, bound=bound, hints=HINTS, routes=forge.routes())
         await stack.enter_async_context(slack)
         address.write_text(slack.url)
         given |= {
             "DATABASE_URL": url,
-            "KNOWLEDGE_REPO_URL": organisation.knowledge,
-            "BLUEPRINTS_REPO_URL": organisation.blueprints,
+            **forge.environment(slack.url),
             **slack.environment,
         }
         settings = Settings.load(**given)
@@ -189,6 +192,9 @@ async def demo(
             running = Demo(slack, organisation, home, settings, await loading)
             await running.start()
         stack.push_async_callback(running.stop)
+        # It takes most of a second to load, which the first answer would wait for.
+        reader = asyncio.create_task(asyncio.to_thread(import_module, "github"))
+        stack.push_async_callback(ended, reader)
         yield running
 
 

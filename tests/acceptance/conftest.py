@@ -16,7 +16,8 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.playground.example import ExampleOrganisation, write_repos
+from app.playground.example import OWNER, ExampleOrganisation, write_repos
+from app.playground.forge import Forge
 from app.playground.slack.records import Message
 from app.playground.slack.server import PlaygroundSlack
 from app.playground.slack.workspace import Workspace
@@ -126,22 +127,23 @@ async def _end(process: Any) -> None:
 
 @pytest.fixture(scope="session")
 def organisation(tmp_path_factory: pytest.TempPathFactory) -> ExampleOrganisation:
-    return write_repos(tmp_path_factory.mktemp("organisation"))
+    return write_repos(tmp_path_factory.mktemp("organisation"), owner=OWNER)
 
 
 @pytest.fixture
 async def stack(database_url: str, organisation: ExampleOrganisation, tmp_path: Path) -> AsyncIterator[Stack]:
+    forge = Forge(organisation.folder)
+    workspace = Workspace.example(rate_limits=False)
     async with AsyncExitStack() as exits:
         slack = await exits.enter_async_context(
-            PlaygroundSlack(Workspace.example(rate_limits=False), retry_delays=(0.5, 1, 2, 5, 10))
+            PlaygroundSlack(workspace, retry_delays=(0.5, 1, 2, 5, 10), routes=forge.routes())
         )
         engine = create_engine(database_url)
         exits.push_async_callback(engine.dispose)
         environment = {
             "DATABASE_URL": database_url,
             "SRE_AGENT_HOME": str(tmp_path),
-            "KNOWLEDGE_REPO_URL": organisation.knowledge,
-            "BLUEPRINTS_REPO_URL": organisation.blueprints,
+            **forge.environment(slack.url),
             "SRE_TEAM_SLACK_ID": "S0SRETEAM",
             "INCIDENT_CHANNEL": "C0INCIDENTS",
             "MODEL_PROVIDER": "offline",

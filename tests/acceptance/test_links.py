@@ -1,0 +1,41 @@
+"""What an answer quotes can be opened, at the line it is quoted from."""
+
+from __future__ import annotations
+
+import html
+import re
+from urllib.parse import urldefrag
+
+import httpx
+
+from tests.acceptance.conftest import Stack
+
+QUOTE = re.compile(r"^\[[^\]]+\]\((?P<link>http\S+?)\)[^\n]*\n> (?P<first>[^\n]+)", re.MULTILINE)
+LINK = re.compile(r"\]\((http://localhost[^)\s]+)\)")
+
+
+async def test_each_quote_links_to_the_line_it_begins_at(stack: Stack) -> None:
+    await stack.serve()
+
+    _, [answer] = await stack.ask()
+
+    quotes = QUOTE.findall(answer.text)
+    assert {link.split("/blob/")[0].rpartition("/")[2] for link, _ in quotes} == {"knowledge", "blueprints"}
+    async with httpx.AsyncClient() as client:
+        for link, first in quotes:
+            page, line = urldefrag(link)
+            opened = await client.get(page)
+            assert opened.status_code == 200
+            row = opened.text.partition(f'<div id="{line}">')[2].partition("</div>")[0]
+            assert html.unescape(re.sub(r"<[^>]+>", "", row)).endswith(first)
+
+
+async def test_every_link_of_an_answer_opens_the_readme_s_too(stack: Stack) -> None:
+    await stack.serve()
+
+    _, [answer] = await stack.ask("<@U0AGENT> how is checkout run on my own machine?")
+
+    links = LINK.findall(answer.text)
+    assert any("/acme/checkout/blob/" in link and link.split("#")[0].endswith("README.md") for link in links)
+    async with httpx.AsyncClient() as client:
+        assert {(await client.get(link)).status_code for link in links} == {200}
