@@ -232,6 +232,8 @@ def environment(address: Address) -> dict[str, str]:
     if address.authorization is not None and address.origin is not None:
         header = f"Authorization: {address.authorization.get_secret_value()}"
         config[f"http.{address.origin}.extraHeader"] = header
+        # Git asks where it was redirected to with the same header, whichever host that is.
+        config["http.followRedirects"] = "false"
     pairs = list(config.items())
     numbered = {f"GIT_CONFIG_KEY_{n}": key for n, (key, _) in enumerate(pairs)}
     numbered |= {f"GIT_CONFIG_VALUE_{n}": value for n, (_, value) in enumerate(pairs)}

@@ -52,7 +52,8 @@ class Origin:
 
 
 class SmartHttp(ThreadingHTTPServer):
-    """`git http-backend` for the repositories below `root`; `away` answers 503, `expects` is a password.
+    """`git http-backend` for the repositories below `root`; `away` answers 503, `expects` is a password,
+    `moved_to` the address of another server that all requests are sent on to.
 
     It is no GitHub: its REST API answers `api_status`.
     """
@@ -65,6 +66,7 @@ class SmartHttp(ThreadingHTTPServer):
         self.away = False
         self.api_status = 404
         self.expects: str | None = None
+        self.moved_to: str | None = None
         self.requests: list[str] = []
         self.authorizations: set[str] = set()
 
@@ -93,6 +95,11 @@ class Backend(BaseHTTPRequestHandler):
         server.authorizations.add(authorization)
         if server.away:
             self.send_error(503)
+        elif server.moved_to:
+            self.send_response(301)
+            self.send_header("Location", server.moved_to + self.path)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
         elif self.path.startswith("/repos/"):
             self.send_error(server.api_status)
         elif not server.admits(authorization):

@@ -178,6 +178,24 @@ async def test_the_token_stays_at_home_when_the_repo_is_elsewhere(server: SmartH
     assert server.authorizations == {""}
 
 
+async def test_the_token_does_not_follow_a_repo_to_another_host(
+    server: SmartHttp, origin: Origin, tmp_path: Path
+) -> None:
+    with smart_http(tmp_path / "git") as other:
+        server.moved_to = other.url
+        mirror = mirror_of(
+            f"{server.url}/acme/blueprints",
+            tmp_path,
+            token=SecretStr("s3cret"),
+            github_api_url=server.url,
+        )
+        with pytest.raises(MirrorUnavailable, match="returned error: 301"):
+            await mirror.refresh()
+        assert other.requests == []
+        # Without a token there is nothing to lose.
+        assert (await mirror_of(f"{server.url}/acme/blueprints", tmp_path).refresh()).notice is None
+
+
 async def test_credentials_in_the_address_are_used_and_hidden(server: SmartHttp, tmp_path: Path) -> None:
     server.expects = "p@ss"
     host = server.url.removeprefix("http://")
