@@ -4,16 +4,31 @@ from __future__ import annotations
 
 import base64
 import re
+import unicodedata
 from dataclasses import dataclass, replace
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
 from pydantic import SecretStr
 
-SCP_LIKE = re.compile(r"^(?P<user>[\w.-]+)@(?P<host>[\w.-]+):(?!//)(?P<path>.+)$")
-SLUG = re.compile(r"^[\w.-]+/[\w.-]+$")
+from app.errors import AgentError
+
+SCP_LIKE = re.compile(r"(?P<user>\w[\w.-]*)@(?P<host>\w[\w.-]*):(?!//)(?P<path>[^-].*)")
+SLUG = re.compile(r"[\w.][\w.-]*/[\w.][\w.-]*")
+SCHEMES = ("http", "https", "ssh", "git", "file")
 BLOBS = {"github": "blob", "gitlab": "-/blob", "bitbucket": "src", "gitea": "src/commit"}
 """What stands between repo and revision in the address of a file, by a word of the host's name; without one
 of them `owner/name` over HTTP is taken for GitHub's shape: most hosts under a company's own name have it."""
+
+
+class AddressRefused(AgentError):
+    """What should be the address of a repository is none that git may be given."""
+
+    code = "address_refused"
+
+    def __init__(self, why: str) -> None:
+        super().__init__(
+            f"The address of a git repository {why}; https://github.com/acme/checkout would be one."
+        )
 
 
 @dataclass(frozen=True)
@@ -64,16 +79,27 @@ class Address:
 
 
 def parse(url: str) -> Address:
-    """Take an address apart; credentials in it are moved to where they do not show."""
-    if found := SCP_LIKE.match(url):
+    """Take an address apart; credentials in it are moved to where they do not show.
+
+    Raises:
+        AddressRefused: for options, other transports of git, relative paths, and whatever else is none.
+    """
+    refuse_tricks(url)
+    if found := SCP_LIKE.fullmatch(url):
         return Address(url, found["host"].lower(), found["path"])
+    if url.startswith("/"):
+        return Address(url, path=url)
     try:
         parts = urlsplit(url)
         site = site_of(parts)
-    except ValueError:
-        return Address(url)
-    if parts.scheme not in ("http", "https", "ssh", "git"):
+    except ValueError as error:
+        raise AddressRefused("must have a host and a port that can be") from error
+    if parts.scheme not in SCHEMES or f"{parts.scheme}://" != url[: len(parts.scheme) + 3].lower():
+        raise AddressRefused(f"must begin with {', '.join(SCHEMES)} and ://, or be like git@host:acme/x.git")
+    if parts.scheme == "file":
         return Address(url, path=parts.path)
+    if not site[:1].isalnum() and not site.startswith("["):
+        raise AddressRefused("must name a host")
     if parts.scheme in ("ssh", "git"):
         return Address(url, parts.hostname or "", parts.path)
     authorization = None
@@ -88,11 +114,30 @@ def basic(user: str, password: str) -> SecretStr:
 
 
 def of_service(repo: str, github_api_url: str) -> Address:
-    """The address that a catalog's `repo` means; `acme/checkout` is a repository of the configured GitHub."""
-    if SLUG.match(repo):
+    """The address that a catalog's `repo` means; `acme/checkout` is a repository of the configured GitHub.
+
+    Raises:
+        AddressRefused: for what is no address, for local paths, and for what is on GitHub but no repository.
+    """
+    if SLUG.fullmatch(repo):
         scheme = urlsplit(github_api_url).scheme or "https"
-        return parse(f"{scheme}://{github_site(github_api_url)}/{repo}")
-    return parse(repo)
+        address = parse(f"{scheme}://{github_site(github_api_url)}/{repo}")
+    else:
+        address = parse(repo)
+    if repo.startswith("/"):
+        raise AddressRefused("must name a host, or be owner/name on GitHub")
+    if address.is_on(github_api_url) and not SLUG.fullmatch(address.slug):
+        raise AddressRefused("must be that of the whole repository, owner/name, when it is on GitHub")
+    return address
+
+
+def refuse_tricks(url: str) -> None:
+    """Refuse what git or a web server could take for something else than a name."""
+    plain = unquote(re.sub(r"//[^/@]*@", "//", url))
+    if any(each.isspace() or unicodedata.category(each) in ("Cc", "Cf", "Cs") for each in url + plain):
+        raise AddressRefused("must be without spaces and control characters")
+    if {".", ".."} & set(re.split(r"[/:\\]", plain)):
+        raise AddressRefused("must be without . and .. in its path")
 
 
 def github_site(github_api_url: str) -> str:

@@ -8,7 +8,17 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from app.context.entries import Entry, Loader, Unusable, last_line, plain, service_name, tier, yaml_fault
+from app.context.entries import (
+    Entry,
+    Loader,
+    Unusable,
+    last_line,
+    plain,
+    repo,
+    service_name,
+    tier,
+    yaml_fault,
+)
 from app.context.models import Service
 from app.context.names import slug
 from app.knowledge.models import Fault
@@ -76,6 +86,11 @@ def entry(lines: Lines, entity: Entity, providers: dict[str, str], faults: list[
         level = tier(mark(marks, "tier"))
     except Unusable as problem:
         faults.append(Fault(path, line, "error", f"the tier of {name} {problem}; it is ignored"))
+    address = None
+    try:
+        address = repo(repository(marks))
+    except Unusable as problem:
+        faults.append(Fault(path, line, "error", f"the repo of {name}: {problem}; it is ignored"))
     channel = mark(marks, "slack-channel") or mark(marks, "channel")
     dashboards, runbooks = links(metadata, "dashboard"), links(metadata, "runbook")
     aliases = [metadata.get("title"), *(mark(marks, "aliases") or "").split(",")]
@@ -85,7 +100,7 @@ def entry(lines: Lines, entity: Entity, providers: dict[str, str], faults: list[
         tier=level,
         team=reference(spec.get("owner")) or None,
         slack_channel=channel.lstrip("#") if channel else None,
-        repo=repository(marks),
+        repo=address,
         depends_on=dependencies(spec, providers, name),
         labels={k: v for k, v in section(metadata, "labels").items() if isinstance(v, str)},
         dashboards=dashboards,

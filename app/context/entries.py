@@ -11,13 +11,15 @@ from typing import Any
 import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
+from app.context.addresses import AddressRefused, of_service
 from app.context.models import Service
 from app.knowledge.models import Fault
 
 Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 TIER = re.compile(r"^\s*(?:tier)?[-_ ]?([1-4])\s*$", re.IGNORECASE)
 NAME = re.compile(r"^[^\W_][\w .-]{0,79}$")
-ADDRESS = re.compile(r"^(https?|ssh|git|file)://\S+$|^[\w.-]+@[\w.-]+:\S+$|^[\w.-]+/[\w.-]+$")
+GITHUB = "https://api.github.com"
+"""Which GitHub `owner/name` is on does not change whether it can be one."""
 
 
 class Unusable(ValueError):
@@ -182,8 +184,11 @@ def channel(value: Any) -> str | None:
 
 def repo(value: Any) -> str | None:
     address = text(value)
-    if address is not None and not ADDRESS.match(address):
-        raise Unusable("must be the address of a git repository, such as https://github.com/acme/checkout")
+    if address is not None:
+        try:
+            of_service(address, GITHUB)
+        except AddressRefused as error:
+            raise Unusable(error.sentence[0].lower() + error.sentence[1:].rstrip(".")) from error
     return address
 
 

@@ -13,7 +13,7 @@ import structlog
 from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.context.addresses import Address, of_service
+from app.context.addresses import Address, AddressRefused, of_service
 from app.context.bare import Bare, Line
 from app.context.github import GitHub, GitHubFile, GitHubUnavailable
 from app.context.mirrors import SHORT, Copy, Mirror
@@ -142,7 +142,13 @@ class Repos:
             raise NoRepository(
                 f"The catalog names no repository of {service.name}; `repo` in services.yaml adds it."
             )
-        return of_service(service.repo, self._api_url)
+        try:
+            return of_service(service.repo, self._api_url)
+        except AddressRefused as error:
+            where = f" ({service.declared_in})" if service.declared_in else ""
+            raise NoRepository(
+                f"The catalog's repo of {service.name}{where} is not used: {error.sentence}"
+            ) from error
 
     async def _pull(self, address: Address) -> tuple[Copy, Mirror]:
         mirror = self._mirrors.get(address.url)

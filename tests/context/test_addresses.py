@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import SecretStr
 
-from app.context.addresses import github_site, of_service, parse
+from app.context.addresses import AddressRefused, github_site, of_service, parse
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,14 @@ def test_the_page_of_a_file_is_known_for_forges(url: str, page: str | None) -> N
     assert parse(url).page_at("abc") == page
 
 
-@pytest.mark.parametrize("url", ["https://ada:pw1@git.acme.io/x.git", "https://pw1@git.acme.io/x.git"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://ada:pw1@git.acme.io/x.git",
+        "https://pw1@git.acme.io/x.git",
+        "https://ada:pw1%20%2F..%2F@git.acme.io/x.git",
+    ],
+)
 def test_credentials_leave_the_address(url: str) -> None:
     address = parse(url)
     assert address.url == "https://git.acme.io/x.git"
@@ -80,6 +87,75 @@ def test_credentials_in_the_address_come_before_the_token() -> None:
 )
 def test_the_repo_of_a_service_is_understood(repo: str, api: str, url: str) -> None:
     assert of_service(repo, api).url == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "../user",
+        "./x",
+        "x",
+        "--upload-pack=touch /tmp/x",
+        "--upload-pack=true",
+        "-x",
+        "ext::sh -c id",
+        "ext::id",
+        "fd::17",
+        "https::https://github.com/acme/x",
+        "ftp://github.com/acme/x",
+        "javascript://github.com/acme/x",
+        "ssh://-oProxyCommand=id/acme/x",
+        "git@-oProxyCommand=id:acme/x",
+        "-git@github.com:acme/x",
+        "git@github.com:-x",
+        "git@github.com:../x",
+        "https://github.com/acme/../x",
+        "https://github.com/acme/%2e%2e/x",
+        "https://github.com/../user",
+        "https://github.com/acme/./x",
+        "https:///acme/x",
+        "https://github.com:port/acme/x",
+        "https://github.com/acme/x y",
+        "https://github.com/acme/x\n",
+        "https://github.com/acme/\u202ex",
+        "https://github.com/acme/%0a",
+        "file:///srv/../etc",
+        "/srv/../etc",
+    ],
+)
+def test_what_is_no_address_is_refused(url: str) -> None:
+    with pytest.raises(AddressRefused, match="address of a git repository"):
+        parse(url)
+    with pytest.raises(AddressRefused, match="address of a git repository"):
+        of_service(url, "https://api.github.com")
+
+
+@pytest.mark.parametrize(
+    "repo",
+    [
+        "owner/..",
+        "../user",
+        "./x",
+        "owner/.",
+        "-o/x",
+        "owner/-x",
+        "acme/x\n",
+        "acme/.git",
+        "/srv/git/x",
+        "https://github.com/acme",
+        "https://github.com/acme/mono/tree/main/x",
+    ],
+)
+def test_a_service_cannot_name_what_is_no_repo(repo: str) -> None:
+    with pytest.raises(AddressRefused):
+        of_service(repo, "https://api.github.com")
+
+
+def test_a_refusal_does_not_repeat_credentials() -> None:
+    with pytest.raises(AddressRefused) as refused:
+        parse("https://ada:pw1@git.acme.io/../x")
+    assert "pw1" not in str(refused.value)
 
 
 @pytest.mark.parametrize(

@@ -195,7 +195,12 @@ def test_a_page_that_services_yaml_does_not_declare_is_a_service_and_a_fault() -
         ("tier: [1]", "5: error: tier of bad: must be 1, 2, 3 or 4"),
         ("depends_on: {a: b}", "5: error: depends_on of bad: must be a list of texts"),
         ("labels: [a]", "5: error: labels of bad: must be a mapping of texts"),
-        ("repo: not a repo", "5: error: repo of bad: must be the address of a git repository"),
+        ("repo: not a repo", "5: error: repo of bad: the address of a git repository must be without spaces"),
+        ("repo: ../user", "5: error: repo of bad: the address of a git repository must be without . and .."),
+        ("repo: acme/..", "5: error: repo of bad: the address of a git repository must be without . and .."),
+        ("repo: --upload-pack=id", "5: error: repo of bad: the address of a git repository must begin with"),
+        ("repo: 'ext::id'", "5: error: repo of bad: the address of a git repository must begin with"),
+        ("repo: /srv/git/x", "5: error: repo of bad: the address of a git repository must name a host"),
         ("dashboards: [{title: no address}]", "5: error: dashboards of bad: must be a list of texts"),
         ("teem: storefront", "5: warning: teem is no field of a service; did you mean team?"),
         ("depends_on: [nobody]", "4: warning: bad depends on nobody, which the catalog does not declare"),
@@ -258,3 +263,10 @@ def test_aliases_of_aliases_do_not_grow_without_bound() -> None:
 def test_an_empty_tree_is_an_empty_catalog() -> None:
     catalog = read_catalog(Tree("r1", {}))
     assert (len(catalog), catalog.faults, catalog.hosts()) == (0, (), frozenset())
+
+
+def test_a_backstage_repo_that_is_none_is_a_fault() -> None:
+    text = BACKSTAGE.replace("acme/search\n", "acme/../search\n")
+    catalog = read_catalog(Tree("r1", {"catalog-info.yaml": text}))
+    assert [service.repo for service in catalog if service.name == "search"] == [None]
+    assert "catalog-info.yaml:1: error: the repo of search: the address" in str(catalog.faults[0])

@@ -149,6 +149,21 @@ async def test_a_service_without_a_repo_says_how_to_add_one(repos: Repos) -> Non
         await repos.readme(Service(name="checkout"))
 
 
+@pytest.mark.parametrize(
+    "repo", ["../user", "./x", "acme/..", "--upload-pack=id", "ext::sh -c id", "https://github.com/../user"]
+)
+async def test_what_is_no_repo_is_refused_before_anyone_is_asked(
+    tmp_path: Path, engine: AsyncEngine, repo: str
+) -> None:
+    async with GitHubWire({}) as wire:
+        repos = Repos(tmp_path / "mirrors", engine, github_api_url=wire.url, clock=Clock())
+        bad = Service(name="checkout", repo=repo, declared_in="services.yaml:3")
+        for asked in (repos.readme(bad), repos.page(bad, "x"), repos.search(bad, "x")):
+            with pytest.raises(NoRepository, match=r"repo of checkout \(services.yaml:3\) is not used"):
+                await asked
+        assert wire.requests == []
+
+
 async def test_a_repo_that_cannot_be_reached_is_unavailable(repos: Repos, tmp_path: Path) -> None:
     with pytest.raises(MirrorUnavailable, match="gone"):
         await repos.search(Service(name="x", repo=f"file://{tmp_path}/gone"), "text")
