@@ -134,7 +134,8 @@ def of_service(repo: str, github_api_url: str) -> Address:
 def refuse_tricks(url: str) -> None:
     """Refuse what git or a web server could take for something else than a name."""
     plain = unquote(re.sub(r"//[^/@]*@", "//", url))
-    if any(each.isspace() or unicodedata.category(each) in ("Cc", "Cf", "Cs") for each in url + plain):
+    hidden = any(unicodedata.category(each) in ("Cc", "Cf", "Cs", "Zl", "Zp") for each in plain)
+    if hidden or (not url.startswith("/") and any(each.isspace() for each in url)):
         raise AddressRefused("must be without spaces and control characters")
     if {".", ".."} & set(re.split(r"[/:\\]", plain)):
         raise AddressRefused("must be without . and .. in its path")

@@ -152,6 +152,11 @@ def test_a_service_cannot_name_what_is_no_repo(repo: str) -> None:
         of_service(repo, "https://api.github.com")
 
 
+@pytest.mark.parametrize("url", ["/home/ada/my repos/x", "file:///home/ada/my%20repos/x"])
+def test_a_folder_with_a_space_in_its_name_is_an_address(url: str) -> None:
+    assert parse(url).name == "x"
+
+
 def test_a_refusal_does_not_repeat_credentials() -> None:
     with pytest.raises(AddressRefused) as refused:
         parse("https://ada:pw1@git.acme.io/../x")
