@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -38,6 +39,13 @@ class GitHubUnavailable(AgentError):
 
     code = "github_unavailable"
     status = 503
+
+
+class LinkRefused(AgentError):
+    """GitHub follows symbolic links, which would lead around the rules for paths."""
+
+    code = "link_refused"
+    status = 403
 
 
 @dataclass(frozen=True)
@@ -90,6 +98,7 @@ class GitHub:
 
         Raises:
             GitHubUnavailable: GitHub does not answer and there is no earlier copy.
+            LinkRefused: the README is a symbolic link.
         """
         found = await self._look(f"/repos/{quote(slug)}/readme")
         return found if isinstance(found, GitHubFile) else None
@@ -100,6 +109,7 @@ class GitHub:
 
         Raises:
             GitHubUnavailable: GitHub does not answer and there is no earlier copy.
+            LinkRefused: the path is that of a symbolic link.
         """
         return await self._look(f"/repos/{quote(slug)}/contents/{quote(path)}".rstrip("/"))
 
@@ -186,16 +196,41 @@ def read_answer(body: str, notice: str | None) -> GitHubFile | GitHubFolder | No
     """The file or folder in an answer; None for what is neither, or no text.
 
     GitHub leaves the content of files above 1 MB out (`encoding` is then `none`).
+
+    Raises:
+        LinkRefused: it is a symbolic link.
     """
     try:
         answer: Any = json.loads(body or "null")
         if isinstance(answer, list):
-            names = (f"{each['path']}/" if each["type"] == "dir" else each["path"] for each in answer)
+            entries = (each for each in answer if each["type"] != "symlink")
+            names = (f"{each['path']}/" if each["type"] == "dir" else each["path"] for each in entries)
             return GitHubFolder(tuple(names), notice)
-        if not isinstance(answer, dict) or answer.get("encoding") != "base64":
+        if not isinstance(answer, dict):
             return None
-        text = base64.b64decode(answer["content"]).decode("utf-8")
+        if answer.get("type") == "symlink":
+            raise link_refused(answer)
+        if answer.get("encoding") != "base64":
+            return None
+        content = base64.b64decode(answer["content"])
+        if not is_blob(content, str(answer.get("sha"))):
+            raise link_refused(answer)
+        text = content.decode("utf-8")
         revision = str(answer.get("sha") or "")[:12] or None
         return GitHubFile(str(answer["path"]), text, answer.get("html_url"), revision, notice)
     except (ValueError, KeyError, TypeError):
         return None
+
+
+def is_blob(content: bytes, object_id: str) -> bool:
+    """Whether a content is that of an object of git.
+
+    Of a link to a file GitHub answers the target's content as a file of the link's path; what gives it away
+    is the id, which stays that of the link.
+    """
+    kind = "sha256" if len(object_id) == 64 else "sha1"
+    return hashlib.new(kind, b"blob %d\0" % len(content) + content).hexdigest() == object_id
+
+
+def link_refused(answer: dict[str, Any]) -> LinkRefused:
+    return LinkRefused(f"{answer['path']} is a symbolic link, and links are not followed; read its target.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import posixpath
 from types import TracebackType
 from typing import Any, Self
 
@@ -11,10 +12,15 @@ from tests.fakes.wire import CutConnection, Request, Response, WireServer, json_
 
 
 class GitHubWire:
-    """Serves `files`, by repo (`owner/name`) and path. `fails_with` is a status for every request, or "cut"."""
+    """Serves `files`, by repo (`owner/name`) and path. `fails_with` is a status for every request, or "cut".
+
+    `links` are symbolic links: path to target, relative to the link's folder. One to a file is answered as
+    GitHub does: a file of the link's own path and blob id, with the content of the target.
+    """
 
     def __init__(self, files: dict[str, dict[str, str | bytes]]) -> None:
         self.files = files
+        self.links: dict[str, str] = {}
         self.fails_with: int | str | None = None
         self.failing_headers: dict[str, str] = {}
         self.requests: list[Request] = []
@@ -50,7 +56,8 @@ class GitHubWire:
             return self.answer(404, {"message": "Not Found"})
         path = "/".join(rest)
         if kind == "readme":
-            path = next((each for each in files if each.lower().startswith("readme")), "none")
+            names = [*files, *self.links]
+            path = next((each for each in names if each.lower().startswith("readme")), "none")
         found = self.look(f"{owner}/{name}", files, path)
         if found is None:
             return self.answer(404, {"message": "Not Found"})
@@ -60,13 +67,19 @@ class GitHubWire:
         return self.answer(200, found, {"etag": etag})
 
     def look(self, slug: str, files: dict[str, str | bytes], path: str) -> Any:
+        target = self.links.get(path)
+        if target is not None:
+            aims_at = posixpath.normpath(posixpath.join(posixpath.dirname(path), target))
+            if aims_at not in files:
+                return {"type": "symlink", "path": path, "sha": blob_id(target.encode()), "target": target}
+            files = files | {path: files[aims_at]}
         if path in files:
             content = files[path]
             raw = content.encode() if isinstance(content, str) else content
             return {
                 "type": "file",
                 "path": path,
-                "sha": hashlib.sha1(raw).hexdigest(),
+                "sha": blob_id(raw if target is None else target.encode()),
                 "encoding": "base64" if len(raw) < 1_000_000 else "none",
                 "content": base64.encodebytes(raw).decode() if len(raw) < 1_000_000 else "",
                 "html_url": f"{self.url}/{slug}/blob/main/{path}",
@@ -75,6 +88,11 @@ class GitHubWire:
         inside = [each.removeprefix(below) for each in files if each.startswith(below)]
         names = dict.fromkeys((each.partition("/")[0], "/" in each) for each in inside)
         listed = [{"path": below + name, "type": "dir" if deep else "file"} for name, deep in names]
+        listed += [
+            {"path": link, "type": "symlink", "target": target}
+            for link, target in self.links.items()
+            if posixpath.dirname(link) == path
+        ]
         return listed or None
 
     def answer(self, status: int, body: Any, headers: dict[str, str] | None = None) -> Response:
@@ -82,3 +100,7 @@ class GitHubWire:
         if body is None:
             return Response(status, b"", headers or {})
         return json_response(status, body, headers)
+
+
+def blob_id(content: bytes) -> str:
+    return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()

@@ -9,7 +9,7 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.context.github import GitHub, GitHubFile, GitHubFolder, GitHubUnavailable
+from app.context.github import GitHub, GitHubFile, GitHubFolder, GitHubUnavailable, LinkRefused
 from app.storage.engine import create_engine
 from tests.context.clock import Clock
 from tests.context.github_wire import GitHubWire
@@ -144,6 +144,26 @@ async def test_files_and_folders_are_told_apart(wire: GitHubWire, engine: AsyncE
     assert isinstance(file, GitHubFile)
     assert file.text == "pay()\n"
     assert await github.look("acme/checkout", "src/other.py") is None
+
+
+@pytest.mark.parametrize("target", ["../.env", "main.py", "../src", "/etc/passwd", "gone"])
+async def test_a_symbolic_link_is_not_followed(
+    wire: GitHubWire, engine: AsyncEngine, clock: Clock, target: str
+) -> None:
+    wire.files["acme/checkout"][".env"] = "KEY=hunter2\n"
+    wire.links["src/link.py"] = target
+    with pytest.raises(LinkRefused, match="src/link.py is a symbolic link"):
+        await github_of(wire, engine, clock).look("acme/checkout", "src/link.py")
+    assert await github_of(wire, engine, clock).look("acme/checkout", "src") == GitHubFolder(("src/main.py",))
+
+
+async def test_a_readme_that_is_a_link_is_not_followed(
+    wire: GitHubWire, engine: AsyncEngine, clock: Clock
+) -> None:
+    wire.files["acme/checkout"] = {"docs/.env": "KEY=hunter2\n"}
+    wire.links["README.md"] = "docs/.env"
+    with pytest.raises(LinkRefused, match=r"README.md is a symbolic link"):
+        await github_of(wire, engine, clock).readme("acme/checkout")
 
 
 @pytest.mark.parametrize("content", [b"\x89PNG\xff\xff", b"x" * 1_000_001])
