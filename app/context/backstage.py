@@ -10,7 +10,6 @@ import yaml
 
 from app.context.entries import (
     Entry,
-    Loader,
     Unusable,
     last_line,
     plain,
@@ -21,6 +20,7 @@ from app.context.entries import (
 )
 from app.context.models import Service
 from app.context.names import slug
+from app.knowledge.bounded_yaml import compose_all
 from app.knowledge.models import Fault
 from app.storage.tree import Tree
 
@@ -59,7 +59,7 @@ def documents(path: str, text: str, faults: list[Fault]) -> Iterator[tuple[int, 
     """The entities of a file with their first and last lines; an error ends the file, what came before it
     is kept."""
     try:
-        for node in yaml.compose_all(text, Loader=Loader):
+        for node in compose_all(text):
             line = node.start_mark.line + 1 if node else 1
             entity = plain(node) if node else None
             if isinstance(entity, dict):

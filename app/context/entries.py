@@ -13,9 +13,9 @@ from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from app.context.addresses import AddressRefused, of_service
 from app.context.models import Service
+from app.knowledge.bounded_yaml import compose
 from app.knowledge.models import Fault
 
-Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 TIER = re.compile(r"^\s*(?:tier)?[-_ ]?([1-4])\s*$", re.IGNORECASE)
 NAME = re.compile(r"^[^\W_][\w .-]{0,79}$")
 GITHUB = "https://api.github.com"
@@ -52,7 +52,7 @@ def read_entries(path: str, text: str, faults: list[Fault]) -> Iterator[Entry]:
         faults.append(Fault(path, node.start_mark.line + 1 if node else 1, "error", message))
 
     try:
-        root = yaml.compose(text, Loader=Loader)
+        root = compose(text)
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         faults.append(yaml_fault(path, error))
         return
@@ -173,7 +173,10 @@ def tier(value: Any) -> int | None:
         return None
     found = TIER.match(value) if isinstance(value, str) else None
     if found is None:
-        raise Unusable(f"must be 1, 2, 3 or 4, not {value!r}")
+        # Only a text is repeated: a list of aliases of lists may be larger than memory when written out.
+        raise Unusable(
+            f"must be 1, 2, 3 or 4, not {value[:40]!r}" if isinstance(value, str) else "must be 1, 2, 3 or 4"
+        )
     return int(found[1])
 
 

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import yaml
 
+from app.knowledge.bounded_yaml import compose_all
 from app.knowledge.models import Fault, Severity
 from app.knowledge.pages import BOM, PLACEHOLDER, Page, take_apart, yaml_problem
 from app.storage.tree import LARGEST_FILE, Tree
@@ -173,7 +174,7 @@ def structured_file(path: str, text: str) -> Iterator[Fault]:
     filled = PLACEHOLDER.sub("placeholder", text)
     try:
         # Composing checks the syntax and leaves tags alone, such as CloudFormation's `!Ref`.
-        for _ in yaml.compose_all(filled, Loader=yaml.SafeLoader):
+        for _ in compose_all(filled):
             pass
     except (yaml.YAMLError, RecursionError) as problem:
         line, reason = yaml_problem(problem, filled)

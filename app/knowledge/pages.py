@@ -13,11 +13,12 @@ import yaml
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
+from app.knowledge.bounded_yaml import load_front_matter
 from app.knowledge.models import NOTHING
 
 BOM = "\ufeff"
 FENCE = re.compile(r"^[\s>]*(`{3,}|~{3,})(.*)$")
-KEY = re.compile(r"^\s*[\"']?[a-zA-Z_][\w -]*[\"']?\s*:(\s|$)")
+KEY = re.compile(r"^\s*[\"']?[a-zA-Z_][\w -]*+[\"']?\s*+:(\s|$)")
 PLAIN_KEY = re.compile(r"^[a-z_][\w-]*:(\s|$)")
 PLACEHOLDER = re.compile(r"(?:\$?\{\{[^{}\n]*\}\}|\$\{[^{}\n]*\})+")
 """What a template leaves open: `{{ service }}`, `${SERVICE}`, `${{ env.SERVICE }}`."""
@@ -101,7 +102,7 @@ def front_matter(lines: list[str], *, is_template: bool) -> tuple[Mapping[str, A
         return NOTHING, 1, None
     block = "\n".join(lines[1:end])
     try:
-        read = yaml.safe_load(PLACEHOLDER.sub("placeholder", block) if is_template else block)
+        read = load_front_matter(PLACEHOLDER.sub("placeholder", block) if is_template else block)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         line, problem = yaml_problem(error, block)
         return NOTHING, end + 2, Flaw(line + 1, f"the front matter is not valid YAML: {problem}")
