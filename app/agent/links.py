@@ -16,13 +16,18 @@ from app.context.models import Source
 
 REMOVED = "(link removed)"
 
-SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.\-]*://")
-ADDRESS = re.compile(r"[a-zA-Z][a-zA-Z0-9+.\-]*://|(?<![\w.@])www\.(?=[\w\-])", re.IGNORECASE)
+LONGEST_LINK = 2000
+"""Characters; what is longer is no link a person follows, and looking further would take quadratic time."""
+LONGEST_CODE = 1000
+"""Characters of inline code; a longer run could be cut between two messages, where its rest is prose."""
+
+SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.\-]{0,30}://")
+ADDRESS = re.compile(rf"{SCHEME.pattern}|(?<![\w.@])www\.(?=[\w\-])", re.IGNORECASE)
 WORD = re.compile(r"[^\s<>|\"`\[\]]+")
 TRAILING = ".,;:!?)}'*_~…"
 TARGET = re.compile(
-    r"""\([ \t]*(?:<(?P<pointed>[^<>\n]*)>|(?P<plain>[^\s()<>]*(?:\([^\s()<>]*\)[^\s()<>]*)*))"""
-    r"""(?:[ \t]+(?:"[^"\n]*"|'[^'\n]*'))?[ \t]*\)"""
+    r"""\([ \t]*+(?:<(?P<pointed>[^<>\n]*+)>|(?P<plain>[^\s()<>]*+(?:\([^\s()<>]*+\)[^\s()<>]*+)*+))"""
+    r"""(?:[ \t]++(?:"[^"\n]*"|'[^'\n]*'))?[ \t]*+\)"""
 )
 TAG = re.compile(
     r"/?(?:a|area|audio|base|embed|form|iframe|image|img|input|link|math|meta|object|picture|script|source|style"
@@ -121,6 +126,14 @@ class LinkGuard:
         self._emit(mark)
         return at + 1
 
+    def _ahead(self, text: str, at: int, longest: int, final: bool) -> tuple[int, bool]:
+        """How far to look from `at`: to the end of the line, at most `longest`; and whether more text could
+        not change what is seen up to there."""
+        end = text.find("\n", at, at + longest)
+        if end >= 0:
+            return end, True
+        return min(len(text), at + longest), final or len(text) > at + longest
+
     def _newline(self, text: str, at: int, final: bool) -> int | None:
         self._code_is_clear = self._code_is_clear or self._last == "\n"
         self._emit("\n")
@@ -158,13 +171,14 @@ class LinkGuard:
     def _code(self, text: str, at: int, final: bool) -> int | None:
         marks = re.compile("`+").match(text, at)
         assert marks is not None
-        end = text.find("\n", at)
-        if end < 0 and not final and (marks.end() == len(text)):
+        end, known_to_end = self._ahead(text, at, LONGEST_CODE, final)
+        if not known_to_end and marks.end() == end:
             return None
-        line = text[: end if end >= 0 else len(text)]
-        closing = re.compile(rf"(?<!`){marks[0]}(?!`)").search(line, marks.end())
-        if end < 0 and not final and (closing is None or closing.end() == len(text)):
+        closing = re.compile(rf"(?<!`){marks[0]}(?!`)").search(text, marks.end(), end)
+        if not known_to_end and (closing is None or closing.end() == end):
             return None
+        if closing is not None and text[closing.end() : closing.end() + 1] == "`":
+            closing = None
         if self._last != "\\" and self._code_is_clear and closing is not None:
             self._emit(text[at : closing.end()])
             return closing.end()
@@ -173,10 +187,11 @@ class LinkGuard:
         return marks.end()
 
     def _angle(self, text: str, at: int, final: bool) -> int | None:
-        end = re.compile(r"[<>\n]").search(text, at + 1)
-        if end is None and not final:
+        limit, known_to_end = self._ahead(text, at, LONGEST_LINK, final)
+        end = re.compile(r"[<>\n]").search(text, at + 1, limit + 1)
+        if end is None and not known_to_end:
             return None
-        inner = text[at + 1 : end.start() if end else len(text)]
+        inner = text[at + 1 : end.start() if end else limit]
         if end is None or end[0] != ">":
             # A tag that goes on elsewhere: without its bracket it is words.
             self._part() if TAG.match(inner) else self._emit("<")
@@ -201,18 +216,17 @@ class LinkGuard:
 
     def _target(self, text: str, at: int, final: bool) -> int | None:
         """The target of a link whose words are out already, up to their `]`."""
-        end = text.find("\n", at)
-        rest = text[at : end if end >= 0 else len(text)]
-        link = TARGET.match(rest)
+        end, known_to_end = self._ahead(text, at, LONGEST_LINK, final)
+        link = TARGET.match(text, at, end)
         if link is None:
-            if end < 0 and not final and rest.count("(") > rest.count(")"):
+            if not known_to_end and text.count("(", at, end) > text.count(")", at, end):
                 return None
             self._emit("(")
             return at + 1
         address = link["plain"] if link["pointed"] is None else link["pointed"]
         if known(address, self._hosts):
             self._emit(f"({address})", link=True)
-        return at + link.end()
+        return link.end()
 
     def _exclamation(self, text: str, at: int, final: bool) -> int | None:
         marks = re.compile("!+").match(text, at)

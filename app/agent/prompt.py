@@ -16,7 +16,7 @@ from app.context.models import Context, Section, Service, Source
 from app.tools.masking import mask
 
 TAGS = ("context", "document", "thread", "missing", "notice", "question")
-OURS = re.compile(rf"<(?=\s*/?\s*(?:{'|'.join(TAGS)})\b)", re.IGNORECASE)
+OURS = re.compile(rf"<(?=\s*+/?+\s*+(?:{'|'.join(TAGS)})\b)", re.IGNORECASE)
 
 
 def user_message(

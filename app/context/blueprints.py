@@ -21,7 +21,8 @@ NOTHING = Tree("none", {})
 LONGEST_SUMMARY = 200
 """Characters of a blueprint's first sentence."""
 TO = re.compile(r"[-_ ]to[-_ ]", re.IGNORECASE)
-HEADING = re.compile(r"^#{1,6}[ \t]+(.+?)[ \t]*#*[ \t]*$", re.MULTILINE)
+HEADING = re.compile(r"^#{1,6}[ \t]++(?!#+[ \t]*$)(\S.*)$", re.MULTILINE)
+CLOSING_MARKS = re.compile(r"(?<![ \t])[ \t]++#+[ \t]*$")
 
 
 @dataclass(frozen=True)
@@ -155,7 +156,7 @@ def title(text: str, path: str) -> str:
     if isinstance(named := front.get("title"), str) and named.strip():
         return named.strip()
     if found := HEADING.search(body):
-        return found[1]
+        return CLOSING_MARKS.sub("", found[1].rstrip())
     stem = PurePosixPath(path).stem.replace("-", " ").replace("_", " ")
     return stem[:1].upper() + stem[1:]
 

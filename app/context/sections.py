@@ -17,6 +17,8 @@ from app.knowledge.pages import BOM, front_matter
 CHARACTERS_PER_TOKEN = 3.5
 LARGEST_SECTION = 1200
 """Tokens; a longer section is cut between its blocks, so that one page cannot fill a whole context."""
+LONGEST_HEADING = 300
+"""Characters; taking the marks out of thousands of brackets takes seconds."""
 BLOCKS = MarkdownIt("commonmark").enable("table").disable("inline")
 INLINE = MarkdownIt("commonmark")
 Heading = tuple[int, int, str]
@@ -65,8 +67,8 @@ def headings_of(tokens: Sequence[Token]) -> Iterator[Heading]:
 @lru_cache(maxsize=4096)
 def plain(heading: str) -> str:
     """A heading as it is read, without its marks."""
-    if not re.search(r"[*_`\[\]<>&\\!]", heading):
-        return heading.strip()
+    if len(heading) > LONGEST_HEADING or not re.search(r"[*_`\[\]<>&\\!]", heading):
+        return heading.strip()[:LONGEST_HEADING]
     children = INLINE.parseInline(heading)[0].children or []
     return "".join(child.content for child in children if child.type != "html_inline").strip()
 
@@ -75,20 +77,16 @@ def parts_of(lines: Sequence[str], tokens: Sequence[Token], headings: Sequence[H
     if not headings or headings[0][0] > 0:
         end = headings[0][0] if headings else len(lines)
         yield from pieces(lines, tokens, 0, end, None)
+    # A heading that is underlined has two lines.
+    below = {t.map[0]: t.map[1] for t in tokens if t.type == "heading_open" and t.map}
     above: list[tuple[int, str]] = []
     for at, (start, level, heading) in enumerate(headings):
         end = headings[at + 1][0] if at + 1 < len(headings) else len(lines)
         above = [each for each in above if each[0] < level] + [(level, heading)]
         # The title of the document is in its source; repeating it in every heading says nothing.
         trail = [text for depth, text in above if text and (depth > 1 or depth == level)]
-        after = end_of_heading(tokens, start)
-        if any(line.strip() for line in lines[after:end]):
+        if any(line.strip() for line in lines[below[start] : end]):
             yield from pieces(lines, tokens, start, end, " › ".join(trail) or None)
-
-
-def end_of_heading(tokens: Sequence[Token], start: int) -> int:
-    """The line below a heading; one that is underlined has two lines."""
-    return next(t.map[1] for t in tokens if t.type == "heading_open" and t.map and t.map[0] == start)
 
 
 def pieces(

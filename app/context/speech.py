@@ -9,7 +9,7 @@ from app.context.names import HUMP
 
 WORD = re.compile(r"[^\W_]+(?:[-_.]+[^\W_]+)*")
 BETWEEN = re.compile(r"[-_.]+")
-NO_WORDS = re.compile(r"<[@!#][^>]*>|:[a-z0-9_+-]+:")
+NO_WORDS = re.compile(r"<[@!#][^<>]*>|:[a-z0-9_+-]+:")
 QUOTES = frozenset("`\"“‘'*")
 MOST_WORDS = 4000
 

@@ -54,7 +54,7 @@ SHAPES: tuple[Shape, ...] = (
         ),
         "[masked private key]",
     ),
-    (re.compile(r"\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*"), "[masked token]"),
+    (re.compile(r"\beyJ[\w-]{8,400}\.[\w-]{8,}\.[\w-]*"), "[masked token]"),
     (re.compile(r"\b(?:AKIA|ASIA|AROA|AIDA)[A-Z0-9]{16}\b"), "[masked aws key]"),
     (re.compile(r"\b(?:gh[pousr]_\w{30,}|github_pat_\w{22,}|glpat-[\w-]{20,})"), "[masked git token]"),
     (re.compile(r"\b(?:xox[abeoprs]|xapp)-[\w-]{10,}"), "[masked slack token]"),

@@ -8,7 +8,7 @@ const EMOJI = {
   large_blue_circle: "🔵", white_circle: "⚪", bell: "🔔", pray: "🙏", wave: "👋", raised_hands: "🙌",
   robot_face: "🤖", question: "❓", exclamation: "❗", information_source: "ℹ️", link: "🔗", pushpin: "📌",
   chart_with_upwards_trend: "📈", bar_chart: "📊", books: "📚", wrench: "🔧", hammer_and_wrench: "🛠️",
-  octagonal_sign: "🛑", stopwatch: "⏱️", thinking_face: "🤔", smile: "😄", slightly_smiling_face: "🙂", siren: "🚨",
+  octagonal_sign: "🛑", electric_plug: "🔌", stopwatch: "⏱️", thinking_face: "🤔", smile: "😄", slightly_smiling_face: "🙂", siren: "🚨",
 };
 
 export const emoji = (name) => EMOJI[name.split("::")[0]] ?? `:${name}:`;
@@ -164,7 +164,7 @@ export class Markup {
 
   #table(lines, start) {
     const rule = lines[start + 1];
-    if (!lines[start].includes("|") || !rule || !/^\s*\|?\s*:?-+:?\s*(\|\s*:?-+:?\s*)*\|?\s*$/.test(rule)) return null;
+    if (!lines[start].includes("|") || !rule || !/^\s*(?:\|\s*)?:?-+:?\s*(?:\|\s*:?-+:?\s*)*(?:\|\s*)?$/.test(rule)) return null;
     if (!rule.includes("|")) return null;
     const cells = (line) => line.trim().replace(/^\||\|$/g, "").split(/(?<!\\)\|/).map((cell) => cell.trim().replaceAll("\\|", "|"));
     const aligns = cells(rule).map((c) => (/^:-+:$/.test(c) ? "center" : /-:$/.test(c) ? "right" : "left"));
