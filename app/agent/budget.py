@@ -3,6 +3,9 @@
 A request reserves its estimate before it is sent and settles when its response is there. A reservation
 lives in the row of its hour: what a killed process leaves behind is gone with the hour, and it never
 weighs on the day.
+
+All turns of all replicas meet in that row, so each change of it is one statement that commits by itself: in
+a transaction the row would stay locked for a round trip more, and a busy event loop makes that long.
 """
 
 from __future__ import annotations
@@ -14,11 +17,10 @@ from decimal import Decimal
 from typing import Literal, Protocol
 from uuid import UUID
 
-from sqlalchemy import insert, text
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.errors import AgentError
-from app.storage.tables import usage
 
 
 class BudgetSpent(AgentError):
@@ -103,7 +105,7 @@ class PostgresBudget:
         *,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self._engine = engine
+        self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
         self._limits = limits
         self._clock = clock
 
@@ -112,7 +114,7 @@ class PostgresBudget:
         wanted = Reservation(
             f"hour:{now:%Y-%m-%dT%H}", f"day:{now:%Y-%m-%d}", estimate.tokens, estimate.usd or Decimal(0)
         )
-        async with self._engine.begin() as connection:
+        async with self._engine.connect() as connection:
             if not await _reserve(connection, wanted, self._limits):
                 raise await self._refusal(connection, wanted)
         return wanted
@@ -121,14 +123,24 @@ class PostgresBudget:
         tokens, usd = reservation.tokens, reservation.usd
         if spent is not None:
             tokens, usd = spent.input_tokens + spent.output_tokens, spent.usd or Decimal(0)
-        async with self._engine.begin() as connection:
-            await _close(connection, reservation, tokens, usd)
-            if spent is not None:
-                await connection.execute(insert(usage).values(**vars(spent)))
+        await self._close(reservation, tokens, usd, spent)
 
     async def release(self, reservation: Reservation) -> None:
-        async with self._engine.begin() as connection:
-            await _close(connection, reservation, 0, Decimal(0))
+        await self._close(reservation, 0, Decimal(0), None)
+
+    async def _close(self, held: Reservation, tokens: int, usd: Decimal, spent: Spent | None) -> None:
+        values = {
+            "hour": held.hour,
+            "day": held.day,
+            "held_tokens": held.tokens,
+            "held_usd": held.usd,
+            "tokens": tokens,
+            "usd": usd,
+        }
+        if spent is not None:
+            values |= {f"ledger_{name}": value for name, value in vars(spent).items()}
+        async with self._engine.connect() as connection:
+            await connection.execute(CLOSE if spent is None else CLOSE_AND_BOOK, values)
 
     async def _refusal(self, connection: AsyncConnection, wanted: Reservation) -> BudgetSpent:
         row = (await connection.execute(STANDING, {"hour": wanted.hour, "day": wanted.day})).one()
@@ -157,18 +169,6 @@ async def _reserve(connection: AsyncConnection, wanted: Reservation, limits: Win
     return (await connection.execute(RESERVE, values)).first() is not None
 
 
-async def _close(connection: AsyncConnection, held: Reservation, tokens: int, usd: Decimal) -> None:
-    values = {
-        "hour": held.hour,
-        "day": held.day,
-        "held_tokens": held.tokens,
-        "held_usd": held.usd,
-        "tokens": tokens,
-        "usd": usd,
-    }
-    await connection.execute(CLOSE, values)
-
-
 OPEN_WINDOW = text("""INSERT INTO budget_windows ("window") VALUES (:hour) ON CONFLICT DO NOTHING""")
 
 RESERVE = text("""
@@ -188,8 +188,8 @@ RESERVE = text("""
 """)
 
 # Both rows in one statement, always in this order: two settlements never wait for each other in a circle.
-CLOSE = text("""
-    WITH hour AS (
+CLOSING = """
+    hour AS (
         UPDATE budget_windows
         SET reserved_usd = GREATEST(0, reserved_usd - CAST(:held_usd AS numeric)),
             reserved_tokens = GREATEST(0, reserved_tokens - CAST(:held_tokens AS bigint)),
@@ -202,7 +202,18 @@ CLOSE = text("""
     ON CONFLICT ("window") DO UPDATE
     SET spent_usd = budget_windows.spent_usd + EXCLUDED.spent_usd,
         spent_tokens = budget_windows.spent_tokens + EXCLUDED.spent_tokens
-""")
+"""
+LEDGER = """
+    ledger AS (
+        INSERT INTO usage (turn_id, session_id, attempt, provider, model, input_tokens, output_tokens,
+                           cache_read_tokens, cache_write_tokens, usd)
+        VALUES (:ledger_turn_id, :ledger_session_id, :ledger_attempt, :ledger_provider, :ledger_model,
+                :ledger_input_tokens, :ledger_output_tokens, :ledger_cache_read_tokens,
+                :ledger_cache_write_tokens, CAST(:ledger_usd AS numeric))
+    ),
+"""
+CLOSE = text(f"WITH {CLOSING}")
+CLOSE_AND_BOOK = text(f"WITH {LEDGER} {CLOSING}")
 
 STANDING = text("""
     SELECT hour.spent_usd AS hour_usd, hour.reserved_usd, COALESCE(day.spent_usd, 0) AS day_usd
