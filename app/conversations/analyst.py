@@ -64,6 +64,7 @@ class Analyst:
         )
         if not await transcript.has_question():
             await self._store_question(turn, context, transcript, before)
+        await reply.task("documents", _read(context), "complete", sources=context.sources)
         answer = await self._by_model(turn, context, knowledge, transcript, reply)
         stale = (knowledge.notice,) if knowledge.notice else ()
         said = dict.fromkeys((*notices(turn), *context.notices, *stale, *answer.notices))
@@ -139,6 +140,11 @@ class Analyst:
             tool_result_bytes=self.tool_result_bytes,
             compaction=self.compaction,
         )
+
+
+def _read(context: Context) -> str:
+    documents = f"{len(context.sources)} document{'s' * (len(context.sources) != 1)}"
+    return f"Read {documents} about {context.service.name}" if context.service else f"Read {documents}"
 
 
 def _sections_in(history: Sequence[ModelMessage]) -> frozenset[str]:
