@@ -1,4 +1,4 @@
-"""What an answer quotes can be opened, at the line it is quoted from."""
+"""What an answer quotes can be opened, at the section it is quoted from."""
 
 from __future__ import annotations
 
@@ -10,24 +10,30 @@ import httpx
 
 from tests.acceptance.conftest import Stack
 
-QUOTE = re.compile(r"^\[[^\]]+\]\((?P<link>http\S+?)\)[^\n]*\n> (?P<first>[^\n]+)", re.MULTILINE)
+QUOTE = re.compile(r"^\[[^\]]+\]\((http\S+?)\) · ([^\n]+)\n> ([^\n]+)", re.MULTILINE)
 LINK = re.compile(r"\]\((http://localhost[^)\s]+)\)")
 
 
-async def test_each_quote_links_to_the_line_it_begins_at(stack: Stack) -> None:
+def shown_lines(page: str) -> list[str]:
+    """The lines of a page of the forge, each with its number in front."""
+    return html.unescape(re.sub(r"<[^>]+>", "", page.replace("</div>", "\n"))).split("\n")
+
+
+async def test_each_quote_links_to_its_section(stack: Stack) -> None:
     await stack.serve()
 
     _, [answer] = await stack.ask()
 
     quotes = QUOTE.findall(answer.text)
-    assert {link.split("/blob/")[0].rpartition("/")[2] for link, _ in quotes} == {"knowledge", "blueprints"}
+    assert {link.split("/blob/")[0].rpartition("/")[2] for link, *_ in quotes} == {"knowledge", "blueprints"}
     async with httpx.AsyncClient() as client:
-        for link, first in quotes:
+        for link, heading, first in quotes:
             page, line = urldefrag(link)
             opened = await client.get(page)
             assert opened.status_code == 200
-            row = opened.text.partition(f'<div id="{line}">')[2].partition("</div>")[0]
-            assert html.unescape(re.sub(r"<[^>]+>", "", row)).endswith(first)
+            section = shown_lines(opened.text.partition(f'<div id="{line}">')[2])
+            assert section[0].endswith(heading)
+            assert any(each.endswith(first) for each in section)
 
 
 async def test_every_link_of_an_answer_opens_the_readme_s_too(stack: Stack) -> None:
