@@ -73,6 +73,7 @@ class Runtime:
         self._draining = False
         self._knowledge_pushed = asyncio.Event()
         self._blueprints_pushed = asyncio.Event()
+        self._repos: Repos | None = None
         self._checks: dict[str, Check] = {}
         self.ports: dict[str, int] = {}
         """The ports bound, by variable name."""
@@ -122,6 +123,7 @@ class Runtime:
         me = await who_am_i(client)
 
         keeper, library, repos = await self._documents(stack, engine, partial(self._refused, engine, client))
+        self._repos = repos
 
         if self._worker:
             analyst = self._analyst(engine, library, repos)
@@ -320,6 +322,8 @@ class Runtime:
         ):
             if url and push.repository.full_name.lower() in url.lower():
                 wake.set()
+        if self._repos:
+            await self._repos.wake(push.repository.full_name)
 
 
 @dataclass(frozen=True)

@@ -113,6 +113,12 @@ class GitHub:
         """
         return await self._look(f"/repos/{quote(slug)}/contents/{quote(path)}".rstrip("/"))
 
+    async def wake(self, slug: str) -> None:
+        """A repo changed: its files are asked for again, by every replica."""
+        async with begin(self._engine) as connection:
+            prefix = f"{self._api_url}/repos/{quote(slug)}/"
+            await http_cache.expire(connection, prefix, self._clock() - FRESH)
+
     async def _look(self, resource: str) -> GitHubFile | GitHubFolder | None:
         key = f"{self._api_url}{resource}"
         # Two questions at once about one file are one request.

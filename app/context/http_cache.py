@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -38,3 +38,12 @@ async def keep(connection: AsyncConnection, key: str, answer: Cached) -> None:
             where=http_cache.c.fetched_at <= statement.excluded.fetched_at,
         )
     )
+
+
+async def expire(connection: AsyncConnection, prefix: str, fetched_before: datetime) -> None:
+    """Let no answer whose key begins with `prefix`, in whatever case, count as fetched at that time or later;
+    what was not there is forgotten."""
+    of_prefix = func.lower(http_cache.c.key).startswith(prefix.lower(), autoescape=True)
+    await connection.execute(delete(http_cache).where(of_prefix, http_cache.c.body == ""))
+    newer = http_cache.c.fetched_at > fetched_before
+    await connection.execute(update(http_cache).where(of_prefix, newer).values(fetched_at=fetched_before))

@@ -35,6 +35,8 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 LARGEST_TREE = 64 * 1024 * 1024
 """Bytes of text; files beyond it are left out and named in `Tree.left_out`."""
+STAMP = "asked"
+"""A file of a mirror whose time of change is when its remote last answered."""
 SHORT = 12
 """Hexadecimal digits of a revision: unique in any repository of documents, and readable."""
 
@@ -84,6 +86,11 @@ class Mirror:
         self._copy: Copy | None = None
         self._asked_at: datetime | None = None
         self._away_since: datetime | None = None
+        self._woken = False
+
+    @property
+    def folder(self) -> Path:
+        return self._bare.folder
 
     async def refresh(self) -> Tree:
         """The newest tree that can be had; the same object as before while nothing has changed.
@@ -102,11 +109,16 @@ class Mirror:
             MirrorUnavailable: the remote cannot be reached and there is no earlier copy.
         """
         async with self._lock:
-            age = (self._clock() - self._asked_at).total_seconds() if self._asked_at else None
-            if self._copy is None or age is None or age > max_age:
+            if self._copy is None or self._is_stale(max_age):
+                self._woken = False
                 self._copy = await asyncio.to_thread(self._pull)
                 self._asked_at = self._clock()
             return self._copy
+
+    def _is_stale(self, max_age: float) -> bool:
+        """Another process that shares the folder may have removed the copy to make room."""
+        age = (self._clock() - self._asked_at).total_seconds() if self._asked_at else None
+        return self._woken or age is None or age > max_age or not self.folder.exists()
 
     async def tree_at(self, revision: str) -> Tree | None:
         """The tree at an older revision; None when the mirror does not have it (any more)."""
@@ -119,25 +131,20 @@ class Mirror:
         """Do some reading of the copy on disk in a thread, while nobody changes it."""
 
         def locked() -> T:
-            with held(self._lock_file):
+            with held(lock_of(self.folder)):
                 return work(self._bare)
 
         return await asyncio.to_thread(locked)
 
-    @property
-    def _lock_file(self) -> Path:
-        return self._bare.folder.with_name(self._bare.folder.name + ".lock")
-
-    @property
-    def _stamp(self) -> Path:
-        """Its time of change is when the remote was last asked, by whichever process."""
-        return self._bare.folder / "asked"
+    def wake(self) -> None:
+        """The remote changed: the next pull asks it, whatever the age of the copy."""
+        self._woken = True
 
     def _refresh(self) -> Tree:
         copy = self._pull()
         known = self._tree
         if known is None or known.revision != copy.revision[:SHORT]:
-            with held(self._lock_file):
+            with held(lock_of(self.folder)):
                 known = self._whole(copy.revision)
         if known.notice != copy.notice:
             known = replace(known, notice=copy.notice)
@@ -145,12 +152,12 @@ class Mirror:
         return known
 
     def _tree_at(self, revision: str) -> Tree | None:
-        with held(self._lock_file):
+        with held(lock_of(self.folder)):
             full = self._bare.revision(revision)
             return self._read_tree(self._bare, full) if full else None
 
     def _pull(self) -> Copy:
-        with held(self._lock_file):
+        with held(lock_of(self.folder)):
             try:
                 revision, name = self._bare.remote_revision(self._ref)
                 if self._bare.revision() != revision:
@@ -158,8 +165,9 @@ class Mirror:
             except GitFailed as error:
                 return self._last_good(error)
             self._away_since = None
-            self._stamp.touch()
-            os.utime(self._stamp, (self._clock().timestamp(),) * 2)
+            stamp = self.folder / STAMP
+            stamp.touch()
+            os.utime(stamp, (self._clock().timestamp(),) * 2)
             return Copy(self._bare.revision() or revision)
 
     def _fetch(self, name: str) -> None:
@@ -194,7 +202,7 @@ class Mirror:
                 f"The repo {self.address.name} could not be fetched and there is no earlier copy: "
                 f"{error.sentence}"
             ) from error
-        asked = at(self._stamp)
+        asked = asked_at(self.folder)
         age = f"the copy of {moment(asked, now)}, " if asked else ""
         return Copy(
             revision,
@@ -278,9 +286,14 @@ def held(lock_file: Path, *, seconds: float = 300) -> Iterator[None]:
         os.close(handle)
 
 
-def at(stamp: Path) -> datetime | None:
+def lock_of(folder: Path) -> Path:
+    return folder.with_name(folder.name + ".lock")
+
+
+def asked_at(folder: Path) -> datetime | None:
+    """When the remote of a mirror last answered, to whichever process."""
     try:
-        return datetime.fromtimestamp(stamp.stat().st_mtime, UTC)
+        return datetime.fromtimestamp((folder / STAMP).stat().st_mtime, UTC)
     except OSError:
         return None
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
+from typing import TypeVar
 
 import structlog
 from pydantic import SecretStr
@@ -16,11 +16,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.context.addresses import Address, AddressRefused, of_service
 from app.context.bare import Bare, Line
 from app.context.github import GitHub, GitHubFile, GitHubUnavailable
+from app.context.mirror_pool import MirrorPool
 from app.context.mirrors import SHORT, Copy, Mirror
 from app.context.models import Readme, Service, Source
 from app.context.paths import checked, is_secret
 from app.errors import AgentError
 
+T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
 PULL_EVERY_SECONDS = 60
@@ -71,7 +73,7 @@ class Repos:
     """Reads the repos that the catalog names, and no others.
 
     `token` is sent to the host of `github_api_url` alone. Mirrors live below `folder`, made when code is
-    first asked for.
+    first asked for, and `most_mirrors` of them are kept.
     """
 
     def __init__(
@@ -81,14 +83,18 @@ class Repos:
         *,
         github_api_url: str = "https://api.github.com",
         token: SecretStr | None = None,
+        most_mirrors: int = 50,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self._folder = folder
         self._api_url = github_api_url
-        self._token = token
-        self._clock = clock
         self._github = GitHub(engine, api_url=github_api_url, token=token, clock=clock)
-        self._mirrors: dict[str, Mirror] = {}
+        self._mirrors = MirrorPool(
+            folder,
+            most_mirrors,
+            lambda address, place: Mirror(
+                address, "HEAD", place, token=token, github_api_url=github_api_url, clock=clock
+            ),
+        )
 
     async def readme(self, service: Service) -> Readme:
         """The README at the top of a service's repo; its text is None when there is none.
@@ -99,8 +105,7 @@ class Repos:
         address = self._address(service)
         if address.is_on(self._api_url):
             return as_readme(service, await self._github.readme(address.slug))
-        copy, mirror = await self._pull(address)
-        read = await mirror.read(lambda bare: top_readme(bare, copy.revision))
+        copy, read = await self._read(address, top_readme)
         if read is None:
             return Readme(notice=copy.notice)
         path, text = read
@@ -121,8 +126,9 @@ class Repos:
                 return await self._github_page(address, plain)
             except GitHubUnavailable as error:
                 log.warning("github_away_using_git", repo=address.slug, reason=error.sentence)
-        copy, mirror = await self._pull(address)
-        text, is_folder = await mirror.read(lambda bare: file_or_folder(bare, copy.revision, plain))
+        copy, (text, is_folder) = await self._read(
+            address, lambda bare, revision: file_or_folder(bare, revision, plain)
+        )
         return Page(text, self._source(address, copy, plain), copy.notice, is_folder)
 
     async def search(self, service: Service, text: str) -> Hits:
@@ -132,10 +138,15 @@ class Repos:
             AgentError: the repo cannot be reached and there is no earlier copy.
         """
         address = self._address(service)
-        copy, mirror = await self._pull(address)
-        lines, paths = await mirror.read(lambda bare: find(bare, copy.revision, text))
+        copy, (lines, paths) = await self._read(address, lambda bare, revision: find(bare, revision, text))
         placed = tuple((line, self._source(address, copy, line.path, line=line.number)) for line in lines)
         return Hits(placed, paths, copy.revision[:SHORT], copy.notice)
+
+    async def wake(self, full_name: str) -> None:
+        """The repo `owner/name` changed: its next reader gets the newest. Other replicas' mirrors are asked
+        within their usual time."""
+        self._mirrors.wake(full_name)
+        await self._github.wake(full_name)
 
     def _address(self, service: Service) -> Address:
         if not service.repo:
@@ -150,21 +161,11 @@ class Repos:
                 f"The catalog's repo of {service.name}{where} is not used: {error.sentence}"
             ) from error
 
-    async def _pull(self, address: Address) -> tuple[Copy, Mirror]:
-        mirror = self._mirrors.get(address.url)
-        if mirror is None:
-            seal = hashlib.sha256(address.url.encode()).hexdigest()[:10]
-            name = re.sub(r"[^\w.-]", "_", address.name)[:60]
-            mirror = Mirror(
-                address,
-                "HEAD",
-                self._folder / f"{name}-{seal}",
-                token=self._token,
-                github_api_url=self._api_url,
-                clock=self._clock,
-            )
-            self._mirrors[address.url] = mirror
-        return await mirror.pull(max_age=PULL_EVERY_SECONDS), mirror
+    async def _read(self, address: Address, work: Callable[[Bare, str], T]) -> tuple[Copy, T]:
+        """The newest copy of a repo, and what `work` finds in it."""
+        async with self._mirrors.reading(address) as mirror:
+            copy = await mirror.pull(max_age=PULL_EVERY_SECONDS)
+            return copy, await mirror.read(lambda bare: work(bare, copy.revision))
 
     async def _github_page(self, address: Address, path: str) -> Page:
         found = await self._github.look(address.slug, path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -233,3 +234,86 @@ async def test_an_outage_of_a_repo_is_told_with_what_was_found(
         hits = await repos.search(checkout, "charge_card")
     assert "could not be reached since 14:03 UTC" in (hits.notice or "")
     assert hits.lines
+
+
+def origins(tmp_path: Path, names: str) -> list[Service]:
+    made = []
+    for name in names:
+        origin = Origin(tmp_path / "git" / name)
+        origin.commit({"README.md": f"# {name}\n"})
+        made.append(Service(name=name, repo=origin.url))
+    return made
+
+
+def mirrored(tmp_path: Path) -> set[str]:
+    """The first letters of the mirrors on disk."""
+    return {folder.name[0] for folder in (tmp_path / "mirrors").iterdir() if folder.is_dir()}
+
+
+async def test_the_mirror_not_used_for_longest_makes_room(tmp_path: Path, engine: AsyncEngine) -> None:
+    clock = Clock()
+    repos = Repos(tmp_path / "mirrors", engine, most_mirrors=2, clock=clock)
+    a, b, c = origins(tmp_path, "abc")
+    for asked in (a, b, a, c):
+        clock.passes(minutes=5)
+        await repos.readme(asked)
+    assert mirrored(tmp_path) == {"a", "c"}
+    # What made room is fetched again when it is asked for.
+    assert (await repos.readme(b)).text == "# b\n"
+    assert mirrored(tmp_path) == {"b", "c"}
+
+
+async def test_mirrors_of_an_earlier_process_make_room_too(tmp_path: Path, engine: AsyncEngine) -> None:
+    clock = Clock()
+    a, b, c = origins(tmp_path, "abc")
+    earlier = Repos(tmp_path / "mirrors", engine, clock=clock)
+    await earlier.readme(a)
+    clock.passes(minutes=5)
+    await earlier.readme(b)
+    clock.passes(minutes=5)
+    await Repos(tmp_path / "mirrors", engine, most_mirrors=2, clock=clock).readme(c)
+    assert mirrored(tmp_path) == {"b", "c"}
+    # The earlier one finds out that its copy is gone.
+    assert (await earlier.readme(a)).text == "# a\n"
+
+
+async def test_more_repos_at_once_than_there_is_room_for(tmp_path: Path, engine: AsyncEngine) -> None:
+    repos = Repos(tmp_path / "mirrors", engine, most_mirrors=1, clock=Clock())
+    services = origins(tmp_path, "abcde")
+    read = await asyncio.gather(*(repos.search(each, each.name) for each in services * 3))
+    assert [hits.lines[0][0].text for hits in read] == [f"# {each.name}" for each in services] * 3
+    await repos.readme(services[0])
+    assert mirrored(tmp_path) == {"a"}
+
+
+async def test_a_push_is_read_at_once_from_git(tmp_path: Path, engine: AsyncEngine) -> None:
+    origin = Origin(tmp_path / "git" / "acme" / "checkout")
+    origin.commit({"README.md": "# One\n"})
+    with smart_http(tmp_path / "git") as server:
+        repos = Repos(tmp_path / "mirrors", engine, clock=Clock())
+        checkout = Service(name="checkout", repo=f"{server.url}/acme/checkout")
+        await repos.readme(checkout)
+        origin.commit({"README.md": "# Two\n"})
+        await repos.wake("acme/other")
+        assert (await repos.readme(checkout)).text == "# One\n"
+        await repos.wake("Acme/Checkout")
+        assert (await repos.readme(checkout)).text == "# Two\n"
+
+
+async def test_a_push_is_read_at_once_from_github_by_every_replica(
+    tmp_path: Path, engine: AsyncEngine
+) -> None:
+    async with GitHubWire({"acme/checkout": {"README.md": "# One\n"}, "acme/check": {"x": "1\n"}}) as wire:
+        door, worker = (
+            Repos(tmp_path / name, engine, github_api_url=wire.url, clock=Clock()) for name in ("d", "w")
+        )
+        checkout = Service(name="checkout", repo="acme/checkout")
+        await worker.readme(checkout)
+        with pytest.raises(NoSuchFile):
+            await worker.page(checkout, "new.md")
+        wire.files["acme/checkout"] = {"README.md": "# Two\n", "new.md": "new\n"}
+        await door.wake("acme/check")
+        assert (await worker.readme(checkout)).text == "# One\n"
+        await door.wake("Acme/Checkout")
+        assert (await worker.readme(checkout)).text == "# Two\n"
+        assert (await worker.page(checkout, "new.md")).text == "new\n"
