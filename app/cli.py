@@ -66,12 +66,13 @@ def _until_interrupted(work: Coroutine[Any, Any, T]) -> T | None:
     async def run() -> T:
         task = asyncio.current_task()
         assert task is not None
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        for name in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(name, task.cancel)
         return await work
 
     try:
         return asyncio.run(run())
-    except (KeyboardInterrupt, asyncio.CancelledError):
+    except asyncio.CancelledError:
         print("\nEnded.")
         return None
 

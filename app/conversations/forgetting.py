@@ -66,6 +66,6 @@ async def forget(engine: AsyncEngine, user: str, *, pseudonym: str | None = None
         if not (audited or threads or any(renamed)):
             raise NobodyToForget(f"Nothing is stored about {user}.")
     return (
-        f"{user} is forgotten: {audited} rows of the audit log now say {pseudonym}, "
-        f"{len(threads)} threads are deleted. Their messages in Slack are untouched."
+        f"{user} is forgotten. Rows of the audit log that say {pseudonym} instead: {audited}. "
+        f"Threads deleted: {len(threads)}. Their messages in Slack are untouched."
     )

@@ -150,6 +150,8 @@ class Chat:
     user: str = "U0MAYA"
     thread_ts: str | None = None
     last: Message | None = None
+    heard: set[str] = field(default_factory=set)
+    """Who was answered in this thread."""
     answering: bool = False
     stopped: bool = False
 
@@ -210,6 +212,7 @@ class Chat:
 
     def _new(self) -> None:
         self.thread_ts = self.last = None
+        self.heard.clear()
         self.screen.line("  The next message begins a new thread.")
 
     def _become(self, name: str) -> None:
@@ -237,7 +240,8 @@ class Chat:
         """Ask, show the answer while it grows, and come back when it is complete."""
         began, refusals = self.thread_ts, len(self.slack.ephemeral(self.user))
         text = html.escape(words.removeprefix("@sre-agent").strip() or words, quote=False)
-        mention = "" if began else f"<@{self.slack.workspace.agent.id}> "
+        # Who is not known to be answered in this thread says whom they mean, or silence may be the answer.
+        mention = "" if began and self.user in self.heard else f"<@{self.slack.workspace.agent.id}> "
         self.answering, self.stopped = True, False
         ts = await self.slack.say(self.user, CHANNEL, mention + text, began)
         self.thread_ts = began or ts
@@ -248,9 +252,11 @@ class Chat:
             self.screen.end(answer)
         self.answering = False
         self.last = self._answers()[-1] if self._answers() else None
+        self.heard.add(self.user)
         for refusal in self.slack.ephemeral(self.user)[refusals:]:
             self.screen.line(f"  (only you see this) {readable(refusal.text)}")
             self.thread_ts = began
+            self.heard.discard(self.user)
 
     def _answers(self) -> list[Message]:
         return [each for each in self.slack.thread(CHANNEL, self.thread_ts or "") if each.bot_id]
@@ -292,8 +298,10 @@ async def talk(load: Load, *, home: Path, source: TextIO = sys.stdin, out: TextI
         pressed: set[asyncio.Task[None]] = set()
 
         def interrupt() -> None:
-            if chat.answering:
-                pressed.add(asyncio.create_task(chat.stop()))
+            if chat.answering and not pressed:
+                stopping = asyncio.create_task(chat.stop())
+                pressed.add(stopping)
+                stopping.add_done_callback(pressed.discard)
             else:
                 talking.cancel()
 

@@ -170,9 +170,7 @@ function drawThread() {
   byId("app").classList.toggle("has-hints", pane.hidden && !byId("hints-pane").hidden);
   byId("show-hints").hidden = !state.hints.length || (!byId("hints-pane").hidden && pane.hidden);
   if (pane.hidden) return;
-  const session = state.sessions.get(`${state.channel}/${state.thread}`);
   const channel = state.channels.get(state.channel);
-  byId("thread-title").textContent = session?.title || "Thread";
   byId("thread-channel").textContent = channel.is_im ? "Direct message" : `#${channel.name}`;
   drawList(byId("thread"), thread, true);
   drawStatus();
@@ -233,7 +231,10 @@ function drawWork(item) {
 function drawStatus() {
   const bar = byId("thread-status");
   const where = `${state.channel}/${state.thread}`;
-  const working = state.sessions.get(where)?.status === "processing";
+  const session = state.sessions.get(where);
+  const working = session?.status === "processing";
+  // What the agent calls its work says nothing about the thread once that work is done.
+  byId("thread-title").textContent = (working && session.title) || "Thread";
   const text = state.statuses.get(where)?.text;
   const agent = state.users.get(state.agent).real_name;
   bar.hidden = !working && !text;

@@ -1,0 +1,129 @@
+"""The demo in a real browser: what a newcomer does with the page."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.async_api import Browser, Page, expect
+
+from app.playground.demo import Demo, demo
+from app.runtime import Runtime
+from tests.acceptance.conftest import CHECKOUT
+from tests.playground.conftest import browser as chromium
+
+pytestmark = pytest.mark.browser
+__all__ = ["chromium"]  # a fixture is found by its name here
+
+ARTIFACTS = Path(__file__).parents[2] / "artifacts"
+DESKTOP = {"width": 1360, "height": 850}
+PHONE = {"width": 390, "height": 844}
+QUESTION = "@sre-agent what do I need before we launch checkout?"
+
+
+@pytest.fixture
+async def running() -> AsyncIterator[Demo]:
+    home = Path(tempfile.mkdtemp(prefix="acme-"))
+    async with demo(lambda: Runtime, home=home, remember=False, MODEL_PROVIDER="offline") as playground:
+        yield playground
+    shutil.rmtree(home)
+
+
+@asynccontextmanager
+async def opened(chromium: Browser, running: Demo, **options: Any) -> AsyncIterator[Page]:
+    """The page, with nothing gone wrong in it when it is closed."""
+    context = await chromium.new_context(**{"viewport": DESKTOP, **options})
+    page = await context.new_page()
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("console", lambda line: errors.append(line.text) if line.type == "error" else None)
+    await page.goto(running.slack.url)
+    await expect(page.locator("#channel-name")).to_contain_text("checkout-team")
+    yield page
+    await context.close()
+    assert errors == []
+
+
+async def shoot(page: Page, name: str) -> None:
+    ARTIFACTS.mkdir(exist_ok=True)
+    await page.screenshot(path=ARTIFACTS / f"demo-{name}.png")
+
+
+async def ask(page: Page) -> None:
+    """Write a mention as people do, with the completion of the agent's name."""
+    box = page.get_by_role("textbox", name="Message #checkout-team")
+    await box.press_sequentially("@sre")
+    await box.press("Enter")
+    await box.press_sequentially("what do I need before we launch checkout?")
+    await box.press("Enter")
+
+
+async def test_a_newcomer_asks_goes_on_and_says_that_it_helped(chromium: Browser, running: Demo) -> None:
+    async with opened(chromium, running) as page:
+        await ask(page)
+        thread = page.locator("#thread")
+        await expect(thread).to_contain_text("No model took part in this answer")
+        await expect(thread).to_contain_text("services/checkout.md")
+        await expect(thread).to_contain_text("contracts/checkout-to-payments.md")
+        await expect(thread.locator(".message.streaming")).to_have_count(0)
+        await expect(thread.locator(".reaction").first).to_have_attribute(
+            "title", "sre-agent · :white_check_mark:"
+        )
+        await expect(page.locator("#messages .thread-link")).to_contain_text("1 reply")
+        await expect(page.get_by_role("button", name="Stop")).to_have_count(0)
+
+        reply = page.get_by_role("textbox", name="Reply…")
+        await reply.fill("which timeout do we use towards payments?")
+        await reply.press("Enter")
+        await expect(page.locator("#messages .thread-link")).to_contain_text("3 replies")
+        await expect(thread.locator(".message").nth(2).locator(".reaction")).to_have_attribute(
+            "title", "sre-agent · :white_check_mark:"
+        )
+        await shoot(page, "follow-up")
+
+        await thread.get_by_role("button", name="This answer helped").first.click()
+        await expect(thread).to_contain_text("Thank you; noted as helpful.")
+        await shoot(page, "feedback")
+    assert len(running.slack.channel(CHECKOUT)) == 4
+
+
+async def test_a_hint_asks_the_first_question(chromium: Browser, running: Demo) -> None:
+    async with opened(chromium, running) as page:
+        await shoot(page, "start")
+        await page.get_by_role("button", name="Ask before a launch").click()
+        box = page.get_by_role("textbox", name="Message #checkout-team")
+        await expect(box).to_have_value(QUESTION)
+        await box.press("Enter")
+        await expect(page.locator("#thread")).to_contain_text("services/checkout.md")
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("desktop-light", {}),
+        ("desktop-dark", {"color_scheme": "dark"}),
+        ("phone", {"viewport": PHONE, "device_scale_factor": 2, "is_mobile": True}),
+    ],
+)
+async def test_an_answer_is_readable_everywhere(
+    chromium: Browser,
+    running: Demo,
+    name: str,
+    options: dict[str, Any],
+) -> None:
+    async with opened(chromium, running, **options) as page:
+        await ask(page)
+        thread = page.locator("#thread")
+        await expect(thread.get_by_role("button", name="This answer helped")).to_be_visible()
+        await expect(thread.locator(".reaction").first).to_have_attribute(
+            "title", "sre-agent · :white_check_mark:"
+        )
+        assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        await shoot(page, f"{name}-end")
+        await thread.evaluate("list => list.scrollTop = 0")
+        await shoot(page, name)

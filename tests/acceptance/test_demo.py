@@ -1,0 +1,255 @@
+"""The demo as a newcomer meets it: the tour, the page's memory, the terminal."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pty
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from app.playground import tour
+from app.playground.demo import Demo, HomeTaken, demo, forget
+from app.runtime import Runtime
+from app.settings import Settings
+from tests.acceptance.conftest import CHECKOUT, LAUNCH
+from tests.fakes.anthropic import FakeAnthropic
+from tests.fakes.script import Reply
+
+SLOW = Reply("The launch needs " + "a great many things, " * 200, tokens_per_second=20)
+
+
+def load() -> Callable[[Settings], Runtime]:
+    return Runtime
+
+
+@asynccontextmanager
+async def playing(home: Path, **values: str) -> AsyncIterator[Demo]:
+    async with demo(load, home=home, **{"MODEL_PROVIDER": "offline", **values}) as running:
+        yield running
+
+
+async def ask(running: Demo, words: str, thread_ts: str | None = None) -> tour.Exchange:
+    return await tour.Tour(running).ask(words, thread_ts=thread_ts)
+
+
+def environment(home: Path, **values: str) -> dict[str, str]:
+    """Ours without anything of the machine's that would choose a model."""
+    ours = {name: value for name, value in os.environ.items() if not name.startswith(("ANTHROPIC", "OPENAI"))}
+    return {**ours, "SRE_AGENT_HOME": str(home), **values}
+
+
+async def start(
+    *arguments: str, environ: Mapping[str, str], **streams: int | None
+) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "app", *arguments, env=environ, start_new_session=True, **streams
+    )
+
+
+async def end(process: asyncio.subprocess.Process) -> None:
+    with suppress(ProcessLookupError):
+        process.kill()
+    await process.wait()
+
+
+@pytest.mark.slow
+async def test_the_tour_holds_on_a_fresh_machine(tmp_path: Path) -> None:
+    process = await start(
+        "demo",
+        "--once",
+        environ=environment(tmp_path),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    assert process.stdout
+    said = (await process.stdout.read()).decode()
+    assert await process.wait() == 0, said
+    assert said.count("✓") == len(tour.STEPS)
+    assert "Traceback" not in said
+    assert "{" not in said, "the log is for a file"
+
+
+async def test_a_step_that_does_not_hold_says_what_was_expected_and_seen(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def wrong(tour_: tour.Tour) -> None:
+        """the agent knows the moon"""
+        tour.says((await tour_.ask(LAUNCH)).last, "regolith")
+
+    assert not await tour.take(load, home=tmp_path, steps=[wrong])
+    said = capsys.readouterr().out
+    assert "✗" in said
+    assert "expected “regolith”" in said
+    assert "saw      **No model took part" in said
+    assert "0 of 1 steps held" in said
+
+
+async def test_what_was_said_is_still_there_the_next_time_and_goes_on(tmp_path: Path) -> None:
+    async with playing(tmp_path) as first:
+        asked = await ask(first, LAUNCH)
+    async with playing(tmp_path) as second:
+        [question, answer] = second.slack.thread(CHECKOUT, asked.ts)
+        assert (question.text, answer.text) == (LAUNCH, asked.last.text)
+        later = await ask(second, "which timeout do we use towards payments?", asked.ts)
+        assert len(later.answers) == 2
+
+
+async def test_one_home_has_one_playground(tmp_path: Path) -> None:
+    async with playing(tmp_path) as running:
+        with pytest.raises(HomeTaken, match=running.slack.url):
+            async with playing(tmp_path):
+                pass
+        with pytest.raises(HomeTaken):
+            forget(tmp_path)
+    forget(tmp_path)
+    assert not tmp_path.exists()
+
+
+async def test_a_file_that_cannot_be_read_is_as_good_as_none(tmp_path: Path) -> None:
+    (tmp_path / "slack.json").write_text('{"channels": 3')
+    async with playing(tmp_path) as running:
+        assert running.slack.channel(CHECKOUT) == []
+
+
+async def test_the_environments_installation_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {
+        "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/production",
+        "KNOWLEDGE_PATH": "/nowhere",
+        "SLACK_ALLOWED_CHANNELS": "C0ELSEWHERE",
+        "SLACK_BOT_TOKEN": "xoxb-real",
+    }.items():
+        monkeypatch.setenv(name, value)
+    async with playing(tmp_path) as running:
+        assert len((await ask(running, LAUNCH)).answers) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [signal.SIGINT, signal.SIGTERM])
+async def test_ctrl_c_ends_the_demo_cleanly(tmp_path: Path, name: signal.Signals) -> None:
+    environ = environment(tmp_path)
+    process = await start(
+        "demo", "--no-browser", "--port", "0", environ=environ, stdout=asyncio.subprocess.PIPE
+    )
+    try:
+        assert process.stdout
+        said = ""
+        while "Ctrl-C" not in said:
+            said += (await asyncio.wait_for(process.stdout.readline(), 60)).decode()
+        process.send_signal(name)
+        said += (await asyncio.wait_for(process.stdout.read(), 20)).decode()
+        assert await process.wait() == 0
+        assert said.endswith("Ended.\n")
+        assert "{" not in said
+    finally:
+        await end(process)
+
+
+# -- in a terminal ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+async def test_chat_answers_what_comes_through_a_pipe(tmp_path: Path) -> None:
+    pipe = asyncio.subprocess.PIPE
+    process = await start("chat", environ=environment(tmp_path), stdin=pipe, stdout=pipe, stderr=pipe)
+    typed = [
+        "what do I need before we launch checkout?",
+        "which timeout do we use towards payments?",
+        "/good",
+        "/stop",
+        "/as gina",
+        "and for me?",
+        "/as nobody",
+        "/as omar",
+        "/new",
+        "what does the checkin service need?",
+        "/what",
+    ]
+    out, errors = await asyncio.wait_for(process.communicate("\n".join(typed).encode()), 60)
+    said = out.decode()
+    assert process.returncode == 0, errors.decode()
+    for expected in (
+        "services/checkout.md",
+        "contracts/checkout-to-payments.md",
+        "% sure",
+        "noted as helpful",
+        "Nothing is being answered.",
+        "You are Gina",
+        "(only you see this)",
+        "Nobody here is called nobody; there are maya, omar, gina, sten.",
+        "You are Omar Haddad",
+        "There is no /what.",
+    ):
+        assert expected in said
+    assert said.count("No model took part") == 3
+
+
+class Terminal:
+    """A pseudo-terminal with the chat in it."""
+
+    def __init__(self, master: int) -> None:
+        self._master = master
+        self.said = ""
+        self._more = asyncio.Event()
+        asyncio.get_running_loop().add_reader(master, self._read)
+
+    def _read(self) -> None:
+        try:
+            self.said += os.read(self._master, 65536).decode(errors="replace")
+        except OSError:
+            asyncio.get_running_loop().remove_reader(self._master)
+        self._more.set()
+
+    def type(self, line: str) -> None:
+        os.write(self._master, line.encode())
+
+    async def sees(self, words: str, times: int = 1) -> None:
+        try:
+            async with asyncio.timeout(30):
+                while self.said.count(words) < times:
+                    self._more.clear()
+                    await self._more.wait()
+        except TimeoutError:
+            pytest.fail(f"{words!r} was not seen {times} times in:\n{self.said}")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("press", ["/stop\n", "\x03"], ids=["stop", "ctrl-c"])
+async def test_an_answer_grows_in_the_terminal_and_is_stopped(tmp_path: Path, press: str) -> None:
+    async with FakeAnthropic(lambda _: SLOW) as model:
+        environ = environment(
+            tmp_path,
+            ANTHROPIC_API_KEY="sk-ant-test",
+            ANTHROPIC_BASE_URL=model.url,
+            MODEL_PROVIDER="anthropic",
+        )
+        master, slave = pty.openpty()
+        process = await start("chat", environ=environ, stdin=slave, stdout=slave, stderr=slave)
+        os.close(slave)
+        terminal = Terminal(master)
+        try:
+            await terminal.sees("are written by claude")
+            await terminal.sees("› ")
+            terminal.type("what do I need before we launch checkout?\n")
+            await terminal.sees("The launch needs")
+            await terminal.sees("a great many things", times=3)
+            if press == "\x03":
+                process.send_signal(signal.SIGINT)
+            else:
+                terminal.type(press)
+            await terminal.sees("🛑 Stopped on request.")
+            await terminal.sees("› ", times=2)
+            terminal.type("/quit\n")
+            assert await asyncio.wait_for(process.wait(), 20) == 0
+            assert terminal.said.count("a great many things") < 200
+        finally:
+            await end(process)
+            asyncio.get_running_loop().remove_reader(master)
+            os.close(master)
