@@ -42,7 +42,7 @@ def answer(question: str, context: Context, *, reason: str) -> Answer:
     ]
     if not quoted:
         parts.insert(2, "No document of this service says anything about that.")
-    sources = tuple(dict.fromkeys(section.source for section in quoted))
+    sources = _documents(quoted)
     return Answer(
         text=_fit(parts),
         confidence=confidence,
@@ -103,6 +103,14 @@ def _best(sections: tuple[Section, ...]) -> tuple[Section, ...]:
     return tuple(sorted(chosen, key=lambda s: -s.score))
 
 
+def _documents(sections: tuple[Section, ...]) -> tuple[Source, ...]:
+    """The documents of the sections, each once, with the address of its best section."""
+    found: dict[str, Source] = {}
+    for section in sections:
+        found.setdefault(section.source.path, section.source)
+    return tuple(found.values())
+
+
 def _quotes(sections: tuple[Section, ...], room: int) -> Iterable[str]:
     longest = min(LONGEST_QUOTE, room // max(len(sections), 1))
     return [_quote(section, longest) for section in sections]
@@ -127,7 +135,8 @@ def _link(source: Source) -> str:
 
 def _excerpt(text: str, longest: int) -> str:
     """The beginning of a section on a line boundary, an open code fence closed."""
-    text = mask(re.sub(r"\n{2,}", "\n", text.strip()))
+    without_heading = re.sub(r"\A#{1,6} [^\n]*\n+", "", text.strip())  # it stands above the quote already
+    text = mask(re.sub(r"\n{2,}", "\n", without_heading))
     if len(text) > longest:
         cut = text.rfind("\n", 0, longest)
         text = text[: cut if cut > longest // 2 else longest].rstrip() + " …"
@@ -199,7 +208,7 @@ def _asking_back(context: Context, reason: str) -> Answer:
     return Answer(
         text=text,
         confidence=0.1,
-        sources=tuple(dict.fromkeys(section.source for section in quoted[:2])),
+        sources=_documents(quoted[:2]),
         missing=context.missing,
         # A person is asked to say more; that is not yet a matter for the SRE team.
         tag_sre=False,
