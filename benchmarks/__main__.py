@@ -17,7 +17,7 @@ OUT = Path(__file__).resolve().parent.parent / ".bench"
 HELP = f"""\
 benchmarks:
   conversation   from a mention in Slack to its streamed answer: ack, 👀, first text, turns per CPU-second,
-                 memory, start, and what a thread costs when it is old. About six minutes a run.
+                 memory, start, and what a thread costs when it is old. About ten minutes a run.
 
 parts of it, for --only:
   start     how long `serve` takes until it is ready, and its memory then
