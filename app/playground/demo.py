@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import shutil
+import socket
 import time
 import webbrowser
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -78,6 +79,12 @@ class HomeTaken(AgentError):
     """Another playground uses the same folder."""
 
     code = "playground_running"
+
+
+class PortTaken(AgentError):
+    """The page cannot have the port it was to have."""
+
+    code = "playground_port"
 
 
 class Program(Protocol):
@@ -178,7 +185,7 @@ async def demo(
         if remember:
             stack.push_async_callback(ended, kept(workspace, home / "slack.json"))
         forge = Forge(organisation.folder)
-        bound = loopback_socket(free(port))
+        bound = listen(port)
         slack = PlaygroundSlack(workspace, bound=bound, hints=HINTS, routes=forge.routes())
         await stack.enter_async_context(slack)
         address.write_text(slack.url)
@@ -215,14 +222,20 @@ def taken(home: Path) -> Iterator[Path]:
         yield file
 
 
-def free(port: int | None) -> int:
-    """The port to bind: as wished, or for None the usual one unless somebody has it."""
-    if port is not None:
-        return port
-    with suppress(OSError):
-        loopback_socket(PORT).close()
-        return PORT
-    return 0
+def listen(port: int | None) -> socket.socket:
+    """The page's socket: on the port wished for, or for None on the usual one unless somebody has it.
+
+    Raises:
+        PortTaken: with what to do about it.
+    """
+    try:
+        return loopback_socket(PORT if port is None else port)
+    except OSError as error:
+        if port is None:
+            return loopback_socket()
+        raise PortTaken(
+            f"Port {port} cannot be used ({error.strerror}). Name another one, or leave --port out."
+        ) from error
 
 
 def kept(workspace: Workspace, file: Path) -> asyncio.Task[None]:

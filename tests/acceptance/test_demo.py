@@ -10,11 +10,12 @@ import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from app.playground import tour
-from app.playground.demo import Demo, HomeTaken, demo, forget
+from app.playground.demo import Demo, HomeTaken, PortTaken, demo, forget
 from app.runtime import Runtime
 from app.settings import Settings
 from tests.acceptance.conftest import CHECKOUT, LAUNCH
@@ -29,7 +30,7 @@ def load() -> Callable[[Settings], Runtime]:
 
 
 @asynccontextmanager
-async def playing(home: Path, **values: str) -> AsyncIterator[Demo]:
+async def playing(home: Path, **values: Any) -> AsyncIterator[Demo]:
     async with demo(load, home=home, **{"MODEL_PROVIDER": "offline", **values}) as running:
         yield running
 
@@ -109,6 +110,17 @@ async def test_one_home_has_one_playground(tmp_path: Path) -> None:
             forget(tmp_path)
     forget(tmp_path)
     assert not tmp_path.exists()
+
+
+async def test_a_port_somebody_has_is_told_and_the_usual_one_is_stepped_aside(tmp_path: Path) -> None:
+    async with (
+        playing(tmp_path / "first", port=None) as first,
+        playing(tmp_path / "second", port=None) as second,
+    ):
+        assert first.slack.url != second.slack.url
+        with pytest.raises(PortTaken, match="leave --port out"):
+            async with playing(tmp_path / "third", port=int(first.slack.url.rpartition(":")[2])):
+                pass
 
 
 async def test_a_file_that_cannot_be_read_is_as_good_as_none(tmp_path: Path) -> None:
