@@ -139,7 +139,13 @@ def _excerpt(text: str, longest: int) -> str:
     text = mask(re.sub(r"\n{2,}", "\n", without_heading))
     if len(text) > longest:
         cut = text.rfind("\n", 0, longest)
-        text = text[: cut if cut > longest // 2 else longest].rstrip() + " …"
+        text = text[: cut if cut > longest // 2 else longest].rstrip()
+        # On a line of its own: behind the last row of a table it would be one more column.
+        return _closed(text) + "\n\n…"
+    return _closed(text)
+
+
+def _closed(text: str) -> str:
     return text + "\n```" if text.count("```") % 2 else text
 
 
