@@ -1,25 +1,27 @@
 """The durable queue: deferring a job inside the caller's transaction, and a worker that loses none.
 
 Jobs live in Postgres (procrastinate). This module adds what running them across replicas needs: a heart
-that beats through a drain, rescue of a dead worker's jobs within seconds, and a worker that starts again
-when the database was away.
+that beats through a drain, rescue of a dead worker's jobs within seconds, a worker that waits where the
+database is away, and jobs that only their holder ends.
 """
 
 from __future__ import annotations
 
 import asyncio
-import itertools
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, LiteralString
 
 import procrastinate
 import psycopg
 import structlog
-from procrastinate.jobs import Job
+from procrastinate.connector import Notify
+from procrastinate.exceptions import ConnectorException
+from procrastinate.job_context import JobContext, JobResult
+from procrastinate.jobs import Job, Status
 from procrastinate.retry import BaseRetryStrategy, RetryDecision
 from procrastinate.worker import Worker
 from sqlalchemy import text
@@ -31,14 +33,31 @@ BEAT_SECONDS = 1.0
 DEAD_AFTER_SECONDS = 8.0
 FORGET_WORKER_AFTER_SECONDS = 24.0
 KEEP_FINISHED_JOBS = timedelta(days=1)
-PRUNE_EVERY_BEATS = 600
+PRUNE_EVERY_SECONDS = 600
+CONNECTION_WAIT_SECONDS = 3
+LAST_WORDS_SECONDS = 4
+"""What jobs cut at the end of the grace may take to close their streams and to be handed back."""
 
 DEFER = text(
     "SELECT unnest(procrastinate_defer_jobs_v1(ARRAY[ROW(CAST(:queue AS varchar), CAST(:task AS varchar), "
     "CAST(:priority AS int), CAST(:lock AS text), CAST(:queueing_lock AS text), CAST(:arguments AS jsonb), "
     "CAST(:at AS timestamptz))]::procrastinate_job_to_defer_v1[]))"
 )
-CANCEL = text("SELECT procrastinate_cancel_job_v1(:job_id, true, false)")
+# procrastinate's own way ends a waiting job for good, and one that raises on being stopped.
+INTERRUPT = text("""
+UPDATE procrastinate_jobs
+   SET abort_requested = (status = 'doing'),
+       scheduled_at = CASE WHEN status = 'doing' THEN scheduled_at END
+ WHERE id = :job_id AND status IN ('todo', 'doing')
+""")
+# A worker that was away for long finds its row pruned by others; it comes back under its old id.
+BEAT = """
+INSERT INTO procrastinate_workers (id, last_heartbeat) OVERRIDING SYSTEM VALUE VALUES (%s, now())
+    ON CONFLICT (id) DO UPDATE SET last_heartbeat = now()
+"""
+FINISH = "SELECT queue_finish(%(job)s, %(holder)s, %(attempt)s, %(status)s) AS stored"
+HAND_BACK = "SELECT queue_hand_back(%(job)s, %(holder)s, %(attempt)s, %(wait)s) AS stored"
+HELD = "SELECT id, attempts FROM procrastinate_jobs WHERE worker_id = %s AND status = 'doing'"
 PRUNE = """
 DELETE FROM procrastinate_jobs WHERE id IN (
     SELECT job.id FROM procrastinate_jobs AS job
@@ -79,9 +98,9 @@ async def defer(connection: AsyncConnection, job: Deferral) -> int:
     return int(row.scalar_one())
 
 
-async def cancel(connection: AsyncConnection, job_id: int) -> None:
-    """A waiting job never starts; a running one is interrupted wherever it runs."""
-    await connection.execute(CANCEL, {"job_id": job_id})
+async def interrupt(connection: AsyncConnection, job_id: int) -> None:
+    """A running job is interrupted wherever it runs; one that waits for its next try is tried at once."""
+    await connection.execute(INTERRUPT, {"job_id": job_id})
 
 
 def backoff(attempts: int) -> float:
@@ -104,6 +123,66 @@ class Backoff(BaseRetryStrategy):
 Handler = Callable[..., Awaitable[None]]
 
 
+class _Connector(procrastinate.PsycopgConnector):
+    """Listens again once the database is back; the library's own would end its worker, and so all jobs."""
+
+    async def listen_notify(self, on_notification: Notify, channels: Iterable[str]) -> None:
+        while True:
+            with suppress(ConnectorException):
+                await super().listen_notify(on_notification, channels)
+            await asyncio.sleep(1)
+
+
+class _Worker(Worker):
+    """A worker that lives through an absence of the database, and ends only the jobs it still holds.
+
+    A job that was rescued from a worker taken for dead belongs to its successor: the end that the first one
+    would store is refused, or the successor's turn would run without its lock and without rescue.
+    """
+
+    @property
+    def held(self) -> set[int]:
+        return {context.job.id for context in self._running_jobs.values() if context.job.id}
+
+    async def _fetch_and_process_jobs(self) -> None:
+        try:
+            await super()._fetch_and_process_jobs()  # type: ignore[no-untyped-call]
+        except ConnectorException as error:
+            log.warning("queue_unreachable", reason=str(error.__cause__ or error).strip())
+
+    async def _persist_job_status(
+        self,
+        job: Job,
+        status: Status,
+        retry_decision: RetryDecision | None,
+        context: JobContext,
+        job_result: JobResult | None,
+    ) -> None:
+        mine = {"job": job.id, "holder": self.worker_id, "attempt": job.attempts}
+        if retry_decision and retry_decision.retry_at:
+            # A length of time and no moment: this process's clock may differ from the database's.
+            wait = (retry_decision.retry_at - datetime.now(UTC)).total_seconds()
+            stored = await self._store(HAND_BACK, **mine, wait=wait)
+        else:
+            stored = await self._store(FINISH, **mine, status=status.value)
+        self._job_ids_to_abort.pop(job.id or 0, None)
+        if not stored:
+            log.warning("job_held_by_another", job_id=job.id)
+
+    async def _store(self, query: LiteralString, **values: Any) -> bool:
+        """Until it is stored; a worker that stops leaves the job to those who rescue it."""
+        while True:
+            try:
+                row = await self.app.connector.execute_query_one_async(query, **values)
+            except ConnectorException as error:
+                if self._stop_event.is_set():
+                    raise
+                log.warning("job_end_not_stored", reason=str(error.__cause__ or error).strip())
+                await asyncio.sleep(1)
+            else:
+                return bool(row["stored"])
+
+
 class Queue:
     """The worker's side of the queue in this process."""
 
@@ -115,9 +194,10 @@ class Queue:
         self._queues = queues
         self._grace = grace_seconds
         self._app = procrastinate.App(
-            connector=procrastinate.PsycopgConnector(conninfo=url, min_size=1, max_size=6, timeout=10)
+            connector=_Connector(conninfo=url, min_size=1, max_size=6, timeout=CONNECTION_WAIT_SECONDS)
         )
-        self._worker: Worker | None = None
+        self._worker: _Worker | None = None
+        self._missing: set[tuple[int, int]] = set()
         self._stopping = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -140,28 +220,31 @@ class Queue:
         self._tasks = [
             asyncio.create_task(self._supervise(), name="queue worker"),
             asyncio.create_task(self._beat(), name="queue heartbeat"),
+            asyncio.create_task(self._prune(), name="queue pruning"),
         ]
 
     async def stop(self) -> None:
         """Take no more jobs, give the running ones their grace, hand the rest back, then let the heart stop.
 
-        The heart goes on beating through all of it: a drain that looks dead would be run twice.
+        The heart goes on beating through all of it: a drain that looks dead would be run twice. Where the
+        database is away nothing can be handed back; then others rescue what this process leaves.
         """
         self._stopping.set()
-        worker, beat = self._tasks
+        worker, *background = self._tasks
         if self._worker:
-            self._worker.stop()
-        with suppress(Exception):
-            await worker
-        beat.cancel()
-        with suppress(asyncio.CancelledError):
-            await beat
+            self._worker.stop()  # type: ignore[no-untyped-call]
+        done, _ = await asyncio.wait({worker}, timeout=self._grace + LAST_WORDS_SECONDS)
+        if not done:
+            log.warning("queue_left_behind", jobs=len(self._worker.held) if self._worker else 0)
+        for task in background:
+            task.cancel()
+        await asyncio.gather(*background, return_exceptions=True)
         with suppress(Exception):
             await self._app.close_async()
 
     async def _supervise(self) -> None:
         while not self._stopping.is_set():
-            self._worker = Worker(
+            self._worker = _Worker(
                 self._app,
                 queues=list(self._queues),
                 concurrency=self._concurrency,
@@ -175,7 +258,7 @@ class Queue:
                 delete_jobs="never",  # the announcement of freed jobs needs the finished row
             )
             try:
-                await self._worker.run()
+                await self._worker.run()  # type: ignore[no-untyped-call]
             except Exception as error:
                 log.warning("queue_worker_restarts", reason=str(error.__cause__ or error).strip())
             if not self._stopping.is_set():
@@ -185,25 +268,53 @@ class Queue:
     async def _beat(self) -> None:
         while True:
             try:
-                async with await psycopg.AsyncConnection.connect(
-                    self._url, autocommit=True, connect_timeout=3
-                ) as connection:
-                    await self._beat_on(connection)
-            except psycopg.Error as error:
-                log.warning("queue_heartbeat_missed", reason=str(error))
+                await self._beat_on_one_connection()
+            except Exception as error:  # whatever it is: a heart that stops has all its jobs run twice
+                log.warning("queue_heartbeat_missed", reason=str(error) or type(error).__name__)
             await asyncio.sleep(BEAT_SECONDS)
 
-    async def _beat_on(self, connection: psycopg.AsyncConnection[Any]) -> None:
+    async def _beat_on_one_connection(self) -> None:
+        async with asyncio.timeout(DEAD_AFTER_SECONDS / 2):
+            connection = await psycopg.AsyncConnection.connect(self._url, autocommit=True)
+        try:
+            while True:
+                # A connection that died in silence would be waited for longer than others wait for us.
+                async with asyncio.timeout(DEAD_AFTER_SECONDS / 2):
+                    await self._beat_once(connection)
+                await asyncio.sleep(BEAT_SECONDS)
+        finally:
+            await connection.close()
+
+    async def _beat_once(self, connection: psycopg.AsyncConnection[Any]) -> None:
         """Beat first, rescue second: a process that stalled must not rescue its own jobs."""
-        for beat in itertools.count():
-            if self._worker and self._worker.worker_id is not None:
-                await connection.execute(
-                    "SELECT procrastinate_update_heartbeat_v1(%s)", (self._worker.worker_id,)
-                )
-            cursor = await connection.execute("SELECT queue_rescue(%s)", (DEAD_AFTER_SECONDS,))
-            row = await cursor.fetchone()
-            if row and row[0]:
-                log.warning("jobs_rescued", count=row[0])
-            if beat % PRUNE_EVERY_BEATS == 0:
-                await connection.execute(PRUNE, (KEEP_FINISHED_JOBS,))
-            await asyncio.sleep(BEAT_SECONDS)
+        if self._worker and self._worker.worker_id is not None:
+            await connection.execute(BEAT, (self._worker.worker_id,))
+            await self._hand_back_missing(connection, self._worker, self._worker.worker_id)
+        cursor = await connection.execute("SELECT queue_rescue(%s)", (DEAD_AFTER_SECONDS,))
+        row = await cursor.fetchone()
+        if row and row[0]:
+            log.warning("jobs_rescued", count=row[0])
+
+    async def _hand_back_missing(
+        self, connection: psycopg.AsyncConnection[Any], worker: _Worker, worker_id: int
+    ) -> None:
+        """Jobs this worker holds in the database only: their end, or their fetching, was lost on the way.
+
+        Seen at two beats, so that none is taken for lost while it is on its way.
+        """
+        rows = await (await connection.execute(HELD, (worker_id,))).fetchall()
+        missing = {(job_id, attempt) for job_id, attempt in rows if job_id not in worker.held}
+        for job_id, attempt in missing & self._missing:
+            log.warning("job_was_lost", job_id=job_id)
+            lost = {"job": job_id, "holder": worker_id, "attempt": attempt, "wait": 0}
+            await connection.execute(HAND_BACK, lost)
+        self._missing = missing
+
+    async def _prune(self) -> None:
+        while True:
+            try:
+                async with await psycopg.AsyncConnection.connect(self._url, autocommit=True) as connection:
+                    await connection.execute(PRUNE, (KEEP_FINISHED_JOBS,))
+            except Exception as error:
+                log.warning("finished_jobs_not_pruned", reason=str(error))
+            await asyncio.sleep(PRUNE_EVERY_SECONDS)

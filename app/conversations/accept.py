@@ -57,11 +57,21 @@ async def accept(engine: AsyncEngine, incoming: Incoming) -> Accepted | None:
 
 
 async def stop(engine: AsyncEngine, *, team_id: str, channel_id: str, thread_ts: str, user_id: str) -> int:
-    """Stop what waits or runs in a thread, on whichever replica; how many turns that were."""
+    """Stop what waits or runs in a thread, on whichever replica; how many turns that were.
+
+    Their jobs go on to their ends: a turn that was never begun has a question to take 👀 from, too. An answer
+    that is decided already stands.
+    """
     async with begin(engine) as connection:
         job_ids = await repository.stop_turns(
             connection, team_id=team_id, channel_id=channel_id, thread_ts=thread_ts, user_id=user_id
         )
         for job_id in job_ids:
-            await jobs.cancel(connection, job_id)
+            await jobs.interrupt(connection, job_id)
     return len(job_ids)
+
+
+async def is_answered(engine: AsyncEngine, turn_id: UUID) -> bool:
+    """Whether nothing more will be shown for this turn, so that no sign of work belongs to it any more."""
+    async with begin(engine) as connection:
+        return await repository.is_answered(connection, turn_id)

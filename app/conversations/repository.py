@@ -32,13 +32,18 @@ SAVE_REPLY_STATE = text(f"UPDATE turns SET reply_state = CAST(:state AS jsonb) {
 SAVE_ANSWER = text(f"UPDATE turns SET answer = CAST(:answer AS jsonb) {FENCED}")
 END_TURN = text(f"UPDATE turns SET status = :status, error_code = :error_code, finished_at = now() {FENCED}")
 STOP_TURNS = text("""
-UPDATE turns SET stopped_by = :user_id,
-       status = CASE WHEN status = 'queued' THEN 'cancelled' ELSE status END,
-       finished_at = CASE WHEN status = 'queued' THEN now() END
+UPDATE turns SET stopped_by = coalesce(stopped_by, :user_id)
   FROM sessions AS session
  WHERE session.id = turns.session_id AND session.team_id = :team AND session.channel_id = :channel
-   AND session.thread_ts = :thread AND turns.status IN ('queued', 'running')
+   AND session.thread_ts = :thread AND turns.status IN ('queued', 'running') AND turns.answer IS NULL
 RETURNING turns.job_id
+""")
+IS_ANSWERED = text("""
+SELECT status NOT IN ('queued', 'running') OR coalesce(CAST(reply_state ->> 'closed' AS boolean), false)
+  FROM turns WHERE id = :turn_id
+""")
+IS_FIRST = text("""
+SELECT NOT EXISTS (SELECT 1 FROM turns WHERE session_id = :session AND created_at < :created_at)
 """)
 
 
@@ -132,6 +137,23 @@ async def _fenced(connection: AsyncConnection, statement: Any, turn: Turn, **val
         raise StaleAttempt("This turn is being carried on by another worker.")
 
 
+async def load_reply_state(connection: AsyncConnection, turn_id: UUID) -> dict[str, Any] | None:
+    """What is stored now, whichever attempt stored it."""
+    rows = await connection.execute(select(turns.c.reply_state).where(turns.c.id == turn_id))
+    state: dict[str, Any] | None = rows.scalar()
+    return state
+
+
+async def is_answered(connection: AsyncConnection, turn_id: UUID) -> bool:
+    return bool((await connection.execute(IS_ANSWERED, {"turn_id": turn_id})).scalar())
+
+
+async def is_first(connection: AsyncConnection, turn: Turn) -> bool:
+    """Whether the turn's session began with it."""
+    values = {"session": turn.session.id, "created_at": turn.created_at}
+    return bool((await connection.execute(IS_FIRST, values)).scalar())
+
+
 async def remember_context(
     connection: AsyncConnection,
     session: Session,
@@ -166,7 +188,7 @@ async def session_now(connection: AsyncConnection, session: Session) -> dict[str
 async def stop_turns(
     connection: AsyncConnection, *, team_id: str, channel_id: str, thread_ts: str, user_id: str
 ) -> list[int]:
-    """Mark a thread's waiting and running turns as stopped; the ids of their jobs."""
+    """Mark a thread's waiting and running turns that are undecided as stopped; the ids of their jobs."""
     rows = await connection.execute(
         STOP_TURNS, {"team": team_id, "channel": channel_id, "thread": thread_ts, "user_id": user_id}
     )

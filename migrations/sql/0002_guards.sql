@@ -114,3 +114,27 @@ BEGIN
     GET DIAGNOSTICS rescued = ROW_COUNT;
     RETURN rescued;
 END $$;
+
+-- A job is ended, or handed back, by the worker that holds it, and in the attempt it began: what was rescued
+-- from it meanwhile is its successor's, be that itself. False says so.
+CREATE FUNCTION queue_finish(
+    ended bigint, holder bigint, attempt integer, end_status procrastinate_job_status)
+    RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE procrastinate_jobs
+       SET status = end_status, attempts = attempts + 1, abort_requested = false
+     WHERE id = ended AND worker_id = holder AND attempts = attempt AND status = 'doing';
+    RETURN FOUND;
+END $$;
+
+CREATE FUNCTION queue_hand_back(
+    job bigint, holder bigint, attempt integer, wait_seconds double precision)
+    RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE procrastinate_jobs
+       SET status = 'todo', attempts = attempts + 1, worker_id = NULL, queueing_lock = NULL,
+           abort_requested = false,
+           scheduled_at = CASE WHEN wait_seconds > 0 THEN now() + make_interval(secs => wait_seconds) END
+     WHERE id = job AND worker_id = holder AND attempts = attempt AND status = 'doing';
+    RETURN FOUND;
+END $$;

@@ -1,3 +1,5 @@
+DROP FUNCTION queue_hand_back(bigint, bigint, integer, double precision);
+DROP FUNCTION queue_finish(bigint, bigint, integer, procrastinate_job_status);
 DROP FUNCTION queue_rescue(double precision);
 DROP TRIGGER IF EXISTS queue_announce_freed ON procrastinate_jobs;
 DROP FUNCTION queue_announce_freed();

@@ -95,7 +95,7 @@ async def test_a_database_that_is_away_is_said_and_nothing_is_taken() -> None:
     await away.dispose()
 
 
-async def test_stop_cancels_what_waits_and_marks_what_runs(engine: AsyncEngine) -> None:
+async def test_stop_marks_what_waits_and_interrupts_what_runs(engine: AsyncEngine) -> None:
     await accept(engine, message("1.0"))
     await accept(engine, message("1.1", thread="1.0"))
     await accept(engine, message("9.0", thread="9.0"))
@@ -111,11 +111,11 @@ async def test_stop_cancels_what_waits_and_marks_what_runs(engine: AsyncEngine) 
     assert await stop(engine, team_id="T1", channel_id="C1", thread_ts="1.0", user_id="U2") == 2
     assert await rows(engine, "SELECT message_ts, status, stopped_by FROM turns ORDER BY message_ts") == [
         ("1.0", "running", "U2"),
-        ("1.1", "cancelled", "U2"),
+        ("1.1", "queued", "U2"),
         ("9.0", "queued", None),
     ]
     assert await rows(engine, "SELECT status::text, abort_requested FROM procrastinate_jobs ORDER BY id") == [
         ("doing", True),
-        ("cancelled", True),
+        ("todo", False),
         ("todo", False),
     ]
