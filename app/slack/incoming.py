@@ -49,11 +49,13 @@ def read(event: Mapping[str, Any], me: Me) -> Incoming | Ignored:
         thread_ts=str(event.get("thread_ts") or event["ts"]),
         message_ts=str(event["ts"]),
         user_id=str(event["user"]),
-        text=text.replace("\0", ""),
+        text=_storable(text),
         kind=kind,
         envelope=Envelope(
             speaker_team_id=event.get("user_team") or event.get("team"),
-            attachments=tuple(str(file.get("name") or "a file") for file in event.get("files") or ()),
+            attachments=tuple(
+                _storable(str(file.get("name") or "a file")) for file in event.get("files") or ()
+            ),
             truncated=truncated,
         ),
     )
@@ -72,3 +74,8 @@ def _for_somebody_else(text: str, me: Me) -> bool:
     """People talk to each other in the agent's threads too: who is named first is meant."""
     named = ADDRESSED.match(text)
     return named is not None and named[1] != me.user_id and f"<@{me.user_id}" not in text
+
+
+def _storable(text: str) -> str:
+    """Without NUL and halves of surrogate pairs: what cannot be stored would be delivered in vain."""
+    return text.encode("utf-8", "replace").decode().replace("\0", "")

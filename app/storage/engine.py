@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import asyncpg
-from pydantic_core import from_json, to_json
+from pydantic_core import PydanticSerializationError, from_json, to_json
 from sqlalchemy import event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError, OperationalError
@@ -51,7 +51,7 @@ def create_engine(url: str, *, pool_size: int = 10) -> AsyncEngine:
         max_overflow=5,
         pool_timeout=10,
         connect_args={"timeout": 5, "server_settings": {"application_name": "sre-agent", "jit": "off"}},
-        json_serializer=_dump,
+        json_serializer=as_json,
         json_deserializer=from_json,
     )
     event.listen(engine.sync_engine, "checkout", _refuse_closed)
@@ -67,9 +67,21 @@ def _refuse_closed(connection: Any, _record: Any, _pooled: Any) -> None:
         raise DisconnectionError
 
 
-def _dump(value: Any) -> str:
-    """JSON without the one character that jsonb refuses."""
-    return NUL.sub(r"\1", to_json(value).decode())
+def as_json(value: Any) -> str:
+    """JSON as jsonb takes it: without NUL, and without halves of surrogate pairs, which no text may hold."""
+    try:
+        body = to_json(value)
+    except PydanticSerializationError:
+        body = to_json(_whole(value))
+    return NUL.sub(r"\1", body.decode())
+
+
+def _whole(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, dict):
+        return {_whole(key): _whole(each) for key, each in value.items()}
+    return [_whole(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 @asynccontextmanager

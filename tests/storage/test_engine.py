@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from app.storage.engine import _dump
+from app.storage.engine import as_json
 
 
 @pytest.mark.parametrize(
@@ -20,4 +20,4 @@ from app.storage.engine import _dump
     ],
 )
 def test_only_nul_itself_is_left_out(given: str, stored: str) -> None:
-    assert json.loads(_dump({"text": given})) == {"text": stored}
+    assert json.loads(as_json({"text": given})) == {"text": stored}
