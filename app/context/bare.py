@@ -13,7 +13,7 @@ import signal
 import subprocess
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from app.settings import inherited
 
 CURRENT = "refs/mirror/current"
 MOST_OUTPUT = 1_000_000
+NO_GIT = "git is not installed on this machine; the repos it mirrors need it."
 REVISION = re.compile(r"^[0-9a-f]{7,64}$")
 QUIET = {
     "gc.auto": "0",
@@ -164,61 +165,68 @@ class Bare:
     def remove(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _run(
-        self, *command: str, stdin: bytes = b"", anywhere: bool = False, fine: tuple[int, ...] = (0,)
-    ) -> bytes:
+    def _run(self, *command: str, stdin: bytes = b"", anywhere: bool = False) -> bytes:
         """Run git here, or `anywhere` for commands that need no repository."""
-        place = [] if anywhere else [f"--git-dir={self.folder}"]
-        process = self._start([*place, *command], errors=subprocess.PIPE)
-        try:
-            output, errors = process.communicate(stdin, timeout=self.seconds)
-        except subprocess.TimeoutExpired as error:
-            raise GitFailed(
-                f"git {command[0]} of {self.address.name} did not end in {self.seconds:g} s."
-            ) from error
-        finally:
-            end(process)
-        if process.returncode not in fine:
+        with self._started(command, anywhere=anywhere) as process:
+            try:
+                output, errors = process.communicate(stdin, timeout=self.seconds)
+            except subprocess.TimeoutExpired as error:
+                raise GitFailed(
+                    f"git {command[0]} of {self.address.name} did not end in {self.seconds:g} s."
+                ) from error
+        if process.returncode != 0:
             raise GitFailed(f"git {command[0]} of {self.address.name} failed: {reason(errors)}")
         return output
 
     def _run_briefly(self, *command: str) -> bytes:
         """Run git here and stop it when it has said `MOST_OUTPUT` bytes; nothing found is no failure."""
-        process = self._start([f"--git-dir={self.folder}", *command], errors=subprocess.DEVNULL)
-        timer = threading.Timer(self.seconds, end_group, (process.pid,))
-        timer.start()
-        try:
+        with self._started(command) as process:
             assert process.stdout is not None
-            return process.stdout.read(MOST_OUTPUT)
-        finally:
-            timer.cancel()
-            end(process)
+            assert process.stderr is not None
+            # Nobody reads what it complains of, and a full pipe would hold it up.
+            process.stderr.close()
+            timer = threading.Timer(self.seconds, end_group, (process.pid,))
+            timer.start()
+            try:
+                return process.stdout.read(MOST_OUTPUT)
+            finally:
+                timer.cancel()
 
-    def _start(self, command: Sequence[str], *, errors: int) -> subprocess.Popen[bytes]:
-        """Git in a process group of its own: a transfer is done by children of git, which outlive it."""
+    @contextmanager
+    def _started(
+        self, command: Sequence[str], *, anywhere: bool = False
+    ) -> Iterator[subprocess.Popen[bytes]]:
+        """Git in a process group of its own, of which nothing is left afterwards: a transfer is done by
+        children of git, which outlive it."""
+        place = [] if anywhere else [f"--git-dir={self.folder}"]
+        whole = environment(self.address)
+        # GitPython adds to the environment we have; git's own variables of ours lead to other repositories.
+        without = [part for name in inherited() if name not in whole for part in ("-u", name)]
         try:
-            return subprocess.Popen(
-                ["git", *command],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                env=environment(self.address),
-                cwd="/",
+            # Loading it takes 6 MB and a quarter of a second, and fails where there is no git.
+            import git  # noqa: PLC0415
+        except ImportError as error:
+            raise GitFailed(NO_GIT) from error
+        try:
+            started = git.Git("/").execute(
+                [*(["env", *without] if without else []), "git", *place, *command],
+                istream=subprocess.PIPE,
+                as_process=True,
+                env=whole,
                 start_new_session=True,
             )
-        except FileNotFoundError as error:
-            raise GitFailed("git is not installed on this machine; the repos it mirrors need it.") from error
-
-
-def end(process: subprocess.Popen[bytes]) -> None:
-    """Leave nothing of a command: neither processes, nor pipes, nor an entry in the process table."""
-    if process.poll() is None:
-        end_group(process.pid)
-    process.wait()
-    for pipe in (process.stdin, process.stdout, process.stderr):
-        if pipe is not None:
-            with suppress(BrokenPipeError):
-                pipe.close()
+        except git.exc.GitCommandNotFound as error:
+            raise GitFailed(NO_GIT) from error
+        process = started.proc
+        assert process is not None
+        with process:
+            try:
+                yield process
+            finally:
+                if process.poll() is None:
+                    end_group(process.pid)
+                with suppress(BrokenPipeError):
+                    process.stdin.close()  # type: ignore[union-attr]
 
 
 def end_group(leader: int) -> None:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
 import pytest
+from pydantic import SecretStr
 
 from app.context.addresses import parse
-from app.context.bare import Bare, GitFailed
+from app.context.bare import MOST_OUTPUT, Bare, GitFailed
+from tests.context.origin import Origin
 
 
 @pytest.fixture
@@ -37,3 +40,42 @@ def test_a_remote_that_never_answers_leaves_no_process_behind(mute: int, tmp_pat
             break
         time.sleep(0.02)
     assert running(url) == []
+
+
+def test_the_repository_of_a_surrounding_hook_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other, origin = Origin(tmp_path / "other"), Origin(tmp_path / "origin")
+    origin.commit({"README.md": "# Hi\n"})
+    monkeypatch.setenv("GIT_DIR", str(other.path / ".git"))
+    monkeypatch.setenv("GIT_OBJECT_DIRECTORY", str(tmp_path / "elsewhere"))
+    bare = Bare(tmp_path / "mirror", parse(origin.url))
+    bare.fetch(bare.remote_revision("main")[1])
+    assert [entry.path for entry in bare.entries(bare.revision() or "")] == ["README.md"]
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_no_more_is_read_of_many_matches_than_is_shown(tmp_path: Path) -> None:
+    origin = Origin(tmp_path / "origin")
+    origin.commit({f"{name}.txt": "the same line\n" * 50_000 for name in "abc"})
+    bare = Bare(tmp_path / "mirror", parse(origin.url))
+    bare.fetch(bare.remote_revision("main")[1])
+    revision = bare.revision() or ""
+    found = bare.grep(revision, ["same"])
+    assert 0 < sum(len(line.text) for line in found) < MOST_OUTPUT
+    assert running(str(bare.folder)) == []
+
+
+def test_credentials_are_in_no_command_line(mute: int, tmp_path: Path) -> None:
+    address = parse(f"http://ada:hunter2@localhost:{mute}/acme/x")
+    bare, seen = Bare(tmp_path / "mirror", address, seconds=5), []
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(bare.remote_revision, "main")
+        while not running(address.url):
+            assert not asked.done()
+        seen = [
+            running(word)
+            for word in ("hunter2", "Basic", (address.authorization or SecretStr("")).get_secret_value())
+        ]
+        assert isinstance(asked.exception(), GitFailed)
+    assert seen == [[], [], []]
