@@ -7,6 +7,7 @@ with what was expected and what was there instead. To add one, write it and put 
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -181,14 +182,12 @@ async def it_is_answered_as_a_plan(tour: Tour) -> None:
 
 
 async def it_quotes_the_documents(tour: Tour) -> None:
-    """it quotes checkout's own blueprint, contract, tier standard and README, and says where they are"""
-    says(
-        tour.thread.last,
-        "services/checkout.md",
-        "contracts/checkout-to-",
-        "tiers/tier-1.md",
-        "README.md",
-    )
+    """it quotes checkout's own blueprint, contract and tier standard, and links them and the README"""
+    answer = tour.thread.last
+    for path in ("services/checkout.md", "contracts/checkout-to-", "tiers/tier-1.md"):
+        quote = re.compile(rf"\[{path}[^\]]*\]\(https?://[^)]+\) · [^\n]+\n> ")
+        demand(bool(quote.search(answer.text)), f"a quote from {path} under its link", answer)
+    says(answer, "[README.md](http")
 
 
 async def it_says_how_sure_it_is(tour: Tour) -> None:
