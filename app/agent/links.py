@@ -34,7 +34,8 @@ TAG = re.compile(
     r"|svg|video)\b|/?[a-z][^=]*=",
     re.IGNORECASE,
 )
-FENCE = re.compile(r"(?P<marks>`{3,}|~{3,})(?P<info>[^\n]*)")
+FENCE = re.compile(r"(?P<marks>`{3,16}+)(?P<info>[^`\n]*)$", re.MULTILINE)
+"""Not those of tildes and not longer ones: not every place where an answer is shown or cut knows them."""
 HIDDEN_FENCE = re.compile(r"[ \t>*+\-\d.)]*(?:`{3,}|~{3,})")
 
 
@@ -155,15 +156,21 @@ class LinkGuard:
             self._fences_are_clear = False
         elif not whole:
             return None
-        elif opening["marks"][0] == "~" or "`" not in opening["info"]:
+        else:
             self._fence = opening["marks"]
             self._out.append(line)
             return at + len(line)
         return at
 
     def _fenced(self, line: str, at: int) -> int:
+        """A line within a fence. One that holds the fence's marks beside other text ends it for some
+        renderers, so from there on nothing is taken for code."""
+        ends = re.fullmatch(rf" {{0,3}}{self._fence}`*[ \t]*\n?", line)
+        if self._fence in line and not ends:
+            self._fence, self._fences_are_clear = "", False
+            return at
         self._out.append(line)
-        if re.fullmatch(rf" {{0,3}}{self._fence}{self._fence[0]}*[ \t]*\n?", line):
+        if ends:
             self._fence = ""
             self._code_is_clear = True
         return at + len(line)

@@ -31,8 +31,12 @@ from app.conversations.transcript import SessionTranscript
 from app.knowledge.models import Knowledge
 from app.storage.engine import begin
 from app.tools.catalogue import Catalogue, ToolScope
+from app.tools.masking import mask
 
 NO_MODEL = "no model is configured"
+LONGEST_SAID = 2_000
+MOST_SAID = 12_000
+"""Characters of one message, and of all that was said in a thread before the agent was called."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +59,7 @@ class Analyst:
     ) -> Answer:
         """Gather the context, store the question with it, and answer: by the model if there is one that
         can, else offline, saying why."""
-        before = await place.said_before() if not await transcript.history() else ()
+        before = lately(await place.said_before()) if not await transcript.history() else ()
         context = await self.library.context_for(
             turn.question,
             thread_service=turn.session.service_name or self._spoken_of(before),
@@ -68,7 +72,7 @@ class Analyst:
         answer = await self._by_model(turn, context, knowledge, transcript, reply)
         stale = (knowledge.notice,) if knowledge.notice else ()
         said = dict.fromkeys((*notices(turn), *context.notices, *stale, *answer.notices))
-        return replace(answer, notices=tuple(said))
+        return replace(answer, notices=tuple(map(mask, said)))
 
     def _spoken_of(self, before: Sequence[Said]) -> str | None:
         """The service that people last named in a thread before they called the agent into it."""
@@ -123,7 +127,7 @@ class Analyst:
                 reason = error.sentence
         answer = offline.answer(turn.question, context, reason=reason)
         hosts = self.library.catalog.hosts() | hosts_of(context.sources)
-        answer = replace(answer, text=keep_known_links(answer.text, hosts))
+        answer = replace(answer, text=keep_known_links(mask(answer.text), hosts))
         await reply.reset(answer.text)
         return answer
 
@@ -145,6 +149,19 @@ class Analyst:
 def _read(context: Context) -> str:
     documents = f"{len(context.sources)} document{'s' * (len(context.sources) != 1)}"
     return f"Read {documents} about {context.service.name}" if context.service else f"Read {documents}"
+
+
+def lately(before: Sequence[Said]) -> tuple[Said, ...]:
+    """What was said last, each message and all of them within what a model should read of it."""
+    heard: list[Said] = []
+    left = MOST_SAID
+    for said in reversed(before):
+        if left <= 0:
+            break
+        text = said.text[: min(LONGEST_SAID, left)]
+        left -= len(text)
+        heard.append(replace(said, text=text))
+    return tuple(reversed(heard))
 
 
 def _sections_in(history: Sequence[ModelMessage]) -> frozenset[str]:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from app.agent.answer import Answer
 from app.conversations.models import LONGEST_QUESTION, Turn
 from app.knowledge.models import Knowledge
+from app.tools.masking import mask
+
+LONGEST_NAME = 100
 
 WHAT_I_DO = (
     "Ask me about a service, for example:\n"
@@ -25,9 +28,14 @@ def shortcut(turn: Turn, knowledge: Knowledge) -> Answer | None:
     if question:
         return None
     if turn.envelope.attachments:
-        names = ", ".join(f"`{name}`" for name in turn.envelope.attachments)
+        names = ", ".join(f"`{as_code(name)}`" for name in turn.envelope.attachments)
         return Answer(f"I see {names}, but I cannot look into files. {READABLE}, and I will help.")
     return Answer(f"Hello! {WHAT_I_DO}")
+
+
+def as_code(name: str) -> str:
+    """A file's name as it may stand between backticks: whoever named it does not write our answer."""
+    return mask(" ".join(name.replace("`", "'").split()))[:LONGEST_NAME]
 
 
 def notices(turn: Turn) -> tuple[str, ...]:

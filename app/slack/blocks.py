@@ -28,6 +28,7 @@ LONGEST_BUTTON = 75
 LONGEST_VALUE = 2000
 LONGEST_TASK_FIELD = 256
 LONGEST_LABEL = 80
+LONGEST_NOTICE = 1000
 LONGEST_FALLBACK = 300
 
 FEEDBACK = "feedback"
@@ -71,7 +72,7 @@ def answer_blocks(
     listed = _sources(sources)
     return [
         *(
-            context(f":information_source: {mrkdwn(notice)}")
+            context(f":information_source: {mrkdwn(plain(notice, LONGEST_NOTICE))}")
             for notice in list(notices)[:5]
             if notice.strip()
         ),
@@ -85,7 +86,7 @@ def answer_blocks(
 def error_blocks(sentence: str, trace_id: str) -> list[Block]:
     """What a turn that finally failed says: the sentence, and the id under which its traces are found."""
     return [
-        section(f":x: {mrkdwn(sentence)}"),
+        section(f":x: {mrkdwn(plain(sentence, LONGEST_NOTICE))}"),
         context(f"Trace `{_code(trace_id)}`" if trace_id else "-"),
     ]
 

@@ -29,9 +29,10 @@ _PROSE = re.compile(
     rf"|(?P<at>(?<!\w)[{_AT}])(?=(?i:{_PINGS}))"
     r"|(?P<wide>\uff1c)(?=[!@#\uff01\uff20\uff03])"
 )
+_LINKED = re.compile(r"(?<=:)(?=//)|(?<=\bwww)(?=\.)|(?<=\])(?=\()", re.IGNORECASE)
 _TICKS = re.compile(r"`+")
 _FENCE = re.compile(r"^(?P<indent>[ \t]*)(?P<run>`{3,16}(?!`)|~{3,16}(?!~))(?P<info>[^\n]*)$")
-_MAYBE_FENCE = re.compile(r"^[ \t]*(?:`{1,2}|~{1,2}|`{3,}[^\n]*|~{3,}[^\n]*)$")
+_MAYBE_FENCE = re.compile(r"^[ \t]*(?:`{1,2}|~{1,2}|`{3,}[^\n]*|~{3,}[^\n]*)?$")
 _UNSETTLED = re.compile(rf"(?:(?<!`)`+|\\|[{_AT}]\w{{0,8}}|\uff1c|<[^\s<>|]{{0,300}})$")
 _QUOTE = re.compile(r"[ \t>]*")
 
@@ -43,13 +44,21 @@ def mrkdwn(text: str) -> str:
 
 
 def plain(text: str, limit: int) -> str:
-    """One line of at most `limit` characters for a plain field, such as a task's title; `-` when empty."""
-    line = _without_pings(_TOKEN_IN_CODE.sub("<" + JOINER, " ".join(text.split())))
+    """One line of at most `limit` characters for a plain field, such as a task's title; `-` when empty.
+
+    An address in it stays words: what may be linked is given to Slack as a link.
+    """
+    line = _in_code(" ".join(text.split()))
+    line = _LINKED.sub(JOINER, line)
     return (line if len(line) <= limit else line[: limit - 1].rstrip() + "…") or "-"
 
 
 def _without_pings(text: str) -> str:
     return re.sub(rf"(?<!\w)([{_AT}])(?=(?i:{_PINGS}))", r"\1" + JOINER, text)
+
+
+def _in_code(text: str) -> str:
+    return _without_pings(_TOKEN_IN_CODE.sub("<" + JOINER, text))
 
 
 # -- markdown --------------------------------------------------------------------------------------------
@@ -59,8 +68,8 @@ def markdown(text: str) -> str:
     """Escape markdown for a `markdown` block or a stream, leaving its markup working.
 
     Outside code `<` and `>` become entities (a quoting `>` and a bare `<https://…>` stay). Inside code
-    nothing is changed but the tokens that would ping or hide a link, which get an invisible character after
-    their `<`; so text that Slack takes for prose where we took it for code is harmless too.
+    nothing is changed but what would ping or hide a link, which gets an invisible character after its `<` or
+    `@`; so text that Slack takes for prose where we took it for code is harmless too.
     """
     writer = _Writer()
     return "\n".join(writer.line(line) for line in text.split("\n"))
@@ -87,7 +96,7 @@ class _Writer:
         fence = _fence_after(self.fence, line)
         if fence != self.fence or self.fence is not None:
             self.fence, self.ticks = fence, 0
-            return _TOKEN_IN_CODE.sub("<" + JOINER, line)
+            return _in_code(line)
         if not line.strip():
             self.ticks = 0
         return self._prose(line)
@@ -100,7 +109,7 @@ class _Writer:
         while at < len(line):
             if self.ticks:
                 end = self._end_of_code(line, at)
-                out.append(_TOKEN_IN_CODE.sub("<" + JOINER, line[at:end]))
+                out.append(_in_code(line[at:end]))
                 at = end
                 continue
             found = _PROSE.search(line, at)
@@ -221,16 +230,29 @@ def last_paragraph(body: str, first: int = 1) -> int | None:
 def reopening(body: str, following: str, room: int = LONGEST_OPENING) -> tuple[str, str]:
     """What closes `body` when it is cut off here, and what opens the piece that begins with `following`.
 
-    A fence's first line or a table's head of more than `room` bytes is not repeated.
+    A fence's first line or a table's head of more than `room` bytes is not repeated. Inline code is closed
+    and opened again: what was written as code must not become a link because it was cut.
     """
     fence, opening, table = _state_at_end(body)
+    ticks = _open_ticks(body)
     ended = not body or body.endswith("\n")
     if fence is not None:
         short = opening if cost(opening) <= room else fence
         return ("" if ended else "\n") + fence, short + "\n"
+    if ticks and not ended:
+        apart = " " if body.endswith("`") else "", " " if following.startswith("`") else ""
+        return apart[0] + ticks, ticks + apart[1]
     if table and ended and _is_row(following.split("\n", 1)[0]) and cost(table) <= room:
         return "", table
     return "", ""
+
+
+def _open_ticks(body: str) -> str:
+    """The run of backticks whose inline code is open at the end of `body`."""
+    writer = _Writer()
+    for line in body.split("\n"):
+        writer.line(line)
+    return "`" * writer.ticks if writer.ticks < LONGEST_FENCE else ""
 
 
 def _fitting(body: str, limit: int) -> int:
