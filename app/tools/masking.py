@@ -54,6 +54,15 @@ SHAPES: tuple[Shape, ...] = (
         ),
         "[masked private key]",
     ),
+    (
+        # A line of a key's body, by the lengths PEM, OpenSSH and MIME write: whoever reads a file from its
+        # middle sees no BEGIN.
+        re.compile(
+            r"(?<![\w+/=-])(?=[a-z0-9+/]*[A-Z])(?=[A-Z0-9+/]*[a-z])(?=[a-zA-Z+/]*\d)"
+            r"(?:[A-Za-z0-9+/]{64}|[A-Za-z0-9+/]{70}|[A-Za-z0-9+/]{76})(?![\w+/=-])"
+        ),
+        "[masked key material]",
+    ),
     (re.compile(r"\beyJ[\w-]{8,400}\.[\w-]{8,}\.[\w-]*"), "[masked token]"),
     (re.compile(r"\b(?:AKIA|ASIA|AROA|AIDA)[A-Z0-9]{16}\b"), "[masked aws key]"),
     (re.compile(r"\b(?:gh[pousr]_\w{30,}|github_pat_\w{22,}|glpat-[\w-]{20,})"), "[masked git token]"),
