@@ -110,7 +110,8 @@ def test_a_fault_does_not_write_out_aliases_of_aliases() -> None:
     text = f"{bomb(7, 30)}\nservices:\n  - name: checkout\n    tier: *a6\n"
     catalog = read_catalog(Tree("r1", {"services.yaml": text}))
     assert "checkout" in catalog.services
-    assert [fault.message[:24] for fault in catalog.faults] == ["tier of checkout: must be"]
+    [fault] = catalog.faults
+    assert fault.message.startswith("tier of checkout: must be 1, 2, 3 or 4")
 
 
 @pytest.mark.parametrize(
