@@ -16,6 +16,9 @@ from app.slack.people import Admission
 
 log = structlog.get_logger(__name__)
 
+LONGEST_WAIT = 3.0
+"""Seconds."""
+
 
 @dataclass
 class Afterwards:
@@ -29,7 +32,11 @@ class Afterwards:
         task.add_done_callback(self.tasks.discard)
 
     async def done(self) -> None:
-        await asyncio.gather(*self.tasks)
+        """Wait for them as long as a shutdown can spare: the running turns need the rest of its grace."""
+        if self.tasks:
+            _, late = await asyncio.wait(self.tasks, timeout=LONGEST_WAIT)
+            for task in late:
+                task.cancel()
 
     async def _quietly(self, work: Coroutine[Any, Any, None]) -> None:
         try:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 import structlog
 from slack_bolt.async_app import AsyncApp
 from slack_sdk.errors import SlackApiError
 
-from app.conversations.accept import accept
+from app.conversations.accept import accept, is_answered
 from app.conversations.models import Incoming
 from app.slack.incoming import Ignored, read
 from app.slack.listeners.desk import Desk
@@ -35,17 +36,19 @@ async def take(desk: Desk, event: dict[str, Any]) -> None:
         if incoming.kind != "follow_up":
             desk.afterwards.do(_refuse(desk, incoming, refusal))
         return
-    if await accept(desk.engine, incoming):
-        desk.afterwards.do(_look(desk, incoming))
+    if accepted := await accept(desk.engine, incoming):
+        desk.afterwards.do(_look(desk, incoming, accepted.turn_id))
 
 
-async def _look(desk: Desk, incoming: Incoming) -> None:
+async def _look(desk: Desk, incoming: Incoming, turn_id: UUID) -> None:
+    """👀, unless Slack made it wait until the answer stood: then nobody else would take it away again."""
+    where = {"channel": incoming.channel_id, "timestamp": incoming.message_ts, "name": "eyes"}
     try:
-        await desk.client.reactions_add(
-            channel=incoming.channel_id, timestamp=incoming.message_ts, name="eyes"
-        )
+        await desk.client.reactions_add(**where)
+        if await is_answered(desk.engine, turn_id):
+            await desk.client.reactions_remove(**where)
     except SlackApiError as error:
-        if error.response.get("error") != "already_reacted":
+        if error.response.get("error") not in ("already_reacted", "no_reaction"):
             raise
 
 
