@@ -125,9 +125,12 @@ class Runtime:
         keeper, library, repos = await self._documents(stack, engine, partial(self._refused, engine, client))
         self._repos = repos
 
+        admission = self._admission(People(client), me)
         if self._worker:
             analyst = self._analyst(engine, library, repos)
-            surface = SlackSurface(client, me, Pace(), Channels(client), settings.slack.sre_team_id)
+            surface = SlackSurface(
+                client, me, Pace(), Channels(client), admission, settings.slack.sre_team_id
+            )
             runner = TurnRunner(engine, surface, keeper, analyst)
             queue = Queue(
                 url,
@@ -141,7 +144,7 @@ class Runtime:
 
         events: HttpEvents | None = None
         if self._door:
-            desk = Desk(me, client, engine, self._admission(People(client), me))
+            desk = Desk(me, client, engine, admission)
             stack.push_async_callback(desk.afterwards.done)
             app = build_app(desk)
             if settings.slack.socket_mode:

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from app.context.models import Source
-from app.conversations.models import Turn
+from app.conversations.models import Incoming, Turn
+from app.errors import AgentError
 
 TaskStatus = Literal["pending", "in_progress", "complete", "error"]
 
@@ -51,7 +52,15 @@ class Ledger(Protocol):
         """Raises `StaleAttempt` when another worker has taken the turn over."""
 
 
+class NotShown(AgentError):
+    """The place refuses these words for good: its channel is archived, the agent was removed from it."""
+
+    code = "not_shown"
+
+
 class Reply(Protocol):
+    """`close`, `fail` and `cancelled` raise `NotShown` when the place will not have them."""
+
     async def open(self) -> None:
         """Show that work has begun, in the predecessor's message if there is one."""
 
@@ -73,13 +82,16 @@ class Reply(Protocol):
         """The answer is complete. Calling it again with the same closing changes nothing visible."""
 
     async def fail(self, sentence: str, trace_id: str) -> None:
-        """The turn has finally failed; say so where the answer would have been."""
+        """The turn has finally failed; say so where the answer would have been, opened or not."""
 
     async def cancelled(self, by: str | None) -> None:
-        """A person stopped the turn; what was written so far stands."""
+        """A person stopped the turn, opened or not; what was written so far stands."""
 
     async def abandon(self) -> None:
-        """This process stops working on the turn: leave no stream open; another will go on."""
+        """This process stops working on the turn: leave no stream open; another will go on.
+
+        After an end of the reply there is nothing left to do.
+        """
 
     async def attach(self, file_name: str, title: str, content: bytes, media_type: str) -> None:
         """Add a file to the thread, once."""
@@ -95,7 +107,16 @@ class Place(Protocol):
         """The channel's name without `#`; None in a direct message and when it cannot be found out."""
 
     async def said_before(self, *, limit: int = 50) -> tuple[Said, ...]:
-        """What was said in the thread before the question, oldest first, the agent's own words left out."""
+        """What was said in the thread before the question, oldest first, the agent's own words left out.
+
+        Empty when the thread cannot be read.
+        """
+
+    async def addressed_since(self) -> tuple[Incoming, ...]:
+        """The messages for the agent that the thread holds after the question, oldest first.
+
+        Those that have turns already are among them. Empty when the thread cannot be read.
+        """
 
 
 class Surface(Protocol):

@@ -8,19 +8,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 from typing import Any
 from uuid import UUID
 
 import structlog
 from pydantic import TypeAdapter
 from pydantic_ai.messages import ModelResponse, TextPart
-from pydantic_core import to_json
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.agent.answer import Answer
 from app.conversations import repository
+from app.conversations.accept import accept
 from app.conversations.analyst import Analyst
 from app.conversations.models import Turn, TurnStatus
 from app.conversations.reply import Closing, Place, Reply, Surface
@@ -30,7 +32,7 @@ from app.errors import AgentError
 from app.knowledge.keeping import Keeper
 from app.knowledge.models import Knowledge
 from app.storage.audit import write_audit
-from app.storage.engine import begin
+from app.storage.engine import as_json, begin
 from app.storage.errors import DatabaseUnavailable, StaleAttempt
 
 log = structlog.get_logger(__name__)
@@ -41,6 +43,8 @@ UNSURE_BELOW = 0.5
 PIN_LASTS = timedelta(days=1)
 TELL_AFTER_SECONDS = 30
 GIVE_BACK_AFTER_SECONDS = 600
+LATE_SECONDS = 2
+"""A thread stored later than this after its first message may have had follow-ups nobody took for ours."""
 ANSWER = TypeAdapter(Answer)
 
 
@@ -74,11 +78,12 @@ class TurnLedger:
         self._turn = turn
 
     async def load(self) -> dict[str, Any] | None:
-        return self._turn.reply_state
+        async with begin(self._engine) as connection:
+            return await repository.load_reply_state(connection, self._turn.id)
 
     async def save(self, state: dict[str, Any]) -> None:
         async with begin(self._engine) as connection:
-            await repository.save_reply_state(connection, self._turn, to_json(state).decode())
+            await repository.save_reply_state(connection, self._turn, as_json(state))
 
 
 class TurnGivenUp(AgentError):
@@ -98,28 +103,37 @@ class _Work:
     reply: Reply
     place: Place
     revision: str | None = None
+    decided: Answer | None = None
 
     async def carry_out(self) -> None:
-        turn, reply = self.turn, self.reply
         try:
-            self.check_whether_to_begin()
-            await reply.open()
-            answer = await self.answer()
-            await reply.close(closing(answer, self.revision))
-            await reply.settle("done")
-            await self.finish("done", answer)
-            log.info("turn_done", attempt=turn.attempt, confidence=answer.confidence, model=answer.model)
+            await self.answer_or_end()
         except StaleAttempt:
-            log.warning("turn_taken_over", attempt=turn.attempt)
-        except _StoppedByPerson:
-            await self.end_as_stopped(turn.stopped_by)
-        except asyncio.CancelledError:
-            await self.interrupted()
+            log.warning("turn_taken_over", attempt=self.turn.attempt)
         except DatabaseUnavailable:
             await self.wait_for_database()
             raise
         except Exception as error:
             await self.go_wrong(error)
+        finally:
+            await self.reply.abandon()
+
+    async def answer_or_end(self) -> None:
+        try:
+            self.check_whether_to_begin()
+            await self.reply.open()
+            await self.take_what_came_too_early()
+            await self.show(await self.answer())
+        except _StoppedByPerson:
+            await self.end_as_stopped(self.turn.stopped_by)
+        except asyncio.CancelledError:
+            await self.interrupted()
+
+    async def show(self, answer: Answer) -> None:
+        await self.reply.close(closing(answer, self.revision))
+        await self.reply.settle("done")
+        await self.finish("done", answer)
+        log.info("turn_done", attempt=self.turn.attempt, confidence=answer.confidence, model=answer.model)
 
     def check_whether_to_begin(self) -> None:
         """A decided answer is always brought to its end; otherwise attempts are counted and Stop honoured."""
@@ -130,11 +144,24 @@ class _Work:
         if self.turn.attempt > MOST_ATTEMPTS:
             raise TurnGivenUp("I tried several times and was interrupted each time.")
 
+    async def take_what_came_too_early(self) -> None:
+        """Follow-ups that were delivered before their thread was known to be ours, and so were ignored."""
+        turn = self.turn
+        late = turn.created_at.timestamp() - float(turn.message_ts) > LATE_SECONDS
+        if turn.kind != "mention" or not late:
+            return
+        async with begin(self.runner.engine) as connection:
+            if not await repository.is_first(connection, turn):
+                return
+        for incoming in await self.place.addressed_since():
+            await accept(self.runner.engine, incoming)
+
     async def answer(self) -> Answer:
         """The answer this turn has decided on, decided now if no earlier attempt has."""
         self.revision = self.turn.session.knowledge_revision
         if self.turn.answer is not None:
-            return ANSWER.validate_python(self.turn.answer)
+            self.decided = ANSWER.validate_python(self.turn.answer)
+            return self.decided
         knowledge = await self.knowledge()
         self.revision = knowledge.revision
         transcript = SessionTranscript(self.runner.engine, self.turn)
@@ -143,18 +170,23 @@ class _Work:
             answer = await self.runner.analyst.answer(
                 self.turn, knowledge, transcript, self.reply, self.place
             )
-        await self.decide(answer, transcript)
-        return answer
+        return await self.decide(answer, transcript)
 
-    async def decide(self, answer: Answer, transcript: SessionTranscript) -> None:
-        """Store the answer before it is shown as final: from here on no attempt says anything else."""
+    async def decide(self, answer: Answer, transcript: SessionTranscript) -> Answer:
+        """Store the answer before it is shown as final: from here on no attempt says anything else.
+
+        What is stored is what counts: it has lost the characters that a database does not take.
+        """
+        body = as_json(ANSWER.dump_python(answer, mode="json"))
+        answer = ANSWER.validate_json(body)
         async with begin(self.runner.engine) as connection:
             if answer.model is None:
                 response = ModelResponse([TextPart(answer.text)], model_name="offline")
                 await transcript.add(connection, response, kind="model")
-            body = to_json(ANSWER.dump_python(answer, mode="json")).decode()
             await repository.save_answer(connection, self.turn, body)
             await repository.pin_knowledge(connection, self.turn.session, self.revision)
+        self.decided = answer
+        return answer
 
     async def knowledge(self) -> Knowledge:
         """The revision the session is pinned to, so its prompt prefix stays the same; the newest after a
@@ -190,17 +222,23 @@ class _Work:
                 await write_audit(connection, "sre_tagged", sre_tagged=True, **row)
 
     async def interrupted(self) -> None:
-        """Cancelled: by a person's Stop (the turn ends) or by this process's shutdown (another goes on)."""
-        async with begin(self.runner.engine) as connection:
-            now = await repository.turn_status(connection, self.turn.id)
-        if now and now.attempt == self.turn.attempt and now.stopped_by:
+        """Cancelled: by a person's Stop (the turn ends) or by this process's shutdown (another goes on).
+
+        A Stop that comes behind the decision comes too late: half of a decided answer helps nobody.
+        """
+        now = None
+        with suppress(DatabaseUnavailable):
+            async with begin(self.runner.engine) as connection:
+                now = await repository.turn_status(connection, self.turn.id)
+        if now is None or now.attempt != self.turn.attempt or not now.stopped_by:
+            raise asyncio.CancelledError
+        if self.decided is None:
             await self.end_as_stopped(now.stopped_by)
-            return
-        await self.reply.abandon()
-        raise asyncio.CancelledError
+        else:
+            await self.show(self.decided)
 
     async def end_as_stopped(self, by: str | None) -> None:
-        await self.reply.cancelled(by)
+        await self.say_if_possible(self.reply.cancelled(by))
         await self.reply.settle("cancelled")
         await self.finish("cancelled", None)
 
@@ -208,13 +246,25 @@ class _Work:
         """Hand the turn back for another try, or say in the thread that it finally failed."""
         code = error.code if isinstance(error, AgentError) else "internal"
         log.error("turn_went_wrong", attempt=self.turn.attempt, code=code, exc_info=error)
-        if self.turn.attempt < MOST_ATTEMPTS or self.turn.answer is not None:
-            await self.reply.abandon()
+        if self.turn.attempt < MOST_ATTEMPTS or (self.decided is not None and passes(error)):
             raise error
         sentence = error.sentence if isinstance(error, AgentError) else "Something on my side broke."
-        await self.reply.fail(f"{sentence} I could not finish this; please ask again.", self.turn.trace_id)
+        await self.say_if_possible(
+            self.reply.fail(f"{sentence} I could not finish this; please ask again.", self.turn.trace_id)
+        )
         await self.reply.settle("failed")
-        await self.finish("failed", None, code)
+        await self.finish("failed", self.decided, code)
+
+    async def say_if_possible(self, last_words: Awaitable[None]) -> None:
+        """A turn whose end cannot be told ends nevertheless, or its thread would wait behind it for ever."""
+        try:
+            await last_words
+        except StaleAttempt:
+            raise
+        except Exception as error:
+            if passes(error):
+                raise
+            log.warning("end_not_told", reason=str(error))
 
     async def wait_for_database(self) -> None:
         """Stay with the person while the database is away; then hand the turn back."""
@@ -225,11 +275,22 @@ class _Work:
                 return
             except DatabaseUnavailable:
                 if second == TELL_AFTER_SECONDS:
-                    await self.reply.notice(
-                        "My memory (the database) has been away for half a minute. Your question is kept; "
-                        "I go on as soon as it is back."
-                    )
+                    await self.tell_of_absence()
                 await self.runner.sleep(1)
+
+    async def tell_of_absence(self) -> None:
+        try:
+            await self.reply.notice(
+                "My memory (the database) has been away for half a minute. Your question is kept; "
+                "I go on as soon as it is back."
+            )
+        except AgentError as error:  # waiting matters more than saying so
+            log.warning("absence_not_told", reason=error.sentence)
+
+
+def passes(error: Exception) -> bool:
+    """Whether it speaks of a service that is away and not of what was asked of it."""
+    return isinstance(error, AgentError) and error.status == HTTPStatus.SERVICE_UNAVAILABLE
 
 
 def calls_sre(answer: Answer) -> bool:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -13,14 +14,17 @@ import structlog
 from slack_sdk.web.async_client import AsyncWebClient
 
 from app.context.models import Source
-from app.conversations.reply import Closing, Ledger, Said, TaskStatus
+from app.conversations.models import Incoming
+from app.conversations.reply import Closing, Ledger, NotShown, Said, TaskStatus
 from app.slack import blocks as kit
 from app.slack.channels import Channels
 from app.slack.client import Clock, Pace, SlackRefused, SlackUnavailable, Sleep, ask
+from app.slack.incoming import Ignored, Me, read
+from app.slack.people import Admission
 from app.slack.shown import Attachment, Shown
 from app.slack.stream import GrowingMessage
-from app.slack.text import incoming
-from app.slack.thread import CLOCKS_APART, replies
+from app.slack.text import incoming as plain
+from app.slack.thread import replies
 
 log = structlog.get_logger(__name__)
 
@@ -71,6 +75,7 @@ class SlackReply:
             turn_id=turn_id,
             recipient_team_id=question.team_id,
             recipient_user_id=question.user_id,
+            asked_ts=question.message_ts,
             ledger=self._shown,
             pace=pace,
             clock=clock,
@@ -104,16 +109,19 @@ class SlackReply:
             offline_reason=closing.offline_reason,
             knowledge_revision=closing.knowledge_revision,
         )
-        await self._message.close(
-            blocks=below, final_text=closing.text if closing.text.strip() else NO_ANSWER
-        )
+        async with _for_good():
+            await self._message.close(
+                blocks=below, final_text=closing.text if closing.text.strip() else NO_ANSWER
+            )
 
     async def fail(self, sentence: str, trace_id: str) -> None:
-        await self._message.fail(sentence, trace_id)
+        async with _for_good():
+            await self._message.fail(sentence, trace_id)
 
     async def cancelled(self, by: str | None) -> None:
         said = ":octagonal_sign: Stopped on request." if by else ":octagonal_sign: Stopped."
-        await self._message.close(blocks=[kit.context(said)])
+        async with _for_good():
+            await self._message.close(blocks=[kit.context(said)], only_what_is_shown=True)
 
     async def abandon(self) -> None:
         await self._message.abandon()
@@ -171,13 +179,13 @@ class SlackReply:
             known = Attachment(key=key, started_at=self._clock())
             await self._shown.attachment(known)
         elif known.file_id is None:
-            found = await self._look_for(file_name, len(content), known.started_at)
+            found = await self._look_for(file_name, len(content))
             known = known.model_copy(update={"file_id": found})
         return known
 
-    async def _look_for(self, file_name: str, size: int, since: float) -> str | None:
+    async def _look_for(self, file_name: str, size: int) -> str | None:
         where = (self._client, self._question.channel_id, self._question.thread_ts)
-        async for message in replies(*where, oldest=max(since - CLOCKS_APART, 0)):
+        async for message in replies(*where, oldest=float(self._question.message_ts)):
             for file in message.get("files") or [] if message.get("bot_id") else []:
                 if file.get("name") == file_name and file.get("size") == size:
                     return str(file["id"])
@@ -211,14 +219,22 @@ class SlackReply:
         return False
 
 
+@asynccontextmanager
+async def _for_good() -> AsyncIterator[None]:
+    try:
+        yield
+    except SlackRefused as refused:
+        raise NotShown(refused.sentence) from refused
+
+
 class SlackPlace:
-    """`Place`: the thread as it was before the question. `own_user_id` is the agent's."""
+    """`Place`: the thread around the question. `me` is the agent; `admission` says whom it answers."""
 
     def __init__(
-        self, client: AsyncWebClient, question: Question, own_user_id: str, channels: Channels
+        self, client: AsyncWebClient, question: Question, me: Me, channels: Channels, admission: Admission
     ) -> None:
-        self._client, self._question, self._own_user_id = client, question, own_user_id
-        self._channels = channels
+        self._client, self._question, self._me = client, question, me
+        self._channels, self._admission = channels, admission
 
     async def channel_name(self) -> str | None:
         return await self._channels.name(self._question.channel_id)
@@ -228,14 +244,35 @@ class SlackPlace:
         if asked.thread_ts == asked.message_ts:
             return ()
         said: list[Said] = []
-        async for message in replies(
-            self._client, asked.channel_id, asked.thread_ts, latest=asked.message_ts
-        ):
+        for message in await self._thread(latest=asked.message_ts):
             text = _words(message)
             speaker = str(message.get("user") or message.get("bot_id") or "")
-            if text and speaker != self._own_user_id and _ts(message) < float(asked.message_ts):
+            if text and speaker != self._me.user_id and _ts(message) < float(asked.message_ts):
                 said.append(Said(user_id=speaker, text=text, ts=str(message["ts"])))
         return tuple(said[-limit:])
+
+    async def addressed_since(self) -> tuple[Incoming, ...]:
+        asked = self._question
+        addressed: list[Incoming] = []
+        for message in await self._thread(oldest=float(asked.message_ts)):
+            # Written once, whatever was changed in it since: its own event was heard by nobody.
+            event = {**message, "channel": asked.channel_id, "edited": None}
+            incoming = read(event, self._me)
+            if _ts(message) <= float(asked.message_ts) or isinstance(incoming, Ignored):
+                continue
+            if await self._admission.refuses(incoming) is None:
+                addressed.append(incoming)
+        return tuple(addressed)
+
+    async def _thread(self, **between: Any) -> list[Mapping[str, Any]]:
+        """What is there to be read; an answer without it is better than none."""
+        asked = self._question
+        thread = replies(self._client, asked.channel_id, asked.thread_ts, **between)
+        try:
+            return [message async for message in thread]
+        except (SlackRefused, SlackUnavailable) as error:
+            log.warning("thread_not_read", channel_id=asked.channel_id, reason=error.sentence)
+            return []
 
 
 def _ts(message: Mapping[str, Any]) -> float:
@@ -248,7 +285,7 @@ def _words(message: Mapping[str, Any]) -> str:
     written += [
         str(each.get("fallback") or each.get("text") or "") for each in message.get("attachments") or []
     ]
-    return incoming("\n".join(each for each in written if each.strip())).strip()
+    return plain("\n".join(each for each in written if each.strip())).strip()
 
 
 def _is_shared(file: Mapping[str, Any], channel_id: str) -> bool:

@@ -9,14 +9,19 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
+from http import HTTPStatus
+from typing import TypeVar
 
 import structlog
 from slack_sdk.web.async_client import AsyncWebClient
 
 from app.context.models import Source
 from app.conversations.reply import Ledger, TaskStatus
+from app.errors import AgentError
 from app.slack import blocks as kit
 from app.slack.blocks import Block, Task
 from app.slack.client import Clock, Pace, SlackRefused, SlackUnavailable, Sleep
@@ -25,6 +30,7 @@ from app.slack.text import break_at, cost, last_paragraph, markdown, reopening, 
 from app.slack.thread import TurnThread
 
 log = structlog.get_logger(__name__)
+T = TypeVar("T")
 
 FLUSH_AT = 256
 """Characters that are sent without waiting for the timer."""
@@ -42,6 +48,8 @@ EDIT_EVERY = 2.5
 PATIENCE = 60.0
 """Seconds of refusals by an overloaded Slack that closing an answer outlasts."""
 LONGEST_PAUSE = 15.0
+SUCCESSOR_SHOWS = 10
+"""Seconds in which whoever took a turn over has stored the message he goes on in."""
 UNFINISHED = ("pending", "in_progress")
 GONE = frozenset({"message_not_found", "thread_not_found", "cannot_reply_to_message"})
 """Somebody deleted the message or the question: nothing is shown any more, and nothing is wrong."""
@@ -93,6 +101,7 @@ class GrowingMessage:
         turn_id: str,
         recipient_team_id: str | None,
         recipient_user_id: str | None,
+        asked_ts: str | None = None,
         ledger: Ledger | Shown,
         pace: Pace,
         clock: Clock = time.time,
@@ -106,6 +115,7 @@ class GrowingMessage:
             turn_id=turn_id,
             recipient_team_id=recipient_team_id,
             recipient_user_id=recipient_user_id,
+            asked_ts=asked_ts or thread_ts,
             pace=pace,
         )
         self._turn_id = turn_id
@@ -119,7 +129,7 @@ class GrowingMessage:
         self._doubtful: Part | None = None
         self._waiting_tasks: dict[str, Task] = {}
         self._going_on: dict[str, Task] = {}
-        self._resumed = False
+        self._taken_over, self._resumed = False, False
         self._busy = asyncio.Lock()
         self._wake = asyncio.Event()
         self._only_when_full = False
@@ -139,14 +149,12 @@ class GrowingMessage:
         """Show that work has begun, or take over what a predecessor left.
 
         Raises:
-            SlackUnavailable: when a predecessor's message cannot be looked for.
+            SlackUnavailable: after a minute in which a predecessor's message could not be looked for.
         """
         self._title = title
-        state = await self._shown.load()
-        if state.closed:
-            self.closed = True
+        await self._take_over()
+        if self.closed:
             return
-        await self._resume(state)
         self._session = asyncio.create_task(self._say_processing())
         self._worker = asyncio.create_task(self._work())
 
@@ -184,14 +192,22 @@ class GrowingMessage:
         )
         self._wake.set()
 
-    async def close(self, *, blocks: Sequence[Block] = (), final_text: str | None = None) -> None:
+    async def close(
+        self,
+        *,
+        blocks: Sequence[Block] = (),
+        final_text: str | None = None,
+        only_what_is_shown: bool = False,
+    ) -> None:
         """The answer is complete: show the rest of it, `blocks` below it, and nothing more after that.
+
+        `only_what_is_shown` begins no message where there is none to be ended.
 
         Raises:
             SlackUnavailable: after a minute in which Slack took nothing; calling again goes on.
             SlackRefused: when Slack will not have this message at all.
         """
-        await self._end(blocks, final_text, ended="complete")
+        await self._end(blocks, final_text, ended="complete", begins=not only_what_is_shown)
 
     async def fail(self, sentence: str, trace_id: str) -> None:
         """Say below what was written so far that the turn has failed. Raises as `close` does."""
@@ -212,14 +228,22 @@ class GrowingMessage:
 
     # -- taking over -------------------------------------------------------------------------------------
 
+    async def _take_over(self) -> None:
+        self._taken_over = True
+        state = await self._shown.load()
+        self.closed = state.closed
+        if not self.closed:
+            await self._resume(state)
+
     async def _resume(self, state: ReplyState) -> None:
         for part in state.parts:
-            found = part if part.ts else await self._look_for(part)
+            found = part if part.ts else await self._patiently(partial(self._look_for, part))
             if found is None:
                 await self._shown.without_part(part.index)
                 continue
             if found.state != "closed":
-                await self._stop_quietly(found)
+                with suppress(SlackUnavailable):  # then the first edit ends it
+                    await self._stop_quietly(found)
                 found = found.model_copy(update={"mode": "post", "state": "open"})
                 await self._shown.part(found)
             self._messages.append(_Message(found, start=0, stale=found.state != "closed"))
@@ -227,7 +251,7 @@ class GrowingMessage:
 
     async def _look_for(self, part: Part) -> Part | None:
         try:
-            ts = await self._thread.find(part.index, part.started_at)
+            ts = await self._thread.find(part.index)
         except SlackRefused as refused:
             self._gone = refused.error in GONE
             return None
@@ -282,12 +306,15 @@ class GrowingMessage:
         try:
             await self._show()
             self._pause = 1.0
-        except SlackUnavailable as away:
-            log.info("slack_unavailable", turn_id=self._turn_id, reason=away.sentence, wait=self._pause)
-            self._next_try = self._clock() + self._pause
-            self._pause = min(self._pause * 2, LONGEST_PAUSE)
         except SlackRefused as refused:
             self._refusal, self._gone = refused, True
+        except AgentError as away:
+            if away.status != HTTPStatus.SERVICE_UNAVAILABLE:
+                raise
+            # Slack does not answer, or the database of the ledger.
+            log.info("showing_pauses", turn_id=self._turn_id, reason=away.sentence, wait=self._pause)
+            self._next_try = self._clock() + self._pause
+            self._pause = min(self._pause * 2, LONGEST_PAUSE)
 
     async def _until_due(self) -> None:
         while not self._ending:
@@ -403,9 +430,15 @@ class GrowingMessage:
 
     async def _take_back(self, part: Part) -> None:
         """A message created after the turn was lost, which a successor who has his own does not know of."""
-        stored = await self._shown.stored()
-        if any(each.index == part.index and each.ts not in (None, part.ts) for each in stored.parts):
-            await self._thread.delete(part.ts or "")
+        for _ in range(SUCCESSOR_SHOWS):
+            stored = await self._shown.stored()
+            known = next((each.ts for each in stored.parts if each.index == part.index), None)
+            if known == part.ts:
+                return
+            if known is not None:
+                await self._thread.delete(part.ts or "")
+                return
+            await self._sleep(1)  # he may be about to find it, or to create his own
 
     def _adopt(self, part: Part, start: int, opens: str) -> None:
         """Go on in a message that exists; the next edit makes it show what it should."""
@@ -659,31 +692,38 @@ class GrowingMessage:
 
     # -- the end -----------------------------------------------------------------------------------------
 
-    async def _end(self, below: Sequence[Block], final_text: str | None, *, ended: TaskStatus) -> None:
+    async def _end(
+        self, below: Sequence[Block], final_text: str | None, *, ended: TaskStatus, begins: bool = True
+    ) -> None:
         self._check()
+        if not self._taken_over:
+            await self._take_over()
         if self.closed:
             return
         self._ending = True
         self._wake.set()
         if self._worker:
-            await self._worker
+            # Not awaited itself: who is cancelled here may end it once more, and then needs it alive.
+            await asyncio.wait({self._worker})
         self._check()
         async with self._busy:
             if final_text is not None or self._resumed:
                 self._set_text(self._text if final_text is None else _storable(final_text))
-            await self._finish_patiently(below, ended)
+            seen = bool(self._messages or self._doubtful or self._text.strip())
+            if (begins or seen) and not self._gone:
+                await self._patiently(partial(self._finish, below, ended))
         if self._refusal:
             raise self._refusal
         await self._shown.closed()
         self.closed = True
         await self._say_active()
 
-    async def _finish_patiently(self, below: Sequence[Block], ended: TaskStatus) -> None:
+    async def _patiently(self, call: Callable[[], Awaitable[T]]) -> T:
+        """Outlast a minute in which Slack does not answer."""
         waited, pause = 0.0, 1.0
-        while not self._gone:
+        while True:
             try:
-                await self._finish(below, ended)
-                return
+                return await call()
             except SlackUnavailable:
                 if waited >= PATIENCE:
                     raise

@@ -12,6 +12,7 @@ from app.conversations.reply import Ledger
 from app.slack.channels import Channels
 from app.slack.client import Pace
 from app.slack.incoming import Me
+from app.slack.people import Admission
 from app.slack.reply import Question, SlackPlace, SlackReply
 from app.slack.text import mrkdwn
 
@@ -26,6 +27,7 @@ class SlackSurface:
     me: Me
     pace: Pace
     channels: Channels
+    admission: Admission
     sre_team_id: str | None = None
 
     def reply(self, turn: Turn, ledger: Ledger) -> SlackReply:
@@ -34,7 +36,7 @@ class SlackSurface:
         )
 
     def place(self, turn: Turn) -> SlackPlace:
-        return SlackPlace(self.client, question(turn), self.me.user_id, self.channels)
+        return SlackPlace(self.client, question(turn), self.me, self.channels, self.admission)
 
 
 def question(turn: Turn) -> Question:

@@ -16,8 +16,6 @@ from app.slack.blocks import Block
 from app.slack.client import Pace, SlackRefused, ask
 
 EVENT_TYPE = "sre_agent_turn"
-CLOCKS_APART = 120
-"""Seconds Slack's clock may be away from ours when the thread is searched."""
 PAGES = 5
 
 
@@ -58,11 +56,13 @@ class TurnThread:
         turn_id: str,
         recipient_team_id: str | None,
         recipient_user_id: str | None,
+        asked_ts: str,
         pace: Pace,
     ) -> None:
         self._client, self._pace = client, pace
         self._channel, self._thread_ts, self._turn_id = channel, thread_ts, turn_id
         self._team, self._user = recipient_team_id, recipient_user_id
+        self._asked_ts = asked_ts
 
     def marker(self, index: int) -> str:
         """The id of the task every part of the reply begins its plan with."""
@@ -150,10 +150,13 @@ class TurnThread:
             ),
         )
 
-    async def find(self, index: int, since: float) -> str | None:
-        """The ts of the part `index` of this turn's reply, if it was created at `since` (epoch) or later."""
-        oldest = max(since - CLOCKS_APART, 0)
-        async for message in replies(self._client, self._channel, self._thread_ts, oldest=oldest):
+    async def find(self, index: int) -> str | None:
+        """The ts of the part `index` of this turn's reply, if it was created.
+
+        It is looked for behind the question, by Slack's clock alone: ours may have been wrong then.
+        """
+        asked = float(self._asked_ts)
+        async for message in replies(self._client, self._channel, self._thread_ts, oldest=asked):
             if message.get("bot_id") and index in self._parts_in(message):
                 return str(message["ts"])
         return None

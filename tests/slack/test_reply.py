@@ -12,6 +12,8 @@ from app.conversations.reply import Closing, Place, Reply
 from app.playground.slack import CallFault, Message
 from app.slack.channels import Channels
 from app.slack.client import Pace, SlackUnavailable
+from app.slack.incoming import Me
+from app.slack.people import Admission, People
 from app.slack.reply import NO_ANSWER, Question, SlackPlace, SlackReply
 from tests.slack.conftest import ASKER, CHANNEL, TURN, Notebook, Play, written
 
@@ -48,16 +50,27 @@ def asked(play: Play) -> Message:
     return play.slack.thread(CHANNEL, play.thread_ts)[0]
 
 
+def place(play: Play, asked: str) -> SlackPlace:
+    admission = Admission(People(play.client), home_team="T0ACME")
+    return SlackPlace(
+        play.client,
+        question(play, asked),
+        Me("T0ACME", "U0AGENT", "B0AGENT"),
+        Channels(play.client),
+        admission,
+    )
+
+
 def files(play: Play) -> list[str]:
     return [file for part in play.parts() for file in part.files]
 
 
 async def test_a_reply_is_what_a_turn_expects(play: Play) -> None:
     given: Reply = reply(play)
-    place: Place = SlackPlace(play.client, question(play), "U0AGENT", Channels(play.client))
+    where: Place = place(play, play.thread_ts)
 
     assert given is not None
-    assert place is not None
+    assert where is not None
 
 
 async def test_an_answer_with_everything_below_it(play: Play) -> None:
@@ -233,9 +246,7 @@ async def test_a_question_in_mid_thread_sees_what_was_said_before_it(play: Play)
     second = await play.slack.say("U0OMAR", CHANNEL, "<@U0AGENT> and now?", play.thread_ts)
     await play.slack.say("U0OMAR", CHANNEL, "later words", play.thread_ts)
 
-    said = await SlackPlace(
-        play.client, question(play, second), "U0AGENT", Channels(play.client)
-    ).said_before()
+    said = await place(play, second).said_before()
 
     assert [(each.user_id, each.text) for each in said] == [
         (ASKER, "<@U0AGENT> what do I need before launch?"),
@@ -244,7 +255,7 @@ async def test_a_question_in_mid_thread_sees_what_was_said_before_it(play: Play)
 
 
 async def test_nothing_was_said_before_the_first_message(play: Play) -> None:
-    assert await SlackPlace(play.client, question(play), "U0AGENT", Channels(play.client)).said_before() == ()
+    assert await place(play, play.thread_ts).said_before() == ()
     assert not play.slack.calls("conversations.replies")
 
 
@@ -253,8 +264,6 @@ async def test_only_the_last_of_much_that_was_said_is_read(play: Play) -> None:
         await play.slack.say("U0OMAR", CHANNEL, f"message {number}", play.thread_ts)
     asked_at = await play.slack.say("U0OMAR", CHANNEL, "<@U0AGENT> and now?", play.thread_ts)
 
-    said = await SlackPlace(
-        play.client, question(play, asked_at), "U0AGENT", Channels(play.client)
-    ).said_before(limit=3)
+    said = await place(play, asked_at).said_before(limit=3)
 
     assert [each.text for each in said] == ["message 5", "message 6", "message 7"]
