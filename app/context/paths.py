@@ -17,7 +17,7 @@ SECRET_NAMES = re.compile(
       ^\.env(rc|[._-].+)?$ | ^.+\.env$
     | ^.+\.(pem|key|p12|pfx|p8|jks|keystore|truststore|kdbx|ovpn|asc|gpg|ppk|tfstate|tfvars)(\..+)?$
     | ^id_(rsa|dsa|ecdsa|ed25519)([._-].+)?$
-    | ^.*(secret|credential|passwd|password|htpasswd).*$
+    | ^.*(credential|htpasswd).*$
     | ^\.(netrc|npmrc|pypirc|pgpass|git-credentials|dockercfg|dockerconfigjson|my\.cnf|s3cfg|boto)$
     | ^\.(terraformrc|vault-token|(ba|z)?sh_history)$ | ^_netrc$ | ^(shadow|wp-config\.php)(\..+)?$
     | ^(.+[._-])?kubeconfig([._-].+)?$ | ^.*service[-_]?account.*\.json$
@@ -25,6 +25,13 @@ SECRET_NAMES = re.compile(
     """,
     re.VERBOSE,
 )
+SECRET_WORDS = re.compile(r"secret|passwd|password")
+BARE_WORDS = re.compile(r"^[._-]*(secrets?|passwds?|passwords?)\.")
+SOURCE = re.compile(
+    r"\.(py|pyi|go|java|kts?|scala|groovy|clj|rb|rs|cs|fs|swift|[cm]?[jt]sx?|php|exs?|erl|hs|lua|dart|[ch]|cc|[ch]pp"
+    r"|html?|css|scss|vue|svelte|proto|graphql)$"
+)
+SOURCE_ABOUT_THEM = re.compile(r"\.(test|spec|service|controller|component|module)\.[^.]+$")
 EXAMPLES = re.compile(r"\.(example|sample|template|dist|md)$")
 
 
@@ -54,8 +61,18 @@ def checked(path: str) -> str:
 
 
 def is_secret(path: str) -> bool:
-    """Whether a file's name or folder says that it holds keys or passwords; examples of such files do not."""
+    """Whether a file's name or folder says that it holds keys or passwords.
+
+    Examples of such files do not, nor does code with more in its name than the word: `password_reset.py`
+    does something about passwords, `secrets.py` is where people write them down.
+    """
     pure = PurePosixPath(path.lower())
     if any(part in SECRET_FOLDERS for part in pure.parts):
         return True
-    return bool(SECRET_NAMES.match(pure.name)) and not EXAMPLES.search(pure.name)
+    name = pure.name
+    if EXAMPLES.search(name):
+        return False
+    if SECRET_NAMES.match(name):
+        return True
+    holds_them = not SOURCE.search(name) or (BARE_WORDS.match(name) and not SOURCE_ABOUT_THEM.search(name))
+    return bool(SECRET_WORDS.search(name) and holds_them)

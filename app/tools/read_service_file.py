@@ -7,8 +7,8 @@ from typing import Protocol
 from pydantic import BaseModel, Field
 
 from app.context.library import Library
-from app.context.models import Service
-from app.context.repos import Repos
+from app.context.models import Service, Source
+from app.context.repos import Page, Repos
 from app.errors import AgentError
 from app.tools.catalogue import Tool, ToolFailed, ToolResult, ToolScope
 
@@ -49,7 +49,7 @@ def tool(parts: Parts) -> Tool[ReadServiceFile] | None:
             raise ToolFailed(error.sentence) from error
         shown = page.text if page.is_folder else excerpt(page.text, asked.from_line, asked.lines)
         text = "\n".join(part for part in (page.notice, f"{page.source.title}:", shown) if part)
-        return ToolResult(text, (page.source,), f"Read {page.source.title}")
+        return ToolResult(text, (opened_at(page, asked.from_line),), f"Read {page.source.title}")
 
     return Tool("read_service_file", DESCRIPTION, ReadServiceFile, run, deadline_seconds=20)
 
@@ -68,6 +68,13 @@ def service_of(name: str | None, scope: ToolScope, library: Library) -> Service:
         known = ", ".join(each.name for each in library.catalog) or "none"
         raise ToolFailed(f"The catalog has no service {wanted!r}. It has: {known[:600]}.")
     return service
+
+
+def opened_at(page: Page, line: int) -> Source:
+    """The source of an excerpt: its address opens the file at the first line that was read."""
+    if page.is_folder or page.source.url is None or line == 1:
+        return page.source
+    return page.source.model_copy(update={"url": f"{page.source.url}#L{line}"})
 
 
 def excerpt(text: str, first: int, count: int) -> str:

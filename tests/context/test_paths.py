@@ -100,6 +100,42 @@ def test_a_path_that_looks_like_a_secret_is_refused(path: str) -> None:
         checked(path)
 
 
+@pytest.mark.parametrize(
+    ("name", "is_read"),
+    [
+        ("password_reset.py", True),
+        ("secrets_test.go", True),
+        ("SecretManager.java", True),
+        ("forgot-password.tsx", True),
+        ("password_reset.html", True),
+        ("password.service.ts", True),
+        ("secrets.test.ts", True),
+        ("secrets.yaml", False),
+        ("secret.json", False),
+        ("app-secret.properties", False),
+        ("password_reset.yaml", False),
+        ("db_password.txt", False),
+        ("passwords.csv", False),
+        ("set-secrets.sh", False),
+        ("password", False),
+        ("secrets.py", False),
+        ("secret.js", False),
+        ("_secrets.py", False),
+        ("secrets.local.js", False),
+        ("passwords.prod.ts", False),
+        ("credentials", False),
+        ("credentials.py", False),
+        ("aws_credentials.json", False),
+        ("htpasswd.py", False),
+        ("password.env", False),
+        (".env.secret.py", False),
+        ("password_reset.py.key", False),
+    ],
+)
+def test_code_about_secrets_is_read_and_what_holds_them_is_not(name: str, *, is_read: bool) -> None:
+    assert is_secret(f"src/{name}") != is_read
+
+
 def test_a_listing_hides_secrets_too() -> None:
     assert [path for path in ("src/main.py", ".env", "a/.aws/config") if not is_secret(path)] == [
         "src/main.py"

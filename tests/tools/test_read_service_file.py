@@ -15,6 +15,7 @@ from app.storage.tree import Tree
 from app.tools.catalogue import Tool, ToolFailed, ToolScope
 from app.tools.read_service_file import ReadServiceFile, tool
 from tests.context.clock import Clock
+from tests.context.github_wire import GitHubWire
 from tests.context.origin import Origin
 
 ABOUT_CHECKOUT = ToolScope(service="checkout")
@@ -31,7 +32,7 @@ class Blueprints:
         return self.tree if revision == self.tree.revision else None
 
 
-@dataclass(frozen=True)
+@dataclass
 class Parts:
     library: Library
     repos: Repos
@@ -101,3 +102,25 @@ async def test_what_cannot_be_done_is_a_sentence_for_the_model(
 
 def test_without_repos_the_tool_is_not_offered() -> None:
     assert tool(object()) is None  # type: ignore[arg-type]
+
+
+async def test_the_source_of_an_excerpt_opens_at_its_first_line(
+    parts: Parts, database_url: str, tmp_path: Path
+) -> None:
+    code = "".join(f"line {number}\n" for number in range(1, 31))
+    engine = create_engine(database_url)
+    async with GitHubWire({"acme/checkout": {"src/main.py": code, "README.md": code}}) as wire:
+        services = "services:\n- {name: checkout, repo: acme/checkout}\n"
+        library = Library(Blueprints(Tree("r2", {"services.yaml": services})))
+        await library.refresh()
+        repos = Repos(tmp_path / "github", engine, github_api_url=wire.url, clock=Clock())
+        reads = tool(Parts(library, repos))
+        assert reads is not None
+        for asked, anchor in (
+            (ReadServiceFile(path="src/main.py", from_line=12), "blob/main/src/main.py#L12"),
+            (ReadServiceFile(path="src/main.py"), "blob/main/src/main.py"),
+            (ReadServiceFile(path="README.md", from_line=12), "blob/main/README.md#L12"),
+        ):
+            (source,) = (await reads.run(asked, ABOUT_CHECKOUT)).sources
+            assert source.url == f"{wire.url}/acme/checkout/{anchor}"
+    await engine.dispose()
