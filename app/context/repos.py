@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.context.addresses import Address, AddressRefused, of_service
-from app.context.bare import Bare, Line
+from app.context.bare import Bare, Entry, Line
 from app.context.github import GitHub, GitHubFile, GitHubUnavailable
 from app.context.mirror_pool import MirrorPool
 from app.context.mirrors import SHORT, Copy, Mirror
@@ -34,6 +34,7 @@ GENERATED = (
     *("**/*.lock", "**/package-lock.json", "**/pnpm-lock.yaml", "**/go.sum", "**/*.min.js", "**/*.min.css"),
     *("**/*.map", "**/*.svg", "**/node_modules/**", "**/vendor/**", "**/dist/**", "**/__snapshots__/**"),
 )
+README = re.compile(r"(docs/)?readme(\.md|\.markdown|\.rst|\.adoc|\.txt)?", re.IGNORECASE)
 TESTS = re.compile(r"(^|/)(tests?|spec|__tests__|testdata)(/|$)|[._-](test|spec)\.", re.IGNORECASE)
 
 
@@ -97,7 +98,7 @@ class Repos:
         )
 
     async def readme(self, service: Service) -> Readme:
-        """The README at the top of a service's repo; its text is None when there is none.
+        """The README of a service's repo, at its top or in `docs`; its text is None when there is none.
 
         Raises:
             AgentError: the repo cannot be reached and there is no earlier copy.
@@ -105,7 +106,7 @@ class Repos:
         address = self._address(service)
         if address.is_on(self._api_url):
             return as_readme(service, await self._github.readme(address.slug))
-        copy, read = await self._read(address, top_readme)
+        copy, read = await self._read(address, first_readme)
         if read is None:
             return Readme(notice=copy.notice)
         path, text = read
@@ -204,18 +205,18 @@ def as_readme(service: Service, found: GitHubFile | None) -> Readme:
     return Readme(text=found.text, source=source, notice=found.notice)
 
 
-def top_readme(bare: Bare, revision: str) -> tuple[str, str] | None:
-    """Path and text of the README at the top of a repo, markdown before anything else."""
-    found = [
-        entry
-        for entry in bare.entries(revision)
-        if "/" not in entry.path and entry.is_plain and PurePosixPath(entry.path).stem.lower() == "readme"
-    ]
-    best = min(found, key=lambda entry: (not entry.path.lower().endswith(".md"), entry.path), default=None)
-    if best is None or best.size > LARGEST_FILE:
-        return None
-    text = as_text(next(iter(bare.blobs([best.object_id]))))
-    return None if text is None else (best.path, text)
+def first_readme(bare: Bare, revision: str) -> tuple[str, str] | None:
+    """Path and text of the README of a repo: at the top before `docs`, markdown before anything else."""
+
+    def place(entry: Entry) -> tuple[bool, bool, str]:
+        path = entry.path.lower()
+        return "/" in path, not path.endswith((".md", ".markdown")), entry.path
+
+    found = (each for each in bare.entries(revision) if each.is_plain and README.fullmatch(each.path))
+    for entry in sorted((each for each in found if each.size <= LARGEST_FILE), key=place):
+        if (text := as_text(next(iter(bare.blobs([entry.object_id]))))) is not None:
+            return entry.path, text
+    return None
 
 
 def file_or_folder(bare: Bare, revision: str, path: str) -> tuple[str, bool]:

@@ -65,6 +65,36 @@ async def test_a_readme_of_a_plain_git_repo(repos: Repos, origin: Origin) -> Non
     assert readme.source.revision == origin.git("rev-parse", "HEAD")[:12]
 
 
+@pytest.mark.parametrize(
+    ("files", "shown"),
+    [
+        (["README.md", "docs/README.md"], "README.md"),
+        (["README.rst", "docs/README.md"], "README.rst"),
+        (["README.txt", "README.rst", "readme.md"], "readme.md"),
+        (["docs/README.md", "docs/README.txt", "src/README.md"], "docs/README.md"),
+        (["docs/README.rst"], "docs/README.rst"),
+        (["Docs/readme.txt"], "Docs/readme.txt"),
+        (["README", "docs/README.md"], "README"),
+        (["README.png", "README.md.bak", "docs/README.md"], "docs/README.md"),
+        (["docs/guide/README.md", "src/README.md"], None),
+    ],
+)
+async def test_the_readme_at_the_top_comes_before_the_one_in_docs(
+    repos: Repos, tmp_path: Path, files: list[str], shown: str | None
+) -> None:
+    origin = Origin(tmp_path / "git" / "x")
+    origin.commit({file: b"\x89PNG\0" if file.endswith("png") else f"in {file}\n" for file in files})
+    readme = await repos.readme(service(origin))
+    assert (readme.source.path if readme.source else None) == shown
+    assert readme.text == (f"in {shown}\n" if shown else None)
+
+
+async def test_a_readme_that_is_no_text_makes_way_for_the_next(repos: Repos, tmp_path: Path) -> None:
+    origin = Origin(tmp_path / "git" / "x")
+    origin.commit({"README.md": b"\xff\xfe\0", "docs/README.md": "in docs\n"})
+    assert (await repos.readme(service(origin))).text == "in docs\n"
+
+
 async def test_a_repo_without_a_readme(repos: Repos, tmp_path: Path) -> None:
     bare = Origin(tmp_path / "git" / "bare")
     bare.commit({"src/README.md": "not at the top\n"})
