@@ -14,9 +14,6 @@ from structlog.typing import Processor
 
 from app.tools.masking import mask
 
-LIBRARIES = ("slack_bolt", "slack_sdk", "procrastinate", "aiohttp", "httpx", "anthropic", "openai", "git")
-"""They log what they handle, bodies included; from them only warnings are of use."""
-
 
 def set_up_logging(level: str, *, stream: Any = None) -> None:
     """Send our logs and the libraries' warnings to `stream` (stdout), secrets masked."""
@@ -43,9 +40,9 @@ def set_up_logging(level: str, *, stream: Any = None) -> None:
             ],
         )
     )
-    logging.basicConfig(handlers=[handler], level=level, force=True)
-    for name in LIBRARIES:
-        logging.getLogger(name).setLevel(logging.WARNING)
+    # Libraries log what they handle, bodies and SQL parameters included: from them, warnings only.
+    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+    logging.getLogger("app").setLevel(level)
     # These repeat request bodies in their errors.
     logging.getLogger("slack_bolt").setLevel(logging.CRITICAL)
 
@@ -59,6 +56,21 @@ def trace(trace_id: str, **marks: Any) -> Iterator[None]:
 
 def _mask_texts(_logger: Any, _name: str, event: Any) -> Any:
     for key, value in event.items():
-        if isinstance(value, str) and key not in ("timestamp", "level", "trace_id", "turn_id"):
-            event[key] = mask(value)
+        if key not in ("timestamp", "level", "trace_id", "turn_id") and not key.startswith("_"):
+            event[key] = _masked(value)
     return event
+
+
+def _masked(value: Any) -> Any:
+    """A value as it may be logged: what is neither a number nor made of texts is logged as its text."""
+    match value:
+        case None | bool() | int() | float():
+            return value
+        case str():
+            return mask(value)
+        case dict():
+            return {str(key): _masked(each) for key, each in value.items()}
+        case list() | tuple():
+            return [_masked(each) for each in value]
+        case _:
+            return mask(str(value))

@@ -50,6 +50,7 @@ def create_engine(url: str, *, pool_size: int = 10) -> AsyncEngine:
         pool_size=pool_size,
         max_overflow=5,
         pool_timeout=10,
+        hide_parameters=True,  # an error of the driver would carry what people wrote into the log
         connect_args={"timeout": 5, "server_settings": {"application_name": "sre-agent", "jit": "off"}},
         json_serializer=as_json,
         json_deserializer=from_json,
