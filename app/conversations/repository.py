@@ -74,6 +74,8 @@ async def add_turn(
     connection: AsyncConnection, turn_id: UUID, session: Session, incoming: Incoming, trace_id: str
 ) -> bool:
     """Claim the message with a turn of its own; False when it already has one."""
+    names = tuple(map(mask, incoming.envelope.attachments))
+    envelope = incoming.envelope.model_copy(update={"attachments": names})
     statement = (
         insert(turns)
         .values(
@@ -84,7 +86,7 @@ async def add_turn(
             user_id=incoming.user_id,
             message_ts=incoming.message_ts,
             question=mask(incoming.text),
-            envelope=incoming.envelope.model_dump(mode="json"),
+            envelope=envelope.model_dump(mode="json"),
             trace_id=trace_id,
         )
         .on_conflict_do_nothing(index_elements=["source_key"])
