@@ -140,6 +140,7 @@ def _person(user: dict[str, object]) -> Person:
         name=str(shown.get("display_name") or user.get("real_name") or user.get("name") or user["id"]),
         teams=frozenset(own | {str(team) for team in more or ()}),
         is_guest=bool(user.get("is_restricted") or user.get("is_ultra_restricted")),
-        is_bot=bool(user.get("is_bot")),
+        # Slackbot speaks for whoever set a reminder, a guest perhaps, and Slack does not call it a bot.
+        is_bot=bool(user.get("is_bot")) or user["id"] == "USLACKBOT",
         is_deleted=bool(user.get("deleted")),
     )
