@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import signal
 import sys
 import time
 from dataclasses import asdict
@@ -51,6 +52,8 @@ def main() -> int:
         "--only", action="append", choices=conversation.PARTS, help="one part; may be repeated"
     )
     options = parser.parse_args()
+    # As with Ctrl-C, what was started is ended.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     size = conversation.QUICK if options.quick else conversation.FULL
     before = machine()
     print(conversation.SCRIPT)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from benchmarks.asking import Asked, People, Thread, observe
-from benchmarks.figures import Row, Target, spread
+from benchmarks.figures import Row, Target, spread, table
 from benchmarks.model import (
     ANSWER_TOKENS,
     FIRST_TOKEN_SECONDS,
@@ -56,22 +56,27 @@ FULL = Size()
 
 
 async def run(size: Size, parts: tuple[str, ...]) -> list[Row]:
-    """All rows of one run."""
+    """All rows of one run; each part is shown as it ends, for a run may be cut."""
     rows: list[Row] = []
+
+    def found(more: list[Row]) -> None:
+        print(table(more), flush=True)
+        rows.extend(more)
+
     async with stand() as here:
         people = People(here)
         async with here.serve():
             print("· migrated, mirrors made", flush=True)
         if "start" in parts:
-            rows += await _starts(here, size)
+            found(await _starts(here, size))
         if "paced" in parts:
             async with _warm(here, people) as app:
                 for threads, rounds in size.rounds.items():
-                    rows += await _paced(here, people, app, threads, rounds)
+                    found(await _paced(here, people, app, threads, rounds))
         if "instant" in parts:
-            rows += await _instant(here, people, size)
+            found(await _instant(here, people, size))
         if "age" in parts:
-            rows += await _age(here, people, size)
+            found(await _age(here, people, size))
     return rows
 
 
