@@ -153,3 +153,10 @@ async def stack(database_url: str, organisation: ExampleOrganisation, tmp_path: 
             **slack.environment,
         }
         yield Stack(slack, engine, environment, exits)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The whole program is no unit: `./run test --unit` leaves these out."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.slow)
