@@ -154,6 +154,7 @@ class GrowingMessage:
         self._title = title
         await self._take_over()
         if self.closed:
+            await self._say("active")  # a predecessor may have died before he could
             return
         self._session = asyncio.create_task(self._say_processing())
         self._worker = asyncio.create_task(self._work())
@@ -698,6 +699,7 @@ class GrowingMessage:
         self._check()
         if not self._taken_over:
             await self._take_over()
+            await self._say("active")  # what a predecessor said, and nobody else takes back
         if self.closed:
             return
         self._ending = True

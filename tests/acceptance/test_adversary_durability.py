@@ -121,6 +121,7 @@ async def test_a_turn_that_ends_before_it_begins_again_ends_its_predecessors_mes
     assert not answer.streaming
     assert said in shown([answer])
     assert "eyes" not in reactions(stack, ts)
+    assert stack.slack.workspace.sessions[(CHECKOUT, ts)].status == "active"
 
 
 @pytest.mark.slow
@@ -246,6 +247,16 @@ async def test_a_worker_that_took_its_own_rescued_job_ends_it_once(stack: Stack)
     assert await stack.rows("SELECT status::text FROM procrastinate_jobs") == [("doing",)]
     second.set()
     await becomes(stack, "SELECT status::text FROM procrastinate_jobs", [("succeeded",)])
+
+
+async def test_a_worker_that_was_struck_off_while_it_lived_goes_on_taking_jobs(stack: Stack) -> None:
+    work = Working()
+    work.go.set()
+    await queue(stack, work.__call__)
+    await statement(stack, "DELETE FROM procrastinate_workers")
+    await deferred(stack)
+    await becomes(stack, "SELECT status::text FROM procrastinate_jobs", [("succeeded",)])
+    assert await stack.rows("SELECT count(*) FROM procrastinate_workers") == [(1,)]
 
 
 async def test_a_stopped_job_that_could_not_end_properly_is_run_again(stack: Stack) -> None:
