@@ -517,7 +517,7 @@ async def test_an_answer_that_was_closed_is_not_touched_again(play: Play) -> Non
     await second.close(final_text="Something else")
 
     assert play.texts() == ["The answer."]
-    assert len(play.slack.calls()) == calls
+    assert {call.method for call in play.slack.calls()[calls:]} == {"agents.sessions.setStatus"}
 
 
 async def test_a_successor_keeps_the_parts_that_are_right_and_rewrites_the_rest(play: Play) -> None:
