@@ -63,7 +63,10 @@ class Group(BaseSettings):
 
     @field_validator("*", mode="before")
     @classmethod
-    def _split_commas(cls, value: Any, info: Any) -> Any:
+    def _read(cls, value: Any, info: Any) -> Any:
+        if isinstance(value, str) and value and not value.strip():
+            # A secret of blanks would be one that anybody can guess.
+            raise ValueError("is blank")
         field = cls.model_fields[info.field_name]
         if isinstance(value, str) and field.annotation == tuple[str, ...]:
             return tuple(part.strip() for part in value.split(",") if part.strip())
