@@ -6,7 +6,7 @@ import asyncio
 import signal
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import partial
 from socket import socket as Listener
@@ -22,6 +22,7 @@ from app.agent.budget import PostgresBudget, WindowLimits
 from app.agent.compaction import CompactionLimits
 from app.agent.prices import Prices
 from app.agent.tally import RunLimits
+from app.context.addresses import parse
 from app.context.library import Library
 from app.context.mirrors import Folder, Mirror, watch
 from app.context.repos import Repos
@@ -48,6 +49,7 @@ from app.storage.engine import begin, create_engine
 from app.storage.errors import DatabaseUnavailable, SchemaBehind
 from app.storage.tree import Tree
 from app.tools.catalogue import discover
+from app.tools.masking import mask
 from app.web.ops import Check, ops_app
 from app.web.public import Push, public_app
 from app.web.server import WebServer, bind
@@ -199,7 +201,14 @@ class Runtime:
                 token=git.github_token,
                 github_api_url=git.github_api_url,
             )
-        repos = Repos(mirrors / "services", engine, github_api_url=git.github_api_url, token=git.github_token)
+        remote = git.blueprints_repo_url is not None and parse(git.blueprints_repo_url).site != ""
+        repos = Repos(
+            mirrors / "services",
+            engine,
+            github_api_url=git.github_api_url,
+            token=git.github_token,
+            local_too=not remote,
+        )
         library = Library(blueprints, readmes=repos)
         keeper = Keeper(
             knowledge,
@@ -227,6 +236,7 @@ class Runtime:
         self, engine: AsyncEngine, client: SlackClient, revision: str, faults: tuple[Fault, ...]
     ) -> None:
         """A broken revision is written down and told to people once, by whichever replica is first."""
+        faults = tuple(replace(fault, path=mask(fault.path), message=mask(fault.message)) for fault in faults)
         said = "\n".join(str(fault) for fault in faults[:20])
         async with begin(engine) as connection:
             if not await record(connection, revision, accepted=False, faults=faults):

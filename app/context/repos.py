@@ -74,7 +74,8 @@ class Repos:
     """Reads the repos that the catalog names, and no others.
 
     `token` is sent to the host of `github_api_url` alone. Mirrors live below `folder`, made when code is
-    first asked for, and `most_mirrors` of them are kept.
+    first asked for, and `most_mirrors` of them are kept. `local_too` says that the catalog may name repos of
+    this machine: one that came over the network must not choose what is read here.
     """
 
     def __init__(
@@ -85,9 +86,11 @@ class Repos:
         github_api_url: str = "https://api.github.com",
         token: SecretStr | None = None,
         most_mirrors: int = 50,
+        local_too: bool = True,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._api_url = github_api_url
+        self._local_too = local_too
         self._github = GitHub(engine, api_url=github_api_url, token=token, clock=clock)
         self._mirrors = MirrorPool(
             folder,
@@ -155,7 +158,10 @@ class Repos:
                 f"The catalog names no repository of {service.name}; `repo` in services.yaml adds it."
             )
         try:
-            return of_service(service.repo, self._api_url)
+            address = of_service(service.repo, self._api_url)
+            if not address.site and not self._local_too:
+                raise AddressRefused("must name a host, as the catalog itself comes from one")
+            return address
         except AddressRefused as error:
             where = f" ({service.declared_in})" if service.declared_in else ""
             raise NoRepository(

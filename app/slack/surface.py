@@ -49,13 +49,18 @@ def question(turn: Turn) -> Question:
     )
 
 
+def as_code(text: str) -> str:
+    """Text that cannot end the code it is shown as."""
+    return text.replace("`", "'")
+
+
 async def tell_refusal(client: AsyncWebClient, channel: str, revision: str, faults: str) -> None:
     """Tell the SREs' channel that a revision of the knowledge repo is not in force, and why."""
     said = f":warning: Knowledge revision `{mrkdwn(revision)}` was refused; the last good one keeps serving."
     try:
         await client.chat_postMessage(
             channel=channel,
-            text=f"{said}\n```{mrkdwn(faults[:2500])}```",
+            text=f"{said}\n```{mrkdwn(as_code(faults[:2500]))}```",
             unfurl_links=False,
             unfurl_media=False,
         )
