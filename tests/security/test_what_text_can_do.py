@@ -107,6 +107,16 @@ async def test_a_model_that_obeys_pings_nobody_and_links_nowhere(stack: Stack, s
             assert "evil.example" not in target, text
 
 
+async def test_a_model_that_writes_what_no_database_takes_is_answered_from(stack: Stack) -> None:
+    odd = "a\0b \ud800 \\u0000 c"
+    await obey(
+        stack,
+        say(odd, call("read_service_file", path=odd), call("search_service_code", text=odd)),
+        say(odd, conclude(0.9, sources=[odd], missing=[odd])),
+    )
+    assert await stack.rows("SELECT status FROM turns") == [("done",)]
+
+
 def test_an_answer_cut_anywhere_links_nowhere() -> None:
     """What was code in the whole answer must still be code in the message its second half is in."""
     chance = random.Random(7)
