@@ -15,7 +15,7 @@ from tests.fakes.anthropic import FakeAnthropic, tool_results
 from tests.fakes.script import Reply, call, conclude, say
 
 # Put together here, so that no scanner takes this file for a leak.
-KEY_BODY = "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7VJTUt9Us8cKj"
+KEY_BODY = "MIIEvQIBADANBgkqhkiG9w0BAQEFAA" + "SCBKcwggSjAgEAAoIBAQC7VJTUt9Us8cKj"
 CANARIES = {
     "aws": "AKIA" + "Q7CANARY7QXW3ZPL",
     "github": "ghp_" + "canary7Qx2Vb9Lm4Np6Rt8Yw1Zc3Df5Gh7Jk9",

@@ -697,7 +697,11 @@ def _rejoined(texts: list[str]) -> str:
     whole = ""
     for text in (as_read(each) for each in texts):
         inside = text.removeprefix("```sh\n")
-        ways = (whole + text, whole.removesuffix("```") + inside, whole.removesuffix("\n```") + inside)
+        ways = (
+            whole + text,
+            *(whole.removesuffix(end) + inside for end in ("```", "\n```")),
+            *(whole.removesuffix("`") + text.removeprefix(begin) for begin in ("` ", "`")),
+        )
         whole = next((way for way in ways if WHOLE.startswith(way[: len(whole) + 40])), ways[0])
     return whole
 
