@@ -536,7 +536,7 @@ class GrowingMessage:
             await self._stop_quietly(message.part)
             message.streaming = False
         tried_to = len(self._text)
-        body = markdown(message.opens + self._text[message.start : end] + closes)
+        body = self._body(message, end, closes)
         waiting = list(self._waiting_tasks.values())
         marker = Task(
             id=self._thread.marker(message.part.index), title=self._title or "Working", status="in_progress"
@@ -549,6 +549,11 @@ class GrowingMessage:
         message.sent, message.shown_to, message.tried_to = body, end, tried_to
         message.stale, message.changed_at = False, self._clock()
         self._told(message, [marker, *message.tasks.values(), *waiting])
+
+    def _body(self, message: _Message, end: int, closes: str) -> str:
+        """The escaped text of a part that ends at `end`; one without words of its own opens nothing."""
+        own = self._text[message.start : end]
+        return markdown(message.opens + own + closes) if own else ""
 
     async def _edited(
         self, message: _Message, body: str, tasks: Sequence[Task], below: Sequence[Block]
@@ -585,7 +590,7 @@ class GrowingMessage:
         unfinished = {id: task for id, task in message.tasks.items() if task.status in UNFINISHED}
         for id in unfinished.keys() - self._waiting_tasks.keys():
             self._waiting_tasks[id] = unfinished[id].model_copy(update={"status": ended})
-        body = markdown(message.opens + own + closes)
+        body = self._body(message, end, closes)
         if not await self._stopped(message, body, below, last=last) and not self._gone:
             await self._edit(message, end, below, closes)
         if self._gone:
