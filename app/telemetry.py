@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import structlog
-from structlog.contextvars import bound_contextvars, merge_contextvars
+from structlog.contextvars import merge_contextvars
 from structlog.typing import Processor
 
 from app.tools.masking import mask
@@ -45,13 +43,6 @@ def set_up_logging(level: str, *, stream: Any = None) -> None:
     logging.getLogger("app").setLevel(level)
     # These repeat request bodies in their errors.
     logging.getLogger("slack_bolt").setLevel(logging.CRITICAL)
-
-
-@contextmanager
-def trace(trace_id: str, **marks: Any) -> Iterator[None]:
-    """Everything logged within carries this trace id."""
-    with bound_contextvars(trace_id=trace_id, **marks):
-        yield
 
 
 def _mask_texts(_logger: Any, _name: str, event: Any) -> Any:

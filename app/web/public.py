@@ -70,7 +70,6 @@ class Draining(AgentError):
 class _Repository(BaseModel):
     model_config = ConfigDict(extra="ignore")
     full_name: str
-    clone_url: str = ""
 
 
 class Push(BaseModel):
