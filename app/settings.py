@@ -7,6 +7,7 @@ problem, a line each: the variable, what is wrong with it, an example that would
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -33,6 +34,8 @@ EXAMPLES = {
     "DATABASE_URL": "postgresql://user:password@host:5432/sre_agent",
     "KNOWLEDGE_REPO_URL": "https://github.com/acme/sre-knowledge.git",
     "BLUEPRINTS_REPO_URL": "https://github.com/acme/blueprints.git",
+    "SERVICE_REGISTRY": "checkout|https://checkout.internal|critical,reports",
+    "PROMETHEUS_URL": "https://prometheus.internal",
     "LOG_LEVEL": "INFO",
     "PORT": "8080",
 }
@@ -71,6 +74,32 @@ class Group(BaseSettings):
         if isinstance(value, str) and field.annotation == tuple[str, ...]:
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
+
+
+@dataclass(frozen=True)
+class RegisteredService:
+    """An entry of SERVICE_REGISTRY; `url` is where its `/ops/*` answer."""
+
+    name: str
+    url: str | None
+    critical: bool
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A monitored system's API and the proof it wants; `tenant` is sent as X-Scope-OrgID."""
+
+    url: str
+    token: SecretStr | None = None
+    user: str | None = None
+    password: SecretStr | None = None
+    tenant: str | None = None
+    ca_file: Path | None = None
+
+
+def registry_entry(entry: str) -> tuple[str, str, str]:
+    name, url, critical = [part.strip() for part in (entry + "||").split("|")[:3]]
+    return name, url, critical
 
 
 class SlackSettings(Group):
@@ -171,10 +200,96 @@ class GitSettings(Group):
     github_webhook_secret: SecretStr | None = Field(None, validation_alias="GITHUB_WEBHOOK_SECRET")
 
 
+class AlertSettings(Group):
+    pagerduty_secrets: CommaSeparated = Field((), validation_alias="PAGERDUTY_WEBHOOK_SECRET", repr=False)
+    pagerduty_allowed_services: CommaSeparated = Field((), validation_alias="PAGERDUTY_ALLOWED_SERVICES")
+    grafana_secret: SecretStr | None = Field(None, validation_alias="GRAFANA_WEBHOOK_SECRET")
+    token: SecretStr | None = Field(None, validation_alias="ALERT_WEBHOOK_TOKEN")
+    most_at_once: int = Field(3, validation_alias="MAX_CONCURRENT_INVESTIGATIONS", ge=1)
+    ttl_seconds: float = Field(600, validation_alias="ALERT_QUEUE_TTL_SECONDS", gt=0)
+    storm_incidents: int = Field(10, validation_alias="STORM_INCIDENTS", ge=2)
+    storm_window_seconds: float = Field(120, validation_alias="STORM_WINDOW_SECONDS", gt=0)
+    incidents_dir: Path | None = Field(None, validation_alias="INCIDENTS_DIR")
+    registry: CommaSeparated = Field((), validation_alias="SERVICE_REGISTRY")
+    ops_token: SecretStr | None = Field(None, validation_alias="SERVICE_OPS_TOKEN")
+
+    @field_validator("registry")
+    @classmethod
+    def _is_registry(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for entry in value:
+            name, url, critical = registry_entry(entry)
+            if not name or (url and not url.startswith(("http://", "https://"))):
+                raise ValueError(f"{entry!r} is not name|url|critical")
+            if critical not in ("", "critical"):
+                raise ValueError(f"the third part of {entry!r} may only be critical")
+        return value
+
+    @property
+    def services(self) -> tuple[RegisteredService, ...]:
+        return tuple(
+            RegisteredService(name, url or None, critical == "critical")
+            for name, url, critical in map(registry_entry, self.registry)
+        )
+
+
+class EscalationSettings(Group):
+    pagerduty_api_token: SecretStr | None = Field(None, validation_alias="PAGERDUTY_API_TOKEN")
+    pagerduty_api_url: str = Field("https://api.pagerduty.com", validation_alias="PAGERDUTY_API_URL")
+    pagerduty_routing_key: SecretStr | None = Field(None, validation_alias="PAGERDUTY_ROUTING_KEY")
+    pagerduty_events_url: str = Field("https://events.pagerduty.com", validation_alias="PAGERDUTY_EVENTS_URL")
+    pagerduty_policy_id: str | None = Field(None, validation_alias="PAGERDUTY_ESCALATION_POLICY_ID")
+
+
+class SourceSettings(Group):
+    """Where the monitored systems answer; `endpoint("loki")` is one of them with what it wants to see."""
+
+    prometheus_url: str | None = Field(None, validation_alias="PROMETHEUS_URL")
+    prometheus_token: SecretStr | None = Field(None, validation_alias="PROMETHEUS_TOKEN")
+    prometheus_user: str | None = Field(None, validation_alias="PROMETHEUS_USER")
+    prometheus_password: SecretStr | None = Field(None, validation_alias="PROMETHEUS_PASSWORD")
+    prometheus_tenant: str | None = Field(None, validation_alias="PROMETHEUS_TENANT")
+    loki_url: str | None = Field(None, validation_alias="LOKI_URL")
+    loki_token: SecretStr | None = Field(None, validation_alias="LOKI_TOKEN")
+    loki_user: str | None = Field(None, validation_alias="LOKI_USER")
+    loki_password: SecretStr | None = Field(None, validation_alias="LOKI_PASSWORD")
+    loki_tenant: str | None = Field(None, validation_alias="LOKI_TENANT")
+    tempo_url: str | None = Field(None, validation_alias="TEMPO_URL")
+    tempo_token: SecretStr | None = Field(None, validation_alias="TEMPO_TOKEN")
+    tempo_user: str | None = Field(None, validation_alias="TEMPO_USER")
+    tempo_password: SecretStr | None = Field(None, validation_alias="TEMPO_PASSWORD")
+    tempo_tenant: str | None = Field(None, validation_alias="TEMPO_TENANT")
+    jaeger_url: str | None = Field(None, validation_alias="JAEGER_URL")
+    jaeger_token: SecretStr | None = Field(None, validation_alias="JAEGER_TOKEN")
+    jaeger_user: str | None = Field(None, validation_alias="JAEGER_USER")
+    jaeger_password: SecretStr | None = Field(None, validation_alias="JAEGER_PASSWORD")
+    argocd_url: str | None = Field(None, validation_alias="ARGOCD_URL")
+    argocd_token: SecretStr | None = Field(None, validation_alias="ARGOCD_TOKEN")
+    ca_file: Path | None = Field(None, validation_alias="SOURCES_CA_FILE")
+    kubernetes: str = Field("off", validation_alias="KUBERNETES")
+    mcp_servers: Path | None = Field(None, validation_alias="MCP_SERVERS")
+
+    @field_validator("prometheus_url", "loki_url", "tempo_url", "jaeger_url", "argocd_url")
+    @classmethod
+    def _is_address(cls, value: str | None) -> str | None:
+        if value and not value.startswith(("http://", "https://")):
+            raise ValueError("must start with http:// or https://")
+        return value.rstrip("/") if value else value
+
+    def endpoint(self, name: Literal["prometheus", "loki", "tempo", "jaeger", "argocd"]) -> Endpoint | None:
+        url = getattr(self, f"{name}_url")
+        if url is None:
+            return None
+        rest = {
+            what: getattr(self, f"{name}_{what}", None) for what in ("token", "user", "password", "tenant")
+        }
+        return Endpoint(url=url, ca_file=self.ca_file, **rest)
+
+
 class BudgetSettings(Group):
     max_tool_calls: int = Field(8, validation_alias="MAX_TOOL_CALLS", ge=0)
     max_tool_calls_conversation: int = Field(16, validation_alias="MAX_TOOL_CALLS_CONVERSATION", ge=0)
     max_model_turns: int = Field(20, validation_alias="MAX_MODEL_TURNS", ge=1)
+    investigation_seconds: float = Field(300, validation_alias="INVESTIGATION_TIMEOUT_SECONDS", gt=0)
     max_tokens_per_incident: int = Field(100_000, validation_alias="MAX_TOKENS_PER_INCIDENT", ge=0)
     max_tokens_per_hour: int = Field(0, validation_alias="MAX_TOKENS_PER_HOUR", ge=0)
     usd_per_run: float = Field(2, validation_alias="COST_LIMIT_PER_RUN_USD", ge=0)
@@ -199,6 +314,9 @@ GROUPS: dict[str, type[Group]] = {
     "model": ModelSettings,
     "storage": StorageSettings,
     "git": GitSettings,
+    "alerts": AlertSettings,
+    "escalation": EscalationSettings,
+    "sources": SourceSettings,
     "budgets": BudgetSettings,
     "process": ProcessSettings,
 }
@@ -211,6 +329,9 @@ class Settings:
     model: ModelSettings
     storage: StorageSettings
     git: GitSettings
+    alerts: AlertSettings
+    escalation: EscalationSettings
+    sources: SourceSettings
     budgets: BudgetSettings
     process: ProcessSettings
 
