@@ -25,7 +25,7 @@ from sqlalchemy import (
     func,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 metadata = MetaData(
     naming_convention={
@@ -38,6 +38,17 @@ metadata = MetaData(
 )
 
 TURN_STATUSES = ("queued", "running", "done", "failed", "cancelled", "expired")
+INVESTIGATION_STATUSES = (
+    "queued",
+    "looking",
+    "looked",
+    "diagnosing",
+    "done",
+    "failed",
+    "cancelled",
+    "expired",
+    "joined",
+)
 
 
 def _id() -> Column[int]:
@@ -181,7 +192,16 @@ incidents = Table(
     Column("status", Text, nullable=False, server_default="open"),
     Column("alert", JSONB, nullable=False),
     Column("started_at", DateTime(timezone=True), nullable=False),
+    Column("acknowledged_at", DateTime(timezone=True)),
     Column("resolved_at", DateTime(timezone=True)),
+    # Several sources may tell of one thing: then their incidents share an investigation.
+    Column("investigation_id", ForeignKey("investigations.id", ondelete="SET NULL", use_alter=True)),
+    Column("joined_because", Text),
+    # What it is a symptom of, in words by which another source's alert is known to say the same.
+    Column("symptom", Text, nullable=False, server_default=""),
+    # Digests of the alerts taken, the newest last: one that is delivered again is known by its digest.
+    Column("deliveries", ARRAY(Text), nullable=False, server_default=text("'{}'::text[]")),
+    Column("fires", Integer, nullable=False, server_default="1"),
     _now(),
     Index(
         "uq_incidents_open",
@@ -190,23 +210,57 @@ incidents = Table(
         unique=True,
         postgresql_where=text("status <> 'resolved'"),
     ),
+    Index(None, "source", "incident_key"),
+    Index(None, "investigation_id"),
+    Index("ix_incidents_open_of_service", "service_name", postgresql_where=text("status <> 'resolved'")),
 )
 
 investigations = Table(
     "investigations",
     metadata,
     Column("id", Uuid, primary_key=True),
+    # The first of its incidents; the others name it in `incidents.investigation_id`.
     Column("incident_id", ForeignKey("incidents.id", ondelete="CASCADE"), nullable=False),
     _session(nullable=True),
     _turn(nullable=True),
+    Column("title", Text, nullable=False, server_default=""),
+    Column("service_name", Text),
+    Column("severity", Text, nullable=False, server_default="P3"),
     Column("status", Text, nullable=False, server_default="queued"),
     Column("priority", Integer, nullable=False, server_default="0"),
+    Column("attempt", Integer, nullable=False, server_default="0"),
+    Column("look_job_id", BigInteger),
+    Column("diagnose_job_id", BigInteger),
     Column("onset_at", DateTime(timezone=True)),
+    # What a storm is grouped by, of all incidents shown in this one's thread: services and labels.
+    Column("marks", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
+    # In a storm: the investigation whose thread shows this one, and why.
+    Column("storm_id", ForeignKey("investigations.id", ondelete="SET NULL")),
+    Column("grouped_because", Text),
+    # Of the one with the thread: how many others it shows, and when the last of them came.
+    Column("storm_size", Integer, nullable=False, server_default="0"),
+    _now("storm_at"),
+    Column("observations", JSONB),
+    Column("evidence_brief", JSONB),
     Column("brief", JSONB),
     Column("report", Text),
+    Column("thread_state", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
+    # Reasons for which it was escalated, each once: the intent is stored before it is sent.
+    Column("escalations", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
+    Column("error_code", Text),
+    Column("trace_id", Text, nullable=False, server_default=""),
     _now(),
+    Column("started_at", DateTime(timezone=True)),
+    Column("looked_at", DateTime(timezone=True)),
+    Column("resolved_at", DateTime(timezone=True)),
     Column("finished_at", DateTime(timezone=True)),
+    CheckConstraint("status IN ('" + "', '".join(INVESTIGATION_STATUSES) + "')", name="status"),
     Index(None, "incident_id"),
+    Index(None, "created_at"),
+    Index(None, "service_name", "created_at"),
+    Index(None, "storm_id"),
+    Index("ix_investigations_waiting", "looked_at", postgresql_where=text("status = 'looked'")),
+    Index("ix_investigations_leaders", "storm_at", postgresql_where=text("storm_id IS NULL")),
 )
 
 evidence = Table(
@@ -214,6 +268,7 @@ evidence = Table(
     metadata,
     _id(),
     Column("investigation_id", ForeignKey("investigations.id", ondelete="CASCADE"), nullable=False),
+    Column("attempt", Integer, nullable=False, server_default="0"),
     Column("label", Text, nullable=False),
     Column("source", Text, nullable=False),
     Column("query", Text),
@@ -233,8 +288,11 @@ outcomes = Table(
     Column("user_id", Text),
     Column("correct", Boolean),
     Column("cause", Text),
+    # `button`, `modal` or `resolution_note`.
+    Column("source", Text, nullable=False, server_default="button"),
     _now(),
     Index(None, "investigation_id"),
+    UniqueConstraint("investigation_id", "user_id"),
 )
 
 feedback = Table(
