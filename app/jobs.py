@@ -38,15 +38,16 @@ CONNECTION_WAIT_SECONDS = 3
 LAST_WORDS_SECONDS = 4
 """What jobs cut at the end of the grace may take to close their streams and to be handed back."""
 
-DEFER = text(
-    "SELECT unnest(procrastinate_defer_jobs_v1(ARRAY[ROW(CAST(:queue AS varchar), CAST(:task AS varchar), "
-    "CAST(:priority AS int), CAST(:lock AS text), CAST(:queueing_lock AS text), CAST(:arguments AS jsonb), "
-    "CAST(:at AS timestamptz))]::procrastinate_job_to_defer_v1[]))"
+JOB = (
+    "ROW(CAST(:queue AS varchar), CAST(:task AS varchar), CAST(:priority AS int), CAST(:lock AS text), "
+    "CAST(:queueing_lock AS text), CAST(:arguments AS jsonb), CAST(:at AS timestamptz))"
 )
 # procrastinate's own way ends a waiting job for good, and one that raises on being stopped.
 INTERRUPT = text("""
 UPDATE procrastinate_jobs
    SET abort_requested = (status = 'doing'),
+DEFER = text(f"SELECT unnest(procrastinate_defer_jobs_v1(ARRAY[{JOB}]::procrastinate_job_to_defer_v1[]))")
+DEFER_ONCE = text(f"SELECT queue_defer_once(CAST({JOB} AS procrastinate_job_to_defer_v1))")
        scheduled_at = CASE WHEN status = 'doing' THEN scheduled_at END
  WHERE id = :job_id AND status IN ('todo', 'doing')
 """)
@@ -83,18 +84,28 @@ class Deferral:
 
 async def defer(connection: AsyncConnection, job: Deferral) -> int:
     """Put a job into the queue within the caller's transaction; its id. Rolled back, it never was."""
-    row = await connection.execute(
-        DEFER,
-        {
-            "queue": job.queue,
-            "task": job.task,
-            "priority": job.priority,
-            "lock": job.lock,
-            "queueing_lock": job.queueing_lock,
-            "arguments": json.dumps(job.arguments),
-            "at": job.at,
-        },
-    )
+    row = await connection.execute(DEFER, _columns(job))
+    return int(row.scalar_one())
+
+
+def _columns(job: Deferral) -> dict[str, Any]:
+    return {
+        "queue": job.queue,
+        "task": job.task,
+        "priority": job.priority,
+        "lock": job.lock,
+        "queueing_lock": job.queueing_lock,
+        "arguments": json.dumps(job.arguments),
+        "at": job.at,
+    }
+
+
+async def defer_once(connection: AsyncConnection, job: Deferral) -> int:
+    """As `defer`, but where a job of the same `queueing_lock` waits already, that one's id.
+
+    The job that waits begins behind the caller's transaction, and so sees what that wrote.
+    """
+    row = await connection.execute(DEFER_ONCE, _columns(job))
     return int(row.scalar_one())
 
 
@@ -187,14 +198,22 @@ class Queue:
     """The worker's side of the queue in this process."""
 
     def __init__(
-        self, url: str, *, concurrency: int, queues: tuple[str, ...] = ("turns",), grace_seconds: float = 30
+        self,
+        url: str,
+        *,
+        concurrency: int,
+        queues: tuple[str, ...] = ("turns",),
+        grace_seconds: float = 30,
+        most_connections: int = 6,
     ) -> None:
         self._url = url
         self._concurrency = concurrency
         self._queues = queues
         self._grace = grace_seconds
         self._app = procrastinate.App(
-            connector=_Connector(conninfo=url, min_size=1, max_size=6, timeout=CONNECTION_WAIT_SECONDS)
+            connector=_Connector(
+                conninfo=url, min_size=1, max_size=most_connections, timeout=CONNECTION_WAIT_SECONDS
+            )
         )
         self._worker: _Worker | None = None
         self._missing: set[tuple[int, int]] = set()
@@ -223,7 +242,7 @@ class Queue:
             asyncio.create_task(self._prune(), name="queue pruning"),
         ]
 
-    async def stop(self) -> None:
+    async def stop(self, *, at_once: bool = False) -> None:
         """Take no more jobs, give the running ones their grace, hand the rest back, then let the heart stop.
 
         The heart goes on beating through all of it: a drain that looks dead would be run twice. Where the
@@ -257,12 +276,16 @@ class Queue:
                 shutdown_graceful_timeout=self._grace,
                 delete_jobs="never",  # the announcement of freed jobs needs the finished row
             )
+        `at_once` gives no grace: the running jobs are cancelled, and another worker takes them.
             try:
                 await self._worker.run()  # type: ignore[no-untyped-call]
             except Exception as error:
                 log.warning("queue_worker_restarts", reason=str(error.__cause__ or error).strip())
             if not self._stopping.is_set():
+        if at_once:
+            self._grace = 0
                 with suppress(asyncio.TimeoutError):
+            self._worker.shutdown_graceful_timeout = self._grace
                     await asyncio.wait_for(self._stopping.wait(), 0.5)
 
     async def _beat(self) -> None:
