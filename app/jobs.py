@@ -42,12 +42,12 @@ JOB = (
     "ROW(CAST(:queue AS varchar), CAST(:task AS varchar), CAST(:priority AS int), CAST(:lock AS text), "
     "CAST(:queueing_lock AS text), CAST(:arguments AS jsonb), CAST(:at AS timestamptz))"
 )
+DEFER = text(f"SELECT unnest(procrastinate_defer_jobs_v1(ARRAY[{JOB}]::procrastinate_job_to_defer_v1[]))")
+DEFER_ONCE = text(f"SELECT queue_defer_once(CAST({JOB} AS procrastinate_job_to_defer_v1))")
 # procrastinate's own way ends a waiting job for good, and one that raises on being stopped.
 INTERRUPT = text("""
 UPDATE procrastinate_jobs
    SET abort_requested = (status = 'doing'),
-DEFER = text(f"SELECT unnest(procrastinate_defer_jobs_v1(ARRAY[{JOB}]::procrastinate_job_to_defer_v1[]))")
-DEFER_ONCE = text(f"SELECT queue_defer_once(CAST({JOB} AS procrastinate_job_to_defer_v1))")
        scheduled_at = CASE WHEN status = 'doing' THEN scheduled_at END
  WHERE id = :job_id AND status IN ('todo', 'doing')
 """)
@@ -245,12 +245,16 @@ class Queue:
     async def stop(self, *, at_once: bool = False) -> None:
         """Take no more jobs, give the running ones their grace, hand the rest back, then let the heart stop.
 
+        `at_once` gives no grace: the running jobs are cancelled, and another worker takes them.
         The heart goes on beating through all of it: a drain that looks dead would be run twice. Where the
         database is away nothing can be handed back; then others rescue what this process leaves.
         """
         self._stopping.set()
         worker, *background = self._tasks
+        if at_once:
+            self._grace = 0
         if self._worker:
+            self._worker.shutdown_graceful_timeout = self._grace
             self._worker.stop()  # type: ignore[no-untyped-call]
         done, _ = await asyncio.wait({worker}, timeout=self._grace + LAST_WORDS_SECONDS)
         if not done:
@@ -276,16 +280,12 @@ class Queue:
                 shutdown_graceful_timeout=self._grace,
                 delete_jobs="never",  # the announcement of freed jobs needs the finished row
             )
-        `at_once` gives no grace: the running jobs are cancelled, and another worker takes them.
             try:
                 await self._worker.run()  # type: ignore[no-untyped-call]
             except Exception as error:
                 log.warning("queue_worker_restarts", reason=str(error.__cause__ or error).strip())
             if not self._stopping.is_set():
-        if at_once:
-            self._grace = 0
                 with suppress(asyncio.TimeoutError):
-            self._worker.shutdown_graceful_timeout = self._grace
                     await asyncio.wait_for(self._stopping.wait(), 0.5)
 
     async def _beat(self) -> None:
