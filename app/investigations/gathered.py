@@ -1,0 +1,86 @@
+"""What a look brought together, frozen: the input of the evidence brief, the digest and the checks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from app.investigations.alert import Alert, Severity
+from app.investigations.brief import Past
+from app.investigations.evidence import Cause, Finding, FindingKind, Gap, Ranking, Reason
+from app.signals.models import Change
+
+SUPPORTS: frozenset[FindingKind] = frozenset({"symptom", "metric", "log", "trace", "change", "cluster"})
+"""Kinds of findings a cause can rest on; a runbook or a past incident says what may be, not what is."""
+
+KINDS: Mapping[str, frozenset[FindingKind]] = MappingProxyType(
+    {
+        "series": frozenset({"symptom", "metric"}),
+        "change": frozenset({"change"}),
+        "log": frozenset({"log"}),
+        "span": frozenset({"trace"}),
+        "event": frozenset({"cluster"}),
+    }
+)
+"""Which findings tell of an observation, by the first word of `Reason.seen`."""
+
+
+@dataclass(frozen=True)
+class Runbook:
+    """A runbook that fits: its title, where it opens, and its first lines."""
+
+    title: str
+    link: str | None = None
+    head: str = ""
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """Everything known when the sources have answered.
+
+    `service` is the catalog's name (None when it is not known there), `facts` what the catalog says of it,
+    by name (`tier`, `team`, `depends on`), as text. `past` is None when no history could be looked at,
+    which is not the same as none. `labels` maps `Reason.seen` to a finding's label where gathering knows;
+    what is not in it is matched by kind, service and name.
+    """
+
+    alert: Alert
+    ranking: Ranking
+    findings: tuple[Finding, ...] = ()
+    gaps: tuple[Gap, ...] = ()
+    service: str | None = None
+    severity: Severity = "P3"
+    facts: Mapping[str, str] = field(default_factory=dict)
+    changes: tuple[Change, ...] = ()
+    past: Past | None = None
+    runbooks: tuple[Runbook, ...] = ()
+    tickets: tuple[str, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+    def cited(self, reason: Reason) -> str | None:
+        """The label of the finding a reason rests on."""
+        if reason.seen is None:
+            return None
+        if reason.seen in self.labels:
+            return self.labels[reason.seen]
+        kind, _, what = reason.seen.partition(":")
+        fitting = [each for each in self.findings if each.kind in KINDS.get(kind, ())]
+        return _label_of(what, reason.service, fitting)
+
+    def evidence_of(self, cause: Cause) -> tuple[str, ...]:
+        """The labels a cause rests on, the weightiest reason's first."""
+        known = {each.label for each in self.findings if each.kind in SUPPORTS}
+        reasons = sorted(cause.reasons_for, key=lambda reason: -reason.weight)
+        labels = (self.cited(reason) for reason in reasons)
+        return tuple(dict.fromkeys(label for label in labels if label in known and label is not None))
+
+
+def _label_of(what: str, service: str | None, findings: Sequence[Finding]) -> str | None:
+    """The finding that names `what` (`<service>/<name>`, or an id), else the only one about that service."""
+    owner, _, name = what.rpartition("/")
+    of_service = [each for each in findings if each.service in (owner or service, service)]
+    for each in (*of_service, *findings):
+        if (name or what) in each.statement or what in each.statement:
+            return each.label
+    return of_service[0].label if len(of_service) == 1 and owner else None
