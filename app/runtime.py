@@ -116,6 +116,9 @@ class Runtime:
         if self._door and not settings.slack.socket_mode:
             settings.require(SLACK_SIGNING_SECRET="for HTTP mode; or set SLACK_APP_TOKEN for Socket Mode")
         listeners = self._bind(stack)
+        # A second of imports, beside the waiting for others.
+        loading = asyncio.create_task(asyncio.to_thread(models.load, settings.model))
+        stack.push_async_callback(_put_away, loading)
 
         url = await self._database(stack)
         engine = create_engine(url, pool_size=max(10, settings.process.worker_concurrency // 4))
@@ -131,7 +134,7 @@ class Runtime:
 
         admission = self._admission(People(client), me)
         if self._worker:
-            analyst = self._analyst(engine, library, repos)
+            analyst = self._analyst(engine, library, repos, await loading)
             surface = SlackSurface(
                 client, me, Pace(), Channels(client), admission, settings.slack.sre_team_id
             )
@@ -251,9 +254,10 @@ class Runtime:
 
     # -- answering ---------------------------------------------------------------------------------------
 
-    def _analyst(self, engine: AsyncEngine, library: Library, repos: Repos) -> Analyst:
+    def _analyst(
+        self, engine: AsyncEngine, library: Library, repos: Repos, loaded: models.Models | None
+    ) -> Analyst:
         budgets = self._settings.budgets
-        loaded = models.load(self._settings.model)
         windows = WindowLimits(
             usd_per_hour=Decimal(str(budgets.usd_per_hour)),
             usd_per_day=Decimal(str(budgets.usd_per_day)),
@@ -357,6 +361,12 @@ class ToolParts:
 
     library: Library
     repos: Repos
+
+
+async def _put_away(loading: asyncio.Task[models.Models | None]) -> None:
+    with suppress(Exception):  # what went wrong has been said already
+        if loaded := await loading:
+            await loaded.close()
 
 
 async def _record_loaded(engine: AsyncEngine, loaded: Knowledge) -> None:

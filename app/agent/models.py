@@ -5,15 +5,20 @@ An SDK is imported when its provider is chosen: the two together cost a second a
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from pydantic_ai.models import Model
 from pydantic_ai.settings import ModelSettings as RequestSettings
 
+from app.agent.gathering import gathering
 from app.settings import ModelSettings
 
 ANTHROPIC_URL = "https://api.anthropic.com"
 OPENAI_URL = "https://api.openai.com/v1"
+
+Made = tuple[Model, Model, Callable[[], Awaitable[None]]]
+"""The fast model, the strong one, and how to end their connections."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +42,8 @@ class Models:
 
     fast: LoadedModel
     strong: LoadedModel
+    close: Callable[[], Awaitable[None]]
+    """Ends the connections of both."""
 
 
 def load(
@@ -51,15 +58,16 @@ def load(
         return None
     deadlines = (connect_seconds, silence_seconds)
     if provider == "anthropic":
-        fast, strong = _anthropic(settings, *deadlines)
+        fast, strong, close = _anthropic(settings, *deadlines)
     else:
-        fast, strong = _openai_compatible(settings, provider, *deadlines)
+        fast, strong, close = _openai_compatible(settings, provider, *deadlines)
     if fast.model_name == strong.model_name:
         only = LoadedModel(provider, settings.fast_name, fast, _request_settings(settings))
-        return Models(only, only)
+        return Models(only, only, close)
     return Models(
         LoadedModel(provider, settings.fast_name, fast, _request_settings(settings), fallback=strong),
         LoadedModel(provider, settings.strong_name, strong, _request_settings(settings), fallback=fast),
+        close,
     )
 
 
@@ -77,29 +85,30 @@ def _request_settings(settings: ModelSettings) -> RequestSettings:
     )
 
 
-def _anthropic(settings: ModelSettings, connect: float, silence: float) -> tuple[Model, Model]:
+def _anthropic(settings: ModelSettings, connect: float, silence: float) -> Made:
     import anthropic  # noqa: PLC0415
     from pydantic_ai.models.anthropic import AnthropicModel  # noqa: PLC0415
     from pydantic_ai.providers.anthropic import AnthropicProvider  # noqa: PLC0415
 
     key = settings.anthropic_api_key
+    timeout = anthropic.Timeout(silence, connect=connect)
     client = anthropic.AsyncAnthropic(
+        http_client=gathering(anthropic.DefaultAioHttpClient)(timeout=timeout),
         api_key=key.get_secret_value() if key else None,
         base_url=settings.anthropic_base_url or ANTHROPIC_URL,
         max_retries=1,
-        timeout=anthropic.Timeout(silence, connect=connect),
+        timeout=timeout,
         open_telemetry=False,
     )
     provider = AnthropicProvider(anthropic_client=client)
     return (
         AnthropicModel(settings.fast_name, provider=provider),
         AnthropicModel(settings.strong_name, provider=provider),
+        client.close,
     )
 
 
-def _openai_compatible(
-    settings: ModelSettings, name: str, connect: float, silence: float
-) -> tuple[Model, Model]:
+def _openai_compatible(settings: ModelSettings, name: str, connect: float, silence: float) -> Made:
     import openai  # noqa: PLC0415
     from pydantic_ai.models.openai import OpenAIChatModel  # noqa: PLC0415
     from pydantic_ai.providers.ollama import OllamaProvider  # noqa: PLC0415
@@ -107,15 +116,18 @@ def _openai_compatible(
 
     ollama = name == "ollama"
     key = None if ollama else settings.openai_api_key
+    timeout = openai.Timeout(silence, connect=connect)
     client = openai.AsyncOpenAI(
+        http_client=gathering(openai.DefaultAioHttpClient)(timeout=timeout),
         # Local services want no key, the SDK wants one.
         api_key=key.get_secret_value() if key else "none",
         base_url=settings.ollama_base_url if ollama else settings.openai_base_url or OPENAI_URL,
         max_retries=1,
-        timeout=openai.Timeout(silence, connect=connect),
+        timeout=timeout,
     )
     provider = OllamaProvider(openai_client=client) if ollama else OpenAIProvider(openai_client=client)
     return (
         OpenAIChatModel(settings.fast_name, provider=provider),
         OpenAIChatModel(settings.strong_name, provider=provider),
+        client.close,
     )

@@ -5,7 +5,9 @@ Rows are only ever added, each carrying the turn's attempt, which the database c
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -39,7 +41,11 @@ SELECT id, turn_id, body FROM (
 ) AS tail
 ORDER BY place, id
 """)
+SINCE = text(
+    "SELECT id, turn_id, kind, body FROM messages WHERE session_id = :session AND id > :known ORDER BY id"
+)
 SOURCES = TypeAdapter(tuple[Source, ...])
+Clock = Callable[[], float]
 NUL = "\0"
 """The one character Postgres does not store in texts."""
 
@@ -51,15 +57,62 @@ class _Row:
     message: ModelMessage
 
 
+class Tails:
+    """The tails of the threads this process answered last, so that only what is new is read.
+
+    What is kept was read from the database, so it is committed; rows are never changed; and whoever takes a
+    turn over waits for the writes that have begun, so what is not yet seen has higher ids.
+    """
+
+    def __init__(self, *, threads: int = 64, seconds: float = 900, clock: Clock = time.monotonic) -> None:
+        """At most `threads` are kept, each for `seconds`: what is forgotten must not stay in a memory."""
+        self._threads = threads
+        self._seconds = seconds
+        self._clock = clock
+        self._kept: OrderedDict[int, tuple[float, tuple[_Row, ...]]] = OrderedDict()
+
+    async def read(self, connection: AsyncConnection, session_id: int) -> list[_Row]:
+        """The newest summary and what came after it, oldest first."""
+        known = self._known(session_id)
+        fresh: list[_Row] | None = None
+        if known:
+            newest = max(row.id for row in known)
+            found = (await connection.execute(SINCE, {"session": session_id, "known": newest})).all()
+            if all(row.kind != "summary" for row in found):
+                fresh = _rows(found)
+        if fresh is None:
+            known, fresh = (), _rows((await connection.execute(HISTORY, {"session": session_id})).all())
+        rows = (*known, *fresh)
+        self._keep(session_id, rows)
+        return list(rows)
+
+    def _known(self, session_id: int) -> tuple[_Row, ...]:
+        since, rows = self._kept.get(session_id, (0.0, ()))
+        return rows if self._clock() - since < self._seconds else ()
+
+    def _keep(self, session_id: int, rows: tuple[_Row, ...]) -> None:
+        now = self._clock()
+        self._kept[session_id] = (now, rows)
+        self._kept.move_to_end(session_id)
+        while len(self._kept) > self._threads or now - next(iter(self._kept.values()))[0] > self._seconds:
+            self._kept.popitem(last=False)
+
+
+def _rows(found: Sequence[Any]) -> list[_Row]:
+    said = ModelMessagesTypeAdapter.validate_python([row.body for row in found])
+    return [_Row(row.id, row.turn_id, each) for row, each in zip(found, said, strict=True)]
+
+
 class SessionTranscript:
     """The rows of `turn.session`, written under `turn.attempt`.
 
     Every write raises `StaleAttempt` once another worker has taken the turn over.
     """
 
-    def __init__(self, engine: AsyncEngine, turn: Turn) -> None:
+    def __init__(self, engine: AsyncEngine, turn: Turn, tails: Tails | None = None) -> None:
         self._engine = engine
         self._turn = turn
+        self._tails = tails or Tails()
         self._rows: list[_Row] | None = None
 
     async def history(self) -> list[ModelMessage]:
@@ -73,9 +126,7 @@ class SessionTranscript:
     async def _load(self) -> list[_Row]:
         if self._rows is None:
             async with begin(self._engine) as connection:
-                found = (await connection.execute(HISTORY, {"session": self._turn.session.id})).all()
-            said = ModelMessagesTypeAdapter.validate_python([row.body for row in found])
-            self._rows = [_Row(row.id, row.turn_id, each) for row, each in zip(found, said, strict=True)]
+                self._rows = await self._tails.read(connection, self._turn.session.id)
         return self._rows
 
     async def append(self, message: ModelMessage, *, kind: str = "model") -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Any
@@ -27,7 +27,7 @@ from app.conversations.analyst import Analyst
 from app.conversations.models import Turn, TurnStatus
 from app.conversations.reply import Closing, Place, Reply, Surface
 from app.conversations.shortcuts import shortcut
-from app.conversations.transcript import SessionTranscript
+from app.conversations.transcript import SessionTranscript, Tails
 from app.errors import AgentError
 from app.knowledge.keeping import Keeper
 from app.knowledge.models import Knowledge
@@ -58,6 +58,7 @@ class TurnRunner:
     analyst: Analyst
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep
+    tails: Tails = field(default_factory=Tails)
 
     async def run(self, turn_id: str) -> None:
         async with begin(self.engine) as connection:
@@ -164,7 +165,7 @@ class _Work:
             return self.decided
         knowledge = await self.knowledge()
         self.revision = knowledge.revision
-        transcript = SessionTranscript(self.runner.engine, self.turn)
+        transcript = SessionTranscript(self.runner.engine, self.turn, self.runner.tails)
         answer = shortcut(self.turn, knowledge)
         if answer is None:
             answer = await self.runner.analyst.answer(

@@ -119,6 +119,7 @@ async def silent_stage() -> AsyncIterator[Stage]:
         models = load(anthropic_settings(server.url), silence_seconds=0.3)
         assert models is not None
         yield Stage(server, models.fast)
+        await models.close()
 
 
 @pytest.fixture
@@ -127,3 +128,4 @@ async def stage() -> AsyncIterator[Stage]:
         models = load(anthropic_settings(server.url), silence_seconds=5)
         assert models is not None
         yield Stage(server, models.fast)
+        await models.close()

@@ -40,6 +40,7 @@ async def other(request: pytest.FixtureRequest) -> AsyncIterator[Stage]:
         )
         assert models is not None
         yield Stage(server, models.fast)  # type: ignore[arg-type]
+        await models.close()
 
 
 async def test_an_openai_compatible_service_streams_calls_tools_and_concludes(other: Stage) -> None:
@@ -90,6 +91,7 @@ async def test_another_model_takes_over_before_the_first_word_and_stays(stage: S
     asked = [body["model"] for body in stage.server.requests]
     assert asked == ["claude-haiku-5-5", "claude-haiku-5-5", "claude-sonnet-5-5", "claude-sonnet-5-5"]
     assert {first.model, second.model} == {"claude-sonnet-5-5"}
+    await models.close()
 
 
 def test_without_a_key_there_is_no_model() -> None:

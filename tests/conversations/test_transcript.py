@@ -13,7 +13,7 @@ from app.context.models import Source
 from app.conversations import repository
 from app.conversations.accept import accept
 from app.conversations.models import Turn
-from app.conversations.transcript import SessionTranscript
+from app.conversations.transcript import SessionTranscript, Tails
 from app.storage.engine import begin
 from app.storage.errors import StaleAttempt
 from tests.conversations.test_accept import message
@@ -109,3 +109,54 @@ async def test_a_tool_call_left_unfinished_is_taken_over_and_a_finished_one_kept
     assert again is not None
     assert again.result == "now"
     assert await second.tool_call("never") is None
+
+
+async def test_a_process_that_knows_a_thread_reads_only_what_others_have_added(
+    engine: AsyncEngine, turn: Turn, database_url: str
+) -> None:
+    tails, here = Tails(), SessionTranscript(engine, turn)
+    await here.append(said("one"))
+    assert texts(await SessionTranscript(engine, turn, tails).history()) == ["one"]
+    await SessionTranscript(engine, turn, Tails()).append(said("two, written elsewhere"))
+    # What was read before is not read again: it may even be gone.
+    connection = await asyncpg.connect(database_url)
+    await connection.execute("DELETE FROM messages WHERE body::text LIKE '%\"one\"%'")
+    await connection.close()
+    assert texts(await SessionTranscript(engine, turn, tails).history()) == ["one", "two, written elsewhere"]
+
+
+async def test_a_summary_made_elsewhere_replaces_what_is_known(engine: AsyncEngine, turn: Turn) -> None:
+    tails, elsewhere = Tails(), SessionTranscript(engine, turn)
+    for number in range(4):
+        await elsewhere.append(said(f"m{number}"))
+    assert len(await SessionTranscript(engine, turn, tails).history()) == 4
+    await elsewhere.compacted(said("in short"), 3)
+    await elsewhere.append(said("m4"))
+    assert texts(await SessionTranscript(engine, turn, tails).history()) == ["in short", "m3", "m4"]
+    await elsewhere.append(said("m5"))
+    assert texts(await SessionTranscript(engine, turn, tails).history()) == ["in short", "m3", "m4", "m5"]
+
+
+async def test_what_was_rolled_back_is_not_remembered(engine: AsyncEngine, turn: Turn) -> None:
+    tails = Tails()
+    transcript = SessionTranscript(engine, turn, tails)
+    await transcript.history()
+    with pytest.raises(RuntimeError):
+        async with begin(engine) as connection:
+            await transcript.add(connection, said("never was"), kind="model")
+            raise RuntimeError
+    assert await SessionTranscript(engine, turn, tails).history() == []
+
+
+async def test_a_thread_is_remembered_for_a_while_only(
+    engine: AsyncEngine, turn: Turn, database_url: str
+) -> None:
+    now = [0.0]
+    tails = Tails(seconds=60, clock=lambda: now[0])
+    await SessionTranscript(engine, turn).append(said("forget me"))
+    await SessionTranscript(engine, turn, tails).history()
+    connection = await asyncpg.connect(database_url)
+    await connection.execute("DELETE FROM messages")
+    await connection.close()
+    now[0] = 61
+    assert await SessionTranscript(engine, turn, tails).history() == []
