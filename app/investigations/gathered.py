@@ -69,11 +69,19 @@ class Gathered:
         return _label_of(what, reason.service, fitting)
 
     def evidence_of(self, cause: Cause) -> tuple[str, ...]:
-        """The labels a cause rests on, the weightiest reason's first."""
-        known = {each.label for each in self.findings if each.kind in SUPPORTS}
+        """The labels a cause rests on, the weightiest reason's first.
+
+        Where no reason leads to a finding, those about the cause's own change or service stand for it.
+        """
+        supporting = [each for each in self.findings if each.kind in SUPPORTS]
+        known = {each.label for each in supporting}
         reasons = sorted(cause.reasons_for, key=lambda reason: -reason.weight)
-        labels = (self.cited(reason) for reason in reasons)
-        return tuple(dict.fromkeys(label for label in labels if label in known and label is not None))
+        cited = [label for each in reasons if (label := self.cited(each)) in known and label is not None]
+        if not cited and cause.change_id:
+            cited = [each.label for each in supporting if cause.change_id in each.statement]
+        if not cited and cause.service:
+            cited = [each.label for each in supporting if each.service == cause.service]
+        return tuple(dict.fromkeys(cited))
 
 
 def _label_of(what: str, service: str | None, findings: Sequence[Finding]) -> str | None:

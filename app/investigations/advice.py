@@ -1,0 +1,114 @@
+"""What to look at next and what a human may weigh, by the kind of cause: plain sentences with real names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+
+from app.investigations.brief import MOST_STEPS
+from app.investigations.evidence import Cause, CauseKind
+from app.investigations.gathered import Gathered
+from app.investigations.times import clock_of
+from app.signals.models import Change
+
+Advice = Callable[[Cause, str, str], tuple[str, ...]]
+"""Of a cause, the name of its service and the time of the onset (“02:11 UTC”)."""
+
+
+def next_steps(gathered: Gathered, service: str) -> tuple[str, ...]:
+    """At most four, the most useful first: the runbook, the likely cause, who owns it, what was not seen."""
+    said = dict.fromkeys(_steps(gathered, service))
+    return tuple(said)[:MOST_STEPS]
+
+
+def options(gathered: Gathered, service: str) -> tuple[str, ...]:
+    """Remedies that fit the first cause, safest first; none while no cause stands out."""
+    if gathered.ranking.verdict == "unknown" or not gathered.ranking.causes:
+        return ()
+    cause = gathered.ranking.causes[0]
+    if cause.kind == "change":
+        return _take_back(change_of(cause, gathered), cause.service or service)
+    return tuple(each.format(service=cause.service or service) for each in REMEDIES[cause.kind])
+
+
+def change_of(cause: Cause, gathered: Gathered) -> Change | None:
+    return next((each for each in gathered.changes if each.id == cause.change_id), None)
+
+
+def _steps(gathered: Gathered, service: str) -> Iterator[str]:
+    ranking = gathered.ranking
+    since = clock_of(onset_of(gathered))
+    if gathered.runbooks:
+        yield f"Review the runbook “{_without_joints(gathered.runbooks[0].title)}”."
+    for cause in ranking.causes[: 1 if ranking.verdict != "unknown" else 2]:
+        where = cause.service or service
+        if change := change_of(cause, gathered):
+            yield f"Review {change.kind} {change.id} of {clock_of(change.at)} against the symptom."
+        yield from (each.format(service=where, since=since) for each in STEPS[cause.kind])
+        if where != service:
+            yield f"Page whoever is on call for {where}, and say that {service} suffers from it."
+    if gathered.gaps:
+        gap = gathered.gaps[0]
+        yield f"Check {gap.source} by hand: it could not be looked at."
+    if not ranking.causes:
+        yield f"Check errors, latency and traffic of {service} since {since} on its dashboard."
+        yield f"Compare what {service} depends on before and after {since}."
+
+
+def onset_of(gathered: Gathered) -> float:
+    """Seconds since the epoch: the estimate, else the alert's own time."""
+    onset = gathered.ranking.onset
+    return gathered.alert.started_at.timestamp() if onset is None else onset
+
+
+def _without_joints(title: str) -> str:
+    """A title as one piece: “Pool: raise it” must not read as an order within a step."""
+    return " ".join(re.sub(r"[:;,.!?>\u2013\u2014-]+(?=\s|$)", " ", title).split())
+
+
+def _take_back(change: Change | None, service: str) -> tuple[str, ...]:
+    if change is None:
+        return (f"Roll {service} back to what ran before, if the change is confirmed.",)
+    if change.kind == "flag":
+        return (f"Switch the flag {change.id} back, if it is confirmed as the cause.",)
+    if change.kind == "config":
+        return (f"Revert the configuration change {change.id}, if it is confirmed as the cause.",)
+    return (f"Roll {service} back to what ran before {change.id}, if it is confirmed as the cause.",)
+
+
+STEPS: Mapping[CauseKind, tuple[str, ...]] = {
+    "change": ("Compare errors and latency of {service} by version before and after {since}.",),
+    "dependency": ("Inspect errors, latency and limits of {service} since {since}.",),
+    "saturation": (
+        "Check the limits of {service} (pool, threads, memory, connections) against their use since {since}.",
+        "Compare what holds them with the hour before.",
+    ),
+    "traffic": (
+        "Compare the traffic to {service} since {since} with the same hour of last week.",
+        "Look which callers or routes of {service} grew.",
+    ),
+    "certificate": ("Verify which certificate {service} serves, and until when it is valid.",),
+    "platform": ("Inspect pods, nodes and cluster events of {service} since {since}.",),
+    "service": ("Inspect the errors of {service} that are new since {since}.",),
+}
+
+REMEDIES: Mapping[CauseKind, tuple[str, ...]] = {
+    "change": (),
+    "dependency": ("Turn off what needs {service} where a switch for it exists, until it is well.",),
+    "saturation": (
+        "Restart {service} one instance after the other: frees what is held, and returns if the cause stays.",
+        "Scale {service} out, if what it calls can take more.",
+        "Raise the limit of {service} that is reached, after checking what stands behind it.",
+    ),
+    "traffic": (
+        "Scale {service} out, if what it calls can take more.",
+        "Limit the rate of the callers that grew (configuration).",
+    ),
+    "certificate": ("Renew the certificate of {service} and have every endpoint load it.",),
+    "platform": (
+        "Restart the affected instances of {service} elsewhere.",
+        "Scale {service} out to healthy nodes.",
+    ),
+    "service": ("Restart one instance of {service} and compare it with the others.",),
+}
+"""In the order rollback, restart, scale, configuration; for a human to weigh."""
