@@ -31,19 +31,30 @@ class ToolFailed(AgentError):
 
 @dataclass(frozen=True)
 class ToolResult:
-    """What a tool found: the full text, where it came from, and a short title for the progress line."""
+    """What a tool found: the text, where it came from, and a short title for the progress line.
+
+    Where `text` is a digest, `full` is all of it, kept beside for a narrower question.
+    """
 
     text: str
     sources: tuple[Source, ...] = ()
     title: str | None = None
+    full: str | None = None
 
 
 @dataclass(frozen=True)
 class ToolScope:
-    """What a call may know of the turn it serves: the resolved service and the time."""
+    """What a call may know of the turn it serves: the resolved service, the time, and what it may say.
+
+    `limit_bytes` is what the model will read of a result (`execute` sets it); `call_id` and `session_id`
+    are what a stored result is found by.
+    """
 
     service: str | None = None
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    limit_bytes: int = 4096
+    call_id: str | None = None
+    session_id: int | None = None
 
 
 @dataclass(frozen=True)

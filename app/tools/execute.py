@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 import structlog
@@ -14,6 +15,12 @@ from app.tools.catalogue import Catalogue, ToolFailed, ToolResult, ToolScope
 from app.tools.masking import mask
 
 log = structlog.get_logger(__name__)
+
+MOST_FULL_BYTES = 1024 * 1024
+"""Of a whole result that is kept: what is beyond is found by a narrower question to the source itself."""
+PIECE_CHARACTERS = 32 * 1024
+"""Masked at a time (about 10 ms), so that a large result does not hold up everybody else."""
+READER = "read_result"
 
 
 @dataclass(frozen=True)
@@ -31,18 +38,47 @@ async def execute(
     tools: Catalogue, name: str, arguments: dict[str, Any], *, scope: ToolScope, limit_bytes: int
 ) -> Executed:
     """Run a tool; whatever goes wrong comes back as a sentence for the model, marked as failed."""
+    pointer = _pointer(tools, scope)
+    room = limit_bytes - len(pointer.encode())
     try:
-        result = await _run(tools, name, arguments, scope)
+        result = await _run(tools, name, arguments, replace(scope, limit_bytes=room))
     except ToolFailed as failure:
         return Executed(mask(failure.sentence), failed=True)
-    full = mask(result.text)
-    text = clip(full, limit_bytes)
+    text = mask(result.text) if result.full is not None else await _masked(result.text)
+    full = text if result.full is None else await _masked(clip(result.full, MOST_FULL_BYTES))
+    shown = text if text == full and len(text.encode()) <= limit_bytes else clip(text, room)
     return Executed(
-        text,
-        full=full if text != full else None,
+        shown if shown == full else shown + pointer,
+        full=full if shown != full else None,
         sources=result.sources,
         title=mask(result.title) if result.title else None,
     )
+
+
+def _pointer(tools: Catalogue, scope: ToolScope) -> str:
+    """How the model comes to the rest of a result; empty where there is no way."""
+    if scope.call_id is None or all(tool.name != READER for tool in tools):
+        return ""
+    return f"\n[{READER} finds lines in the whole result: call={scope.call_id}]"
+
+
+async def _masked(text: str) -> str:
+    masked = []
+    for piece in _pieces(text):
+        masked.append(mask(piece))
+        await asyncio.sleep(0)
+    return "".join(masked)
+
+
+def _pieces(text: str) -> Iterator[str]:
+    """`text` in pieces that end with a line where there is one in reach."""
+    start = 0
+    while start < len(text):
+        end = start + PIECE_CHARACTERS
+        if end < len(text):
+            end = text.rfind("\n", start, end) + 1 or end
+        yield text[start:end]
+        start = end
 
 
 async def _run(tools: Catalogue, name: str, arguments: dict[str, Any], scope: ToolScope) -> ToolResult:
