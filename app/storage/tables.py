@@ -229,6 +229,8 @@ investigations = Table(
     Column("status", Text, nullable=False, server_default="queued"),
     Column("priority", Integer, nullable=False, server_default="0"),
     Column("attempt", Integer, nullable=False, server_default="0"),
+    # Diagnoses there were or are to be: somebody may ask for another one.
+    Column("round", Integer, nullable=False, server_default="1"),
     Column("look_job_id", BigInteger),
     Column("diagnose_job_id", BigInteger),
     Column("onset_at", DateTime(timezone=True)),
@@ -247,6 +249,8 @@ investigations = Table(
     Column("thread_state", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
     # Reasons for which it was escalated, each once: the intent is stored before it is sent.
     Column("escalations", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
+    # By button: who pressed it first, and the words that stand in its place.
+    Column("presses", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
     Column("error_code", Text),
     Column("trace_id", Text, nullable=False, server_default=""),
     _now(),

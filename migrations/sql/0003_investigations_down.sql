@@ -11,7 +11,7 @@ ALTER TABLE investigations
     DROP CONSTRAINT ck_investigations_status,
     DROP CONSTRAINT fk_investigations_storm_id_investigations,
     DROP COLUMN title, DROP COLUMN service_name, DROP COLUMN severity, DROP COLUMN attempt,
-    DROP COLUMN look_job_id, DROP COLUMN diagnose_job_id, DROP COLUMN marks, DROP COLUMN storm_id,
+    DROP COLUMN round, DROP COLUMN presses, DROP COLUMN look_job_id, DROP COLUMN diagnose_job_id, DROP COLUMN marks, DROP COLUMN storm_id,
     DROP COLUMN grouped_because, DROP COLUMN storm_size, DROP COLUMN storm_at, DROP COLUMN observations,
     DROP COLUMN evidence_brief, DROP COLUMN thread_state, DROP COLUMN escalations, DROP COLUMN error_code,
     DROP COLUMN trace_id, DROP COLUMN started_at, DROP COLUMN looked_at, DROP COLUMN resolved_at;

@@ -1,0 +1,281 @@
+"""All SQL of intake: incidents as sources tell of them. Nothing here commits; callers bring the transaction.
+
+Locks are taken in one order (the lock of new incidents, then incidents, then investigations, then jobs), so
+that no two deliveries wait for each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import RowMapping, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.investigations.alert import Alert, Severity
+from app.investigations.models import Rejected
+from app.storage.engine import as_json
+from app.storage.tables import rejected_webhooks
+
+NEW_INCIDENTS = 0x494E4349  # "INCI"
+KEEP_REJECTED_SECONDS = 3600
+DELIVERIES_KEPT = 20
+REPEATS_SECONDS = 86_400
+"""So long after its end an incident's alerts, delivered again word for word, count as repeats."""
+
+# One at a time: what a storm is and whom to join can be said only by who sees all that came before.
+LOCK_NEW = text(f"SELECT pg_advisory_xact_lock({NEW_INCIDENTS})")
+FIRE_AGAIN = text("""
+UPDATE incidents AS incident
+   SET alert = CAST(:alert AS jsonb), title = :title, severity = least(incident.severity, :severity),
+       started_at = least(incident.started_at, :started_at),
+       fires = incident.fires + CASE WHEN CAST(:digest AS text) = ANY(incident.deliveries) THEN 0 ELSE 1 END,
+       deliveries = CASE WHEN CAST(:digest AS text) = ANY(incident.deliveries) THEN incident.deliveries
+                         ELSE (ARRAY[CAST(:digest AS text)] || incident.deliveries)[1:CAST(:kept AS int)] END
+  FROM (SELECT id, severity FROM incidents
+         WHERE source = :source AND incident_key = :key AND status <> 'resolved' FOR UPDATE) AS before
+ WHERE incident.id = before.id
+RETURNING incident.id, incident.investigation_id, incident.severity < before.severity AS raised
+""")
+# What came before, in one look; only behind `LOCK_NEW` is it all there is.
+SITUATION = text("""
+SELECT (SELECT id FROM incidents
+         WHERE source = :source AND incident_key = :key AND status <> 'resolved') AS open_id,
+       (SELECT to_jsonb(told) FROM (
+           SELECT investigation_id FROM incidents
+            WHERE source = :source AND incident_key = :key AND CAST(:digest AS text) = ANY(deliveries)
+              AND resolved_at > now() - make_interval(secs => :repeats_seconds)
+            ORDER BY id DESC LIMIT 1) AS told) AS told_before,
+       (SELECT jsonb_agg(to_jsonb(twin)) FROM (
+           SELECT incident.source, incident.incident_key, incident.symptom, incident.investigation_id
+             FROM incidents AS incident
+            WHERE incident.service_name = :service AND incident.status <> 'resolved'
+              AND incident.source <> :source AND incident.symptom <> ''
+              AND incident.investigation_id IS NOT NULL
+              AND abs(extract(epoch FROM incident.started_at - :started_at)) <= :together_seconds
+            ORDER BY incident.id DESC LIMIT 20) AS twin) AS twins,
+       (SELECT count(*) FROM (
+           SELECT 1 FROM investigations
+            WHERE created_at > now() - make_interval(secs => :window_seconds)
+             LIMIT :storm_incidents) AS counted
+       ) AS recent
+""")
+LEADERS = text("""
+SELECT id, marks FROM investigations
+ WHERE storm_id IS NULL AND storm_at > now() - make_interval(secs => :window_seconds)
+   AND (resolved_at IS NULL OR storm_size > 0)
+ ORDER BY created_at, id
+""")
+ADD_INCIDENT = """
+INSERT INTO incidents (source, incident_key, title, service_name, severity, alert, started_at, symptom,
+                       deliveries, investigation_id, joined_because)
+VALUES (:source, :key, :title, :service, :severity, CAST(:alert AS jsonb), :started_at, :symptom,
+        ARRAY[CAST(:digest AS text)], :investigation_id, :joined_because)
+RETURNING id
+"""
+JOIN = text(ADD_INCIDENT)
+OPEN = text(f"""
+WITH incident AS ({ADD_INCIDENT})
+INSERT INTO investigations (id, incident_id, title, service_name, severity, priority, status, look_job_id,
+                            trace_id, marks, storm_id, grouped_because)
+SELECT :investigation_id, incident.id, :title, :service, :severity, :priority, :status, :look_job_id,
+       :trace_id, CAST(:marks AS jsonb), :storm_id, :grouped_because
+  FROM incident
+""")
+GROW = text("""
+UPDATE investigations
+   SET storm_size = storm_size + 1, storm_at = now(), marks = CAST(:marks AS jsonb)
+ WHERE id = :id
+""")
+RAISE = text("""
+WITH raised AS (
+    UPDATE investigations SET severity = :severity, priority = :priority
+     WHERE (id = :id OR id = (SELECT storm_id FROM investigations WHERE id = :id)) AND priority < :priority
+    RETURNING look_job_id, diagnose_job_id
+)
+UPDATE procrastinate_jobs AS job SET priority = :priority
+  FROM raised
+ WHERE job.id IN (raised.look_job_id, raised.diagnose_job_id) AND job.status = 'todo'
+   AND job.priority < :priority
+""")
+ACKNOWLEDGE = text("""
+UPDATE incidents
+   SET acknowledged_at = coalesce(acknowledged_at, now()), status = 'acknowledged',
+       deliveries = (ARRAY[CAST(:digest AS text)] || deliveries)[1:CAST(:kept AS int)]
+ WHERE source = :source AND incident_key = :key AND status <> 'resolved'
+   AND NOT CAST(:digest AS text) = ANY(deliveries)
+RETURNING investigation_id
+""")
+RESOLVE = text("""
+UPDATE incidents
+   SET resolved_at = now(), status = 'resolved',
+       deliveries = (ARRAY[CAST(:digest AS text)] || deliveries)[1:CAST(:kept AS int)]
+ WHERE source = :source AND incident_key = :key AND status <> 'resolved'
+   AND NOT EXISTS (SELECT 1 FROM incidents AS earlier
+                    WHERE earlier.source = :source AND earlier.incident_key = :key
+                      AND CAST(:digest AS text) = ANY(earlier.deliveries)
+                      AND earlier.resolved_at > now() - make_interval(secs => :repeats_seconds))
+RETURNING investigation_id
+""")
+SETTLE = text("""
+UPDATE investigations SET resolved_at = now()
+ WHERE id = :id AND resolved_at IS NULL
+   AND NOT EXISTS (SELECT 1 FROM incidents WHERE investigation_id = :id AND status <> 'resolved')
+""")
+KNOWN = text("""
+SELECT investigation_id, status FROM incidents
+ WHERE source = :source AND incident_key = :key ORDER BY id DESC LIMIT 1
+""")
+LEADER_OF = text("SELECT coalesce(storm_id, id) FROM investigations WHERE id = :id")
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """An alert as it is stored: masked, with its service's canonical name and a severity."""
+
+    alert: Alert
+    service: str | None
+    severity: Severity
+    symptom: str
+    digest: str
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        return {"source": self.alert.source, "key": self.alert.incident_key}
+
+    @property
+    def columns(self) -> dict[str, Any]:
+        return {
+            **self.identity,
+            "title": self.alert.title,
+            "service": self.service,
+            "severity": self.severity,
+            "alert": as_json(self.alert.model_dump(mode="json")),
+            "started_at": self.alert.started_at,
+            "symptom": self.symptom,
+            "digest": self.digest,
+        }
+
+
+async def lock_new(connection: AsyncConnection) -> None:
+    """Until the transaction ends, no other opens an incident."""
+    await connection.execute(LOCK_NEW)
+
+
+async def fire_again(connection: AsyncConnection, delivery: Delivery) -> RowMapping | None:
+    """Refresh the open incident, if there is one: its `investigation_id`, and whether it was `raised`."""
+    columns = {name: delivery.columns[name] for name in ("source", "key", "title", "severity", "alert")}
+    rest = {"started_at": delivery.alert.started_at, "digest": delivery.digest, "kept": DELIVERIES_KEPT}
+    return (await connection.execute(FIRE_AGAIN, {**columns, **rest})).mappings().first()
+
+
+async def situation(
+    connection: AsyncConnection,
+    delivery: Delivery,
+    *,
+    together_seconds: float,
+    window_seconds: float,
+    storm_incidents: int,
+) -> RowMapping:
+    """What a new incident comes into: `open_id` (it is not new after all), `told_before` (this very alert was
+    taken in an earlier life of the incident), `twins` of other sources, and how many were `recent`."""
+    values = {
+        **delivery.identity,
+        "digest": delivery.digest,
+        "repeats_seconds": REPEATS_SECONDS,
+        "service": delivery.service,
+        "started_at": delivery.alert.started_at,
+        "together_seconds": together_seconds,
+        "window_seconds": window_seconds,
+        "storm_incidents": storm_incidents,
+    }
+    return (await connection.execute(SITUATION, values)).mappings().one()
+
+
+async def leaders(connection: AsyncConnection, window_seconds: float) -> Sequence[RowMapping]:
+    """`id` and `marks` of the investigations that have threads of their own and are of this storm."""
+    rows = await connection.execute(LEADERS, {"window_seconds": window_seconds})
+    return rows.mappings().all()
+
+
+async def join(connection: AsyncConnection, delivery: Delivery, investigation_id: UUID, because: str) -> None:
+    """Another incident of an investigation that is there."""
+    values = {**delivery.columns, "investigation_id": investigation_id, "joined_because": because}
+    await connection.execute(JOIN, values)
+
+
+async def open_investigation(
+    connection: AsyncConnection, delivery: Delivery, investigation_id: UUID, **columns: Any
+) -> None:
+    """An incident with an investigation of its own; `columns` are the latter's."""
+    values = {"storm_id": None, "grouped_because": None, "look_job_id": None, "joined_because": None}
+    await connection.execute(
+        OPEN, {**delivery.columns, "investigation_id": investigation_id, **values, **columns}
+    )
+
+
+async def grow(connection: AsyncConnection, leader_id: UUID, marks: str) -> None:
+    """One more in a storm's thread."""
+    await connection.execute(GROW, {"id": leader_id, "marks": marks})
+
+
+async def raise_severity(
+    connection: AsyncConnection, investigation_id: UUID, severity: Severity, priority: int
+) -> None:
+    """Of an investigation and of the one whose thread it is in, with the jobs that wait; never lowered."""
+    await connection.execute(RAISE, {"id": investigation_id, "severity": severity, "priority": priority})
+
+
+async def acknowledge(connection: AsyncConnection, delivery: Delivery) -> UUID | None:
+    """The investigation whose incident somebody has acknowledged just now."""
+    values = {**delivery.identity, "digest": delivery.digest, "kept": DELIVERIES_KEPT}
+    found: UUID | None = (await connection.execute(ACKNOWLEDGE, values)).scalar()
+    return found
+
+
+async def resolve(connection: AsyncConnection, delivery: Delivery) -> UUID | None:
+    """Close the open incident; the investigation it belonged to. An old resolve told again closes nothing."""
+    told = {"digest": delivery.digest, "kept": DELIVERIES_KEPT, "repeats_seconds": REPEATS_SECONDS}
+    values = {**delivery.identity, **told}
+    found: UUID | None = (await connection.execute(RESOLVE, values)).scalar()
+    if found:
+        await connection.execute(SETTLE, {"id": found})
+    return found
+
+
+async def known(connection: AsyncConnection, delivery: Delivery) -> RowMapping | None:
+    """`investigation_id, status` of the newest incident of that key."""
+    return (await connection.execute(KNOWN, delivery.identity)).mappings().first()
+
+
+async def leader_of(connection: AsyncConnection, investigation_id: UUID) -> UUID:
+    leader: UUID = (await connection.execute(LEADER_OF, {"id": investigation_id})).scalar_one()
+    return leader
+
+
+async def keep_rejected(connection: AsyncConnection, source: str, reason: str, payload: Any) -> int:
+    """Keep a payload for an hour's replay, and no longer."""
+    await connection.execute(
+        text("DELETE FROM rejected_webhooks WHERE created_at < now() - make_interval(secs => :seconds)"),
+        {"seconds": KEEP_REJECTED_SECONDS},
+    )
+    statement = (
+        rejected_webhooks.insert()
+        .values(source=source, reason=reason, payload=payload)
+        .returning(rejected_webhooks.c.id)
+    )
+    return int((await connection.execute(statement)).scalar_one())
+
+
+async def rejected(connection: AsyncConnection, rejected_id: int) -> Rejected | None:
+    rows = await connection.execute(
+        text(
+            "SELECT * FROM rejected_webhooks "
+            "WHERE id = :id AND created_at > now() - make_interval(secs => :seconds)"
+        ),
+        {"id": rejected_id, "seconds": KEEP_REJECTED_SECONDS},
+    )
+    row = rows.mappings().first()
+    return Rejected.model_validate(dict(row)) if row else None

@@ -1,0 +1,281 @@
+"""From an alert to a durable investigation: one transaction, done before its sender is answered.
+
+What fires again joins, what is over closes, what another source says too joins its investigation, and what
+comes in a storm is shown in a thread with the rest. Nothing that was accepted is lost, and whatever is
+delivered again changes nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any, Literal
+from uuid import UUID, uuid4
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from app.context.names import slug
+from app.investigations import afterwards, incidents, queueing, storm
+from app.investigations.alert import Alert, Severity
+from app.investigations.fingerprint import digest, symptoms
+from app.investigations.incidents import Delivery
+from app.investigations.masked import masked, storable
+from app.investigations.models import PRIORITIES, Rejected
+from app.investigations.services import Services
+from app.storage.engine import as_json, begin
+
+log = structlog.get_logger(__name__)
+
+TOGETHER_SECONDS = 600
+"""Two sources that tell of one service and symptom within this time tell of one thing."""
+DEEPEST_PAYLOAD = 100
+SOURCE_NAMES = {
+    "pagerduty": "PagerDuty",
+    "alertmanager": "Alertmanager",
+    "grafana": "Grafana",
+    "datadog": "Datadog",
+    "newrelic": "New Relic",
+    "gcp": "Google Cloud Monitoring",
+}
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """What is answered to a webhook: `queued` began an investigation, `joined` belongs to one that is there,
+    `ignored` is about nothing that is known here."""
+
+    status: Literal["queued", "joined", "ignored"]
+    investigation_id: UUID | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class StormLimits:
+    """More than `incidents` new ones within `window_seconds` are a storm."""
+
+    incidents: int = 10
+    window_seconds: float = 120
+
+    def __str__(self) -> str:
+        return f"a storm of more than {self.incidents} incidents in {self.window_seconds:g} s"
+
+
+@dataclass(frozen=True)
+class Intake:
+    """`critical` are the services of SERVICE_REGISTRY that make a P1 of an alert that names no severity."""
+
+    engine: AsyncEngine
+    services: Services
+    critical: frozenset[str] = frozenset()
+    limits: StormLimits = field(default_factory=StormLimits)
+
+    async def accept(self, alert: Alert) -> Accepted:
+        """Store what the alert says. Its sender is answered after this returned, not at all when it raised.
+
+        Raises:
+            DatabaseUnavailable: nothing is stored.
+        """
+        delivery = self.delivery(alert)
+        async with begin(self.engine) as connection:
+            if alert.status == "resolved":
+                accepted = await self._resolved(connection, delivery)
+            elif alert.status == "acknowledged":
+                accepted = await self._acknowledged(connection, delivery)
+            else:
+                accepted = await self._fired(connection, delivery)
+        log.info(
+            "alert_taken",
+            source=alert.source,
+            said=alert.status,
+            became=accepted.status,
+            investigation_id=str(accepted.investigation_id) if accepted.investigation_id else None,
+        )
+        return accepted
+
+    async def reject(self, source: str, reason: str, payload: Any) -> None:
+        """Keep an authentic payload that was not understood, for an hour.
+
+        Raises:
+            DatabaseUnavailable: nothing is stored.
+        """
+        async with begin(self.engine) as connection:
+            await incidents.keep_rejected(connection, source, storable(reason), plain(payload))
+
+    async def replay(self, rejected_id: int) -> Rejected | None:
+        """A payload that was kept; None when there is none of that number, or no longer."""
+        async with begin(self.engine) as connection:
+            return await incidents.rejected(connection, rejected_id)
+
+    def delivery(self, alert: Alert) -> Delivery:
+        """The alert as it is stored. A service that is not in the catalog keeps the name it came with."""
+        alert = masked(alert)
+        known = self.services.resolve(alert.service) if alert.service else None
+        service = known.name if known else alert.service
+        return Delivery(
+            alert,
+            service,
+            alert.severity or self._severity_of(service),
+            symptom=" ".join(sorted(symptoms(alert))),
+            digest=digest(alert),
+        )
+
+    def _severity_of(self, service: str | None) -> Severity:
+        critical = {slug(name) for name in self.critical}
+        return "P1" if service and slug(service) in critical else "P3"
+
+    # -- what is over, or taken care of ------------------------------------------------------------------
+
+    async def _resolved(self, connection: AsyncConnection, delivery: Delivery) -> Accepted:
+        investigation_id = await incidents.resolve(connection, delivery)
+        if investigation_id is None:
+            return await self._heard_before(connection, delivery)
+        if delivery.alert.note:
+            await afterwards.add_outcome(
+                connection, investigation_id, cause=delivery.alert.note, source="resolution_note"
+            )
+        await self._tell_thread(connection, investigation_id)
+        return Accepted("joined", investigation_id, "resolved")
+
+    async def _acknowledged(self, connection: AsyncConnection, delivery: Delivery) -> Accepted:
+        investigation_id = await incidents.acknowledge(connection, delivery)
+        if investigation_id is None:
+            return await self._heard_before(connection, delivery)
+        await self._tell_thread(connection, investigation_id)
+        return Accepted("joined", investigation_id, "acknowledged")
+
+    async def _heard_before(self, connection: AsyncConnection, delivery: Delivery) -> Accepted:
+        known = await incidents.known(connection, delivery)
+        if known is None:
+            return Accepted("ignored", reason="no incident of that key is known")
+        return Accepted("joined", known["investigation_id"], "nothing new about this incident")
+
+    async def _tell_thread(self, connection: AsyncConnection, investigation_id: UUID) -> None:
+        leader = await incidents.leader_of(connection, investigation_id)
+        await queueing.defer_update(connection, leader, priority=PRIORITIES["P1"])
+
+    # -- what fires --------------------------------------------------------------------------------------
+
+    async def _fired(self, connection: AsyncConnection, delivery: Delivery) -> Accepted:
+        if joined := await self._fired_again(connection, delivery):
+            return joined
+        await incidents.lock_new(connection)
+        now = await incidents.situation(
+            connection,
+            delivery,
+            together_seconds=TOGETHER_SECONDS,
+            window_seconds=self.limits.window_seconds,
+            storm_incidents=self.limits.incidents,
+        )
+        if now["open_id"] is not None:
+            # Another delivery opened it while this one waited for the lock.
+            joined = await self._fired_again(connection, delivery)
+            if joined:
+                return joined
+        if now["told_before"] is not None:
+            told = now["told_before"]["investigation_id"]
+            return Accepted("joined", UUID(told) if told else None, "a repeat of an alert that is over")
+        if twin := same_symptom(delivery, now["twins"] or ()):
+            return await self._join_twin(connection, delivery, twin)
+        if now["recent"] >= self.limits.incidents:
+            return await self._place_in_storm(connection, delivery)
+        return await self._open(connection, delivery, self._marks(delivery))
+
+    async def _fired_again(self, connection: AsyncConnection, delivery: Delivery) -> Accepted | None:
+        again = await incidents.fire_again(connection, delivery)
+        if again is None:
+            return None
+        if again["raised"] and again["investigation_id"]:
+            await self._raise(connection, again["investigation_id"], delivery.severity)
+            await self._tell_thread(connection, again["investigation_id"])
+        return Accepted("joined", again["investigation_id"], "this incident is open already")
+
+    async def _join_twin(
+        self, connection: AsyncConnection, delivery: Delivery, twin: dict[str, Any]
+    ) -> Accepted:
+        """Another source tells of the same thing: one investigation, which says so."""
+        investigation_id = UUID(twin["investigation_id"])
+        name = SOURCE_NAMES.get(twin["source"], twin["source"])
+        because = f"same service and symptom as {name} incident {twin['incident_key']}"
+        await incidents.join(connection, delivery, investigation_id, because)
+        await self._raise(connection, investigation_id, delivery.severity)
+        await self._tell_thread(connection, investigation_id)
+        return Accepted("joined", investigation_id, f"joined: {because}")
+
+    async def _place_in_storm(self, connection: AsyncConnection, delivery: Delivery) -> Accepted:
+        rows = await incidents.leaders(connection, self.limits.window_seconds)
+        leaders = {row["id"]: storm.Marks.load(row["marks"]) for row in rows}
+        mine = self._marks(delivery)
+        placed = storm.place(mine, leaders, self._depends_on)
+        if placed.group is None:
+            # The first that nothing connects: what else comes without a connection is shown with it.
+            return await self._open(connection, delivery, mine.gathering_the_rest())
+        because = storm.sentence(placed.because, storm=str(self.limits))
+        leader: UUID = placed.group
+        investigation_id = await self._add(
+            connection, delivery, mine, status="joined", storm_id=leader, grouped_because=because
+        )
+        await incidents.grow(connection, leader, as_json(leaders[leader].with_those_of(mine)))
+        await self._raise(connection, leader, delivery.severity)
+        await queueing.defer_update(connection, leader, priority=PRIORITIES[delivery.severity])
+        return Accepted("joined", investigation_id, because)
+
+    async def _open(self, connection: AsyncConnection, delivery: Delivery, marks: storm.Marks) -> Accepted:
+        return Accepted("queued", await self._add(connection, delivery, marks, status="queued"))
+
+    async def _add(
+        self,
+        connection: AsyncConnection,
+        delivery: Delivery,
+        marks: storm.Marks,
+        *,
+        status: Literal["queued", "joined"],
+        **columns: Any,
+    ) -> UUID:
+        investigation_id = uuid4()
+        priority = PRIORITIES[delivery.severity]
+        if status == "queued":
+            columns["look_job_id"] = await queueing.defer_look(connection, investigation_id, priority)
+        await incidents.open_investigation(
+            connection,
+            delivery,
+            investigation_id,
+            status=status,
+            priority=priority,
+            trace_id=investigation_id.hex,
+            marks=as_json(marks),
+            **columns,
+        )
+        return investigation_id
+
+    async def _raise(self, connection: AsyncConnection, investigation_id: UUID, severity: Severity) -> None:
+        await incidents.raise_severity(connection, investigation_id, severity, PRIORITIES[severity])
+
+    def _marks(self, delivery: Delivery) -> storm.Marks:
+        return storm.Marks.of(delivery.service, delivery.alert.labels)
+
+    def _depends_on(self, service: str) -> tuple[str, ...]:
+        known = self.services.resolve(service)
+        return known.depends_on if known else ()
+
+
+def same_symptom(delivery: Delivery, twins: list[dict[str, Any]] | tuple[()]) -> dict[str, Any] | None:
+    """The newest incident of another source that complains of the same; the service is the same already.
+
+    Alerts whose words name no known symptom are never taken for one thing.
+    """
+    mine = set(delivery.symptom.split())
+    return next((twin for twin in twins if mine & set(twin["symptom"].split())), None)
+
+
+def plain(payload: Any, depth: int = 0) -> Any:
+    """JSON as a database takes it: without NaN and infinities, and no deeper than it reads back."""
+    if depth > DEEPEST_PAYLOAD:
+        return "(deeper than is kept)"
+    if isinstance(payload, dict):
+        return {str(key): plain(value, depth + 1) for key, value in payload.items()}
+    if isinstance(payload, list | tuple):
+        return [plain(value, depth + 1) for value in payload]
+    if isinstance(payload, float) and not math.isfinite(payload):
+        return None
+    return payload

@@ -1,0 +1,156 @@
+"""The words of an investigation as types: its incidents, where its thread is, and how far it has come."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal, NamedTuple
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.investigations.alert import Alert, Severity
+
+IncidentStatus = Literal["open", "acknowledged", "resolved"]
+InvestigationStatus = Literal[
+    "queued",  # its look waits, for nothing but a worker
+    "looking",
+    "looked",  # the evidence brief stands; its diagnosis waits for its turn
+    "diagnosing",
+    "done",
+    "failed",
+    "cancelled",
+    "expired",  # its diagnosis waited too long; the evidence brief stands
+    "joined",  # shown in the thread of another one, which looks for both
+]
+
+PRIORITIES: dict[Severity, int] = {"P1": 100, "P2": 90, "P3": 80, "P4": 70, "P5": 60}
+"""Of jobs, high first. A person's turn has that of a P1 (`app.conversations.accept.PERSON_WAITS`)."""
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Place(NamedTuple):
+    """Where the thread is: the three parts of a session's key."""
+
+    team_id: str
+    channel_id: str
+    thread_ts: str
+
+
+class Incident(_Frozen):
+    """One source's incident as it stands; `alert` is what it said last. `fires` counts different alerts."""
+
+    id: int
+    source: str
+    incident_key: str
+    title: str
+    service_name: str | None = None
+    severity: Severity
+    status: IncidentStatus
+    alert: Alert
+    started_at: datetime
+    acknowledged_at: datetime | None = None
+    resolved_at: datetime | None = None
+    joined_because: str | None = None
+    fires: int = 1
+    created_at: datetime
+
+
+class Investigation(_Frozen):
+    """An investigation in the hands of a worker: `attempt` is the fence all its writes carry.
+
+    `incidents` are its own, the first one first; `members` those of investigations that a storm put into
+    its thread, P1 first (at most `MOST_MEMBERS`; `storm_size` counts all). `leader_id` names the
+    investigation whose thread this one is in, itself as a rule. The JSON columns are whatever the stage
+    that stored them understands.
+    """
+
+    id: UUID
+    title: str
+    service_name: str | None = None
+    severity: Severity
+    status: InvestigationStatus
+    priority: int
+    attempt: int
+    round: int = 1
+    incidents: tuple[Incident, ...]
+    storm_id: UUID | None = None
+    grouped_because: str | None = None
+    storm_size: int = 0
+    members: tuple[Incident, ...] = ()
+    session_id: int | None = None
+    turn_id: UUID | None = None
+    place: Place | None = None
+    onset_at: datetime | None = None
+    observations: Any = None
+    evidence_brief: dict[str, Any] | None = None
+    brief: dict[str, Any] | None = None
+    report: str | None = None
+    thread_state: dict[str, Any] = Field(default_factory=dict)
+    escalations: dict[str, Any] = Field(default_factory=dict)
+    error_code: str | None = None
+    trace_id: str
+    created_at: datetime
+    started_at: datetime | None = None
+    looked_at: datetime | None = None
+    resolved_at: datetime | None = None
+    finished_at: datetime | None = None
+
+    @property
+    def alert(self) -> Alert:
+        """What it began with."""
+        return self.incidents[0].alert
+
+    @property
+    def leader_id(self) -> UUID:
+        return self.storm_id or self.id
+
+    @property
+    def lock_key(self) -> str | None:
+        """What a service's diagnoses and the follow-ups in its incident threads take turns on."""
+        return f"service:{self.service_name}" if self.service_name else None
+
+
+class Listed(_Frozen):
+    """A line of `/alerts`."""
+
+    id: UUID
+    title: str
+    service_name: str | None = None
+    severity: Severity
+    status: InvestigationStatus
+    priority: int
+    incidents: int
+    storm_id: UUID | None = None
+    storm_size: int = 0
+    created_at: datetime
+    looked_at: datetime | None = None
+    resolved_at: datetime | None = None
+    finished_at: datetime | None = None
+
+
+class PastInvestigation(_Frozen):
+    """What is remembered of an earlier one. `cause` is what people said it was, else what the brief said;
+    `told` says which, and `correct` what people said of the brief (None: nobody said)."""
+
+    id: UUID
+    at: datetime
+    title: str
+    service_name: str | None = None
+    severity: Severity
+    cause: str | None = None
+    told: bool = False
+    correct: bool | None = None
+    place: Place | None = None
+
+
+class Rejected(_Frozen):
+    """An authentic payload that could not be understood."""
+
+    id: int
+    source: str
+    reason: str
+    payload: Any
+    created_at: datetime

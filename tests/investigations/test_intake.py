@@ -1,0 +1,300 @@
+"""An alert becomes a durable investigation: once, whoever says it and however often."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.investigations.intake import Intake
+from app.storage.engine import create_engine
+from app.storage.errors import DatabaseUnavailable
+from tests.investigations.conftest import STARTED, Rows, alert, intake_on
+
+JOBS = "SELECT task_name, count(*) FROM procrastinate_jobs GROUP BY 1 ORDER BY 1"
+
+
+async def test_an_alert_becomes_an_incident_an_investigation_and_a_look(intake: Intake, rows: Rows) -> None:
+    accepted = await intake.accept(alert())
+
+    assert accepted.status == "queued"
+    assert await rows(
+        "SELECT source, incident_key, service_name, severity, status, symptom FROM incidents"
+    ) == [("pagerduty", "Q1", "checkout", "P2", "open", "errors")]
+    assert await rows("SELECT id, service_name, severity, status, priority FROM investigations") == [
+        (accepted.investigation_id, "checkout", "P2", "queued", 90)
+    ]
+    assert await rows(
+        "SELECT queue_name, task_name, lock, priority, args->>'investigation_id' FROM procrastinate_jobs"
+    ) == [("look", "look", None, 90, str(accepted.investigation_id))]
+    assert await rows(
+        "SELECT count(*) FROM investigations AS v JOIN procrastinate_jobs AS j ON j.id = v.look_job_id "
+        "JOIN incidents AS i ON i.id = v.incident_id AND i.investigation_id = v.id"
+    ) == [(1,)]
+
+
+async def test_twenty_identical_webhooks_at_once_on_two_replicas_are_one(
+    engine: AsyncEngine, database_url: str, rows: Rows
+) -> None:
+    other = create_engine(database_url)
+    replicas = (intake_on(engine), intake_on(other))
+    answers = await asyncio.gather(*(replicas[n % 2].accept(alert()) for n in range(20)))
+    await other.dispose()
+
+    assert sorted(each.status for each in answers) == ["joined"] * 19 + ["queued"]
+    assert len({each.investigation_id for each in answers}) == 1
+    assert await rows("SELECT count(*) FROM incidents") == [(1,)]
+    assert await rows("SELECT count(*) FROM investigations") == [(1,)]
+    assert await rows(JOBS) == [("look", 1)]
+
+
+async def test_what_fires_again_joins_and_brings_its_news(intake: Intake, rows: Rows) -> None:
+    first = await intake.accept(alert())
+    again = await intake.accept(alert(title="Very high error rate", severity="P1"))
+
+    assert (again.status, again.investigation_id) == ("joined", first.investigation_id)
+    assert await rows("SELECT title, severity, fires, alert->>'severity' FROM incidents") == [
+        ("Very high error rate", "P1", 2, "P1")
+    ]
+    assert await rows("SELECT severity, priority FROM investigations") == [("P1", 100)]
+    assert await rows("SELECT task_name, priority FROM procrastinate_jobs ORDER BY id") == [
+        ("look", 100),
+        ("update_incident", 100),
+    ]
+
+
+async def test_a_severity_is_never_lowered_while_it_burns(intake: Intake, rows: Rows) -> None:
+    await intake.accept(alert(severity="P1"))
+    await intake.accept(alert(severity="P4"))
+    assert await rows("SELECT severity FROM incidents") == [("P1",)]
+    assert await rows("SELECT severity, priority FROM investigations") == [("P1", 100)]
+
+
+async def test_a_redelivery_counts_as_nothing_new(intake: Intake, rows: Rows) -> None:
+    for _ in range(3):
+        await intake.accept(alert())
+    assert await rows("SELECT fires FROM incidents") == [(1,)]
+
+
+async def test_what_is_over_closes_and_its_thread_is_told_once(intake: Intake, rows: Rows) -> None:
+    first = await intake.accept(alert())
+    for _ in range(2):
+        over = await intake.accept(alert(status="resolved"))
+        assert (over.status, over.investigation_id) == ("joined", first.investigation_id)
+
+    assert await rows("SELECT status, resolved_at IS NOT NULL FROM incidents") == [("resolved", True)]
+    assert await rows("SELECT status, resolved_at IS NOT NULL FROM investigations") == [("queued", True)]
+    assert await rows(JOBS) == [("look", 1), ("update_incident", 1)]
+
+
+async def test_a_new_fire_after_the_end_is_a_new_incident(intake: Intake, rows: Rows) -> None:
+    first = await intake.accept(alert())
+    await intake.accept(alert(status="resolved"))
+    second = await intake.accept(alert(started_at=STARTED + timedelta(minutes=30)))
+
+    assert second.status == "queued"
+    assert second.investigation_id != first.investigation_id
+    assert await rows("SELECT status FROM incidents ORDER BY id") == [("resolved",), ("open",)]
+
+
+async def test_old_news_delivered_again_neither_opens_nor_closes(intake: Intake, rows: Rows) -> None:
+    first = await intake.accept(alert())
+    await intake.accept(alert(status="resolved"))
+    late = await intake.accept(alert())
+    assert (late.status, late.investigation_id) == ("joined", first.investigation_id)
+    assert await rows("SELECT count(*) FROM incidents") == [(1,)]
+
+    await intake.accept(alert(started_at=STARTED + timedelta(minutes=30)))
+    await intake.accept(alert(status="resolved"))
+    assert await rows("SELECT status FROM incidents ORDER BY id") == [("resolved",), ("open",)]
+
+
+async def test_word_for_word_the_same_a_day_later_is_news(intake: Intake, rows: Rows) -> None:
+    await intake.accept(alert())
+    await intake.accept(alert(status="resolved"))
+    await rows("UPDATE incidents SET resolved_at = now() - interval '25 hours'")
+    assert (await intake.accept(alert())).status == "queued"
+    await intake.accept(alert(status="resolved"))
+    assert await rows("SELECT DISTINCT status FROM incidents") == [("resolved",)]
+
+
+@pytest.mark.parametrize("status", ["resolved", "acknowledged"])
+async def test_the_end_of_what_never_began_is_ignored(intake: Intake, rows: Rows, status: str) -> None:
+    answer = await intake.accept(alert(status=status))
+    assert (answer.status, answer.investigation_id) == ("ignored", None)
+    assert answer.reason == "no incident of that key is known"
+    assert await rows("SELECT count(*) FROM incidents") == [(0,)]
+
+
+async def test_an_acknowledgement_is_stored_and_told(intake: Intake, rows: Rows) -> None:
+    await intake.accept(alert())
+    for _ in range(2):
+        assert (await intake.accept(alert(status="acknowledged"))).status == "joined"
+    assert await rows("SELECT status, acknowledged_at IS NOT NULL FROM incidents") == [("acknowledged", True)]
+    assert await rows(JOBS) == [("look", 1), ("update_incident", 1)]
+    assert (await intake.accept(alert(title="still"))).status == "joined"
+
+
+async def test_a_resolution_note_is_kept_as_the_outcome(intake: Intake, rows: Rows) -> None:
+    await intake.accept(alert())
+    note = "Rolled back 4f1c; password=hunter2-very-long was in it"
+    await intake.accept(alert(status="resolved", note=note))
+    [(source, cause, correct)] = await rows("SELECT source, cause, correct FROM outcomes")
+    assert (source, correct) == ("resolution_note", None)
+    assert cause.startswith("Rolled back 4f1c")
+    assert "hunter2" not in cause
+
+
+SEVERITIES = [
+    ({"severity": "P4", "service": "payments"}, "P4"),
+    ({"severity": None, "service": "payments"}, "P1"),
+    ({"severity": None, "service": "Payments"}, "P1"),
+    ({"severity": None, "service": "checkout"}, "P3"),
+    ({"severity": None, "service": None}, "P3"),
+]
+
+
+@pytest.mark.parametrize(("said", "severity"), SEVERITIES)
+def test_a_severity_is_the_alert_s_else_the_registry_s(
+    intake: Intake, said: dict[str, Any], severity: str
+) -> None:
+    assert intake.delivery(alert(**said)).severity == severity
+
+
+NAMES = [("shop-checkout", "checkout"), ("Checkout", "checkout"), ("unheard-of", "unheard-of"), (None, None)]
+
+
+@pytest.mark.parametrize(("said", "known"), NAMES)
+def test_a_service_gets_its_name_in_the_catalog_else_keeps_its_own(
+    intake: Intake, said: str | None, known: str | None
+) -> None:
+    assert intake.delivery(alert(service=said)).service == known
+
+
+# -- two sources about one thing -------------------------------------------------------------------------
+
+
+def other_source(key: str = "{}:{alertname=HighErrorRate}", **changes: Any) -> Any:
+    values = {"source": "alertmanager", "title": "checkout: 5xx above 5 %", "name": "HighErrorRate"}
+    return alert(key, **{**values, "started_at": STARTED + timedelta(minutes=4), **changes})
+
+
+async def test_another_source_about_the_same_joins_and_says_so(intake: Intake, rows: Rows) -> None:
+    first = await intake.accept(alert())
+    second = await intake.accept(other_source(severity="P1", service="shop-checkout"))
+
+    assert (second.status, second.investigation_id) == ("joined", first.investigation_id)
+    assert second.reason == "joined: same service and symptom as PagerDuty incident Q1"
+    assert await rows("SELECT source, joined_because FROM incidents ORDER BY id") == [
+        ("pagerduty", None),
+        ("alertmanager", "same service and symptom as PagerDuty incident Q1"),
+    ]
+    assert await rows("SELECT severity FROM investigations") == [("P1",)]
+    assert await rows(JOBS) == [("look", 1), ("update_incident", 1)]
+
+
+NOT_THE_SAME = {
+    "another service": {"service": "payments"},
+    "no service": {"service": None},
+    "another symptom": {"title": "disk almost full", "name": "DiskFull"},
+    "no known symptom": {"title": "something odd", "name": "Odd"},
+    "too late": {"started_at": STARTED + timedelta(minutes=11)},
+    "the same source": {"source": "pagerduty"},
+}
+
+
+@pytest.mark.parametrize("what", NOT_THE_SAME)
+async def test_what_only_looks_alike_is_investigated_by_itself(intake: Intake, what: str) -> None:
+    first = await intake.accept(alert())
+    second = await intake.accept(other_source(**NOT_THE_SAME[what]))
+    assert second.status == "queued"
+    assert second.investigation_id != first.investigation_id
+
+
+async def test_without_a_service_nothing_is_taken_for_the_same(intake: Intake) -> None:
+    await intake.accept(alert(service=None))
+    assert (await intake.accept(other_source(service=None))).status == "queued"
+
+
+async def test_what_is_over_is_joined_by_nobody(intake: Intake) -> None:
+    await intake.accept(alert())
+    await intake.accept(alert(status="resolved"))
+    assert (await intake.accept(other_source())).status == "queued"
+
+
+async def test_an_investigation_is_over_with_the_last_of_its_incidents(intake: Intake, rows: Rows) -> None:
+    await intake.accept(alert())
+    await intake.accept(other_source())
+    await intake.accept(alert(status="resolved"))
+    assert await rows("SELECT resolved_at IS NULL FROM investigations") == [(True,)]
+    await intake.accept(other_source(status="resolved"))
+    assert await rows("SELECT resolved_at IS NULL FROM investigations") == [(False,)]
+
+
+async def test_two_sources_at_once_are_one_investigation(
+    engine: AsyncEngine, database_url: str, rows: Rows
+) -> None:
+    other = create_engine(database_url)
+    for _ in range(5):
+        await asyncio.gather(intake_on(engine).accept(alert()), intake_on(other).accept(other_source()))
+        assert await rows("SELECT count(*) FROM investigations") == [(1,)]
+        await rows("TRUNCATE incidents, investigations CASCADE")
+    await other.dispose()
+
+
+# -- what must not be stored, and what must ---------------------------------------------------------------
+
+
+async def test_secrets_and_unstorable_characters_never_reach_a_table(intake: Intake, rows: Rows) -> None:
+    await intake.accept(
+        alert(
+            title="login failed: password=hunter2-very-long\0",
+            service="check\0out",
+            labels={"token": "x", "note": "api_key=abcdefgh12345678 \ud83d"},
+            annotations={"who": "someone@example.com"},
+        )
+    )
+    [(stored,)] = await rows(
+        "SELECT to_jsonb(i)::text || to_jsonb(v)::text FROM incidents i, investigations v"
+    )
+    assert "hunter2" not in stored
+    assert "abcdefgh12345678" not in stored
+    assert "someone@example.com" not in stored
+    assert '"checkout"' in stored
+
+
+async def test_a_payload_nobody_understood_is_kept_for_an_hour(intake: Intake, rows: Rows) -> None:
+    payload = {"event": {"id": float("nan"), "text": "a\0b \ud83d"}, "list": [1, [2.5]]}
+    await intake.reject("datadog", "title: missing", payload)
+    [(number,)] = await rows("SELECT id FROM rejected_webhooks")
+
+    kept = await intake.replay(number)
+    assert kept is not None
+    assert (kept.source, kept.reason) == ("datadog", "title: missing")
+    assert kept.payload["event"]["id"] is None
+    assert kept.payload["list"] == [1, [2.5]]
+    assert await intake.replay(number + 1) is None
+
+    await rows("UPDATE rejected_webhooks SET created_at = now() - interval '61 minutes'")
+    assert await intake.replay(number) is None
+    await intake.reject("datadog", "title: missing", {})
+    assert await rows("SELECT count(*) FROM rejected_webhooks") == [(1,)]
+
+
+async def test_a_payload_of_any_depth_is_kept(intake: Intake, rows: Rows) -> None:
+    payload: Any = "bottom"
+    for _ in range(900):
+        payload = [payload]
+    await intake.reject("gcp", "incident: missing", payload)
+    [(number,)] = await rows("SELECT id FROM rejected_webhooks")
+    assert await intake.replay(number) is not None
+
+
+async def test_a_database_that_is_away_takes_nothing() -> None:
+    away = create_engine("postgresql://nobody@127.0.0.1:1/nothing")
+    with pytest.raises(DatabaseUnavailable):
+        await intake_on(away).accept(alert())
+    await away.dispose()
