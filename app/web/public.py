@@ -1,4 +1,4 @@
-"""What the internet may reach: Slack's events and GitHub's pushes.
+"""What the internet may reach: Slack's events, GitHub's pushes, and the webhooks that tell of alerts.
 
 Nothing is answered 2xx before it is stored.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from typing import Protocol
 
 import structlog
@@ -16,10 +17,13 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from app.errors import AgentError
+from app.settings import AlertSettings
+from app.web.webhooks.body import read_body
+from app.web.webhooks.refusals import Draining, NotProven, NotUnderstood
+from app.web.webhooks.route import add_routes
+from app.web.webhooks.source import Door, discover
 
 log = structlog.get_logger(__name__)
-
-LARGEST_BODY = 1024 * 1024
 
 
 class EventsAnswer(Protocol):
@@ -37,34 +41,6 @@ class SlackEvents(Protocol):
     """Slack's door: verifies a raw request and lets the listeners store what it brings."""
 
     async def answer(self, headers: dict[str, str], body: bytes) -> EventsAnswer: ...
-
-
-class TooLarge(AgentError):
-    """A body beyond what any sender of ours sends."""
-
-    code = "too_large"
-    status = 413
-
-
-class NotProven(AgentError):
-    """A webhook without the proof its sender can give."""
-
-    code = "not_proven"
-    status = 401
-
-
-class NotUnderstood(AgentError):
-    """An authentic webhook that says something else than it should."""
-
-    code = "not_understood"
-    status = 422
-
-
-class Draining(AgentError):
-    """This process is shutting down."""
-
-    code = "draining"
-    status = 503
 
 
 class _Repository(BaseModel):
@@ -89,8 +65,14 @@ def public_app(
     github_secret: str | None,
     on_push: Callable[[Push], Awaitable[None]],
     draining: Callable[[], bool],
+    alerts: Door | None = None,
+    alert_settings: AlertSettings | None = None,
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> FastAPI:
-    """The app on `PORT`. A route whose secret is not set is absent (404)."""
+    """The app on `PORT`. A route whose secret is not set is absent (404).
+
+    `alerts` is where the webhooks' alerts go; without it, or its settings, they have no routes.
+    """
     app = FastAPI(title="SRE Agent", docs_url=None, redoc_url=None, openapi_url=None)
 
     @app.exception_handler(AgentError)
@@ -127,17 +109,9 @@ def public_app(
             await on_push(push)
             return {"status": "queued"}
 
+    if alerts is not None and alert_settings is not None:
+        add_routes(app, discover(alert_settings), alerts, draining=draining, clock=clock)
     return app
-
-
-async def read_body(request: Request) -> bytes:
-    """The body, read no further than the limit."""
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > LARGEST_BODY:
-            raise TooLarge("The body is larger than 1 MiB.")
-    return bytes(body)
 
 
 def check_github_signature(header: str, body: bytes, secret: str) -> None:

@@ -1,0 +1,113 @@
+"""`POST /webhooks/<source>`: proven, read, stored, answered — in this order."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Awaitable, Callable, Iterable
+from datetime import datetime
+from typing import Any
+
+import structlog
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+
+from app.investigations.alert import Alert
+from app.web.webhooks.body import read_body
+from app.web.webhooks.refusals import Draining, NotUnderstood
+from app.web.webhooks.source import Accepted, Door, Head, Ignored, Off, WebhookSource
+
+log = structlog.get_logger(__name__)
+
+Endpoint = Callable[[Request], Awaitable[JSONResponse]]
+
+DEEPEST = 32
+"""Levels of an unreadable payload that are kept."""
+
+
+def add_routes(
+    app: Starlette,
+    sources: Iterable[WebhookSource | Off],
+    door: Door,
+    *,
+    draining: Callable[[], bool],
+    clock: Callable[[], datetime],
+) -> None:
+    """One route a source; one that is off has none and is logged."""
+    for source in sources:
+        path = f"/webhooks/{source.name}"
+        if isinstance(source, Off):
+            log.info("route_off", route=path, needs=source.needs)
+        else:
+            app.add_route(path, _endpoint(source, door, draining, clock), methods=["POST"])
+
+
+def _endpoint(
+    source: WebhookSource, door: Door, draining: Callable[[], bool], clock: Callable[[], datetime]
+) -> Endpoint:
+    async def endpoint(request: Request) -> JSONResponse:
+        if draining():
+            raise Draining("This replica is shutting down; another takes it.")
+        body = await read_body(request)
+        now = clock()
+        source.prove(Head(request.headers, request.query_params), body, now)
+        return JSONResponse(_answer(await _take(source, door, decoded(body), now)), 202)
+
+    return endpoint
+
+
+async def _take(source: WebhookSource, door: Door, payload: Any, now: datetime) -> Accepted:
+    """Everything a payload says is stored before it is answered."""
+    try:
+        parsed = source.parse(payload, now)
+    except NotUnderstood as fault:
+        await door.reject(source.name, fault.sentence, storable(payload))
+        raise
+    if isinstance(parsed, Ignored):
+        return Accepted("ignored", reason=parsed.reason)
+    return await _store(door, parsed)
+
+
+async def _store(door: Door, alerts: tuple[Alert, ...]) -> Accepted:
+    """Store all alerts in their order; the answer is that of the first that matters most."""
+    accepted = [await door.accept(alert) for alert in alerts]
+    return min(accepted, key=lambda each: ("queued", "joined", "ignored").index(each.status))
+
+
+def _answer(accepted: Accepted) -> dict[str, str]:
+    answer = {"status": str(accepted.status)}
+    if accepted.investigation_id is not None:
+        answer["investigation_id"] = str(accepted.investigation_id)
+    if accepted.reason:
+        answer["reason"] = accepted.reason
+    return answer
+
+
+def decoded(body: bytes) -> Any:
+    """The body's JSON (RFC 8259).
+
+    Raises:
+        NotUnderstood: it is none, or nested deeper than the interpreter goes.
+    """
+    try:
+        return json.loads(body, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError):
+        raise NotUnderstood("The body is not JSON.") from None
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
+
+
+def storable(payload: Any, depth: int = 0) -> Any:
+    """`payload` as a jsonb column holds it: not too deep, and without numbers too large to be any."""
+    if isinstance(payload, dict | list) and depth >= DEEPEST:
+        return "…"
+    if isinstance(payload, dict):
+        return {key: storable(value, depth + 1) for key, value in payload.items()}
+    if isinstance(payload, list):
+        return [storable(value, depth + 1) for value in payload]
+    if isinstance(payload, float) and not math.isfinite(payload):
+        return None
+    return payload
