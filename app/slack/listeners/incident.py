@@ -1,0 +1,211 @@
+"""The buttons under a brief, and the question for the real cause behind “wrong”.
+
+Whoever is not answered in a conversation decides nothing here either. What was pressed is stored before the
+ack; then who pressed what takes the button's place, for everybody to see.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import structlog
+from pydantic import BaseModel, ConfigDict, ValidationError
+from slack_bolt.async_app import AsyncAck, AsyncApp
+
+from app.conversations.models import Envelope, Incoming
+from app.errors import AgentError
+from app.investigations.surface import Button, IncidentDesk, Pressed
+from app.slack.client import ask
+from app.slack.incident_blocks import (
+    ACTIONS,
+    CAUSE_FIELD,
+    CAUSE_VIEW,
+    LONGEST_CAUSE,
+    PREFIX,
+    cause_view,
+    pressed,
+)
+from app.slack.incident_words import said
+from app.slack.listeners.desk import Desk
+from app.slack.thread import replies
+
+log = structlog.get_logger(__name__)
+
+
+class Place(BaseModel):
+    """The message whose button was pressed; kept in the modal while it is filled in."""
+
+    model_config = ConfigDict(frozen=True)
+    investigation_id: UUID
+    channel_id: str
+    thread_ts: str
+    message_ts: str
+
+
+@dataclass(frozen=True)
+class Press:
+    """Who pressed which button, and where."""
+
+    button: Button
+    user_id: str
+    team_id: str
+    place: Place
+
+
+def register(app: AsyncApp, desk: Desk, incidents: IncidentDesk) -> None:
+    buttons = _Buttons(desk, incidents)
+    app.action(re.compile(rf"^{PREFIX}({'|'.join(ACTIONS)})$"))(buttons.hear)
+    app.view(CAUSE_VIEW)(buttons.hear_cause)
+
+
+class _Buttons:
+    def __init__(self, desk: Desk, incidents: IncidentDesk) -> None:
+        self._desk, self._incidents = desk, incidents
+
+    async def hear(self, ack: AsyncAck, action: dict[str, Any], body: dict[str, Any]) -> None:
+        press = read(action, body)
+        if press is None:
+            log.warning("button_not_understood", action_id=action.get("action_id"))
+            await ack()
+            return
+        if refusal := await self._refusal(press):
+            await ack()
+            self._desk.afterwards.do(self._tell(press, refusal))
+            return
+        if press.button == "wrong":
+            await self._ask_for_cause(press, str(body["trigger_id"]))
+            await ack()
+            return
+        try:
+            became = await self._decide(press, None)
+        except AgentError as error:
+            await ack()
+            self._desk.afterwards.do(self._tell(press, error.sentence))
+            return
+        await ack()
+        self._desk.afterwards.do(self._show(press, became))
+
+    async def hear_cause(self, ack: AsyncAck, body: dict[str, Any], view: dict[str, Any]) -> None:
+        try:
+            place = Place.model_validate_json(view["private_metadata"])
+        except ValidationError:
+            await _refuse(ack, "I do not know any more which incident this is about. Press the button again.")
+            return
+        press = Press("wrong", *_person(body), place)
+        if refusal := await self._refusal(press):
+            await _refuse(ack, refusal)
+            return
+        try:
+            became = await self._decide(press, _cause(view))
+        except AgentError as error:
+            await _refuse(ack, error.sentence)
+            return
+        await ack()
+        self._desk.afterwards.do(self._show(press, became))
+
+    async def _refusal(self, press: Press) -> str | None:
+        """Why this person decides nothing here. Raises when nobody can say who they are: then nothing is
+        stored, and Slack tells them that it did not work."""
+        place = press.place
+        return await self._desk.admission.refuses(
+            Incoming(
+                team_id=self._desk.me.team_id,
+                channel_id=place.channel_id,
+                thread_ts=place.thread_ts,
+                message_ts=place.message_ts,
+                user_id=press.user_id,
+                text="",
+                kind="mention",
+                envelope=Envelope(speaker_team_id=press.team_id or None),
+            )
+        )
+
+    async def _decide(self, press: Press, cause: str | None) -> Pressed:
+        investigation = press.place.investigation_id
+        if press.button in ("correct", "wrong"):
+            correct = press.button == "correct"
+            return await self._incidents.outcome(investigation, press.user_id, correct=correct, cause=cause)
+        if press.button == "dig_deeper":
+            return await self._incidents.dig_deeper(investigation, press.user_id)
+        if press.button == "escalate":
+            return await self._incidents.escalate(investigation, press.user_id)
+        return await self._incidents.acknowledge(investigation, press.user_id)
+
+    async def _ask_for_cause(self, press: Press, trigger_id: str) -> None:
+        view = cause_view(press.place.model_dump_json())
+        await ask("views.open", self._desk.client.views_open(trigger_id=trigger_id, view=view))
+
+    async def _show(self, press: Press, became: Pressed) -> None:
+        """Put who pressed what in the button's place, in the message as it is by now."""
+        message = await self._message(press.place)
+        blocks = message.get("blocks") or []
+        made = pressed(blocks, press.button, became.by, became.said)
+        if made != blocks:
+            await ask(
+                "chat.update",
+                self._desk.client.chat_update(
+                    channel=press.place.channel_id,
+                    ts=press.place.message_ts,
+                    text=str(message.get("text") or "-"),
+                    blocks=made,
+                ),
+            )
+        if not became.accepted and became.by != press.user_id:
+            await self._tell(press, f"<@{became.by}> was first and {said(became.said, 300)}.", escaped=True)
+
+    async def _message(self, place: Place) -> Mapping[str, Any]:
+        before = float(place.message_ts) - 1
+        async for message in replies(self._desk.client, place.channel_id, place.thread_ts, oldest=before):
+            if message.get("ts") == place.message_ts:
+                return message
+        return {}
+
+    async def _tell(self, press: Press, sentence: str, *, escaped: bool = False) -> None:
+        await self._desk.client.chat_postEphemeral(
+            channel=press.place.channel_id,
+            user=press.user_id,
+            thread_ts=press.place.thread_ts,
+            text=sentence if escaped else said(sentence),
+        )
+
+
+def read(action: Mapping[str, Any], body: Mapping[str, Any]) -> Press | None:
+    """A `block_actions` payload of one of our buttons; None when it is not one. Pure.
+
+    The payload: https://docs.slack.dev/reference/interaction-payloads/block_actions-payload
+    """
+    name = str(action.get("action_id", "")).removeprefix(PREFIX)
+    button = next((known for known in ACTIONS if known == name), None)
+    container, message = body.get("container") or {}, body.get("message") or {}
+    ts = container.get("message_ts") or message.get("ts")
+    place = {
+        "investigation_id": action.get("value"),
+        "channel_id": container.get("channel_id") or (body.get("channel") or {}).get("id"),
+        "thread_ts": container.get("thread_ts") or message.get("thread_ts") or ts,
+        "message_ts": ts,
+    }
+    try:
+        return Press(button, *_person(body), Place.model_validate(place)) if button else None
+    except ValidationError:
+        return None
+
+
+def _person(body: Mapping[str, Any]) -> tuple[str, str]:
+    """The user's id and the id of the workspace they are in."""
+    user = body["user"]
+    return str(user["id"]), str(user.get("team_id") or (body.get("team") or {}).get("id") or "")
+
+
+def _cause(view: Mapping[str, Any]) -> str | None:
+    values = (view.get("state") or {}).get("values") or {}
+    given = ((values.get(CAUSE_FIELD) or {}).get(CAUSE_FIELD) or {}).get("value")
+    cause = str(given or "").replace("\x00", "").strip()[:LONGEST_CAUSE]
+    return cause or None
+
+
+async def _refuse(ack: AsyncAck, sentence: str) -> None:
+    await ack(response_action="errors", errors={CAUSE_FIELD: sentence[:300]})
