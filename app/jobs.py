@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal, LiteralString
+from typing import Any, LiteralString
 
 import procrastinate
 import psycopg
@@ -36,18 +36,17 @@ KEEP_FINISHED_JOBS = timedelta(days=1)
 PRUNE_EVERY_SECONDS = 600
 CONNECTION_WAIT_SECONDS = 3
 LAST_WORDS_SECONDS = 4
-ROUND_SECONDS = 0.002
-LATE_SECONDS = 0.002
-CALM_ROUNDS = 5
-LONGEST_HOLD_SECONDS = 0.5
 """What jobs cut at the end of the grace may take to close their streams and to be handed back."""
 
 JOB = (
     "ROW(CAST(:queue AS varchar), CAST(:task AS varchar), CAST(:priority AS int), CAST(:lock AS text), "
     "CAST(:queueing_lock AS text), CAST(:arguments AS jsonb), CAST(:at AS timestamptz))"
 )
-DEFER = text(f"SELECT unnest(procrastinate_defer_jobs_v1(ARRAY[{JOB}]::procrastinate_job_to_defer_v1[]))")
-DEFER_ONCE = text(f"SELECT queue_defer_once(CAST({JOB} AS procrastinate_job_to_defer_v1))")
+DEFER_ONE = f"SELECT unnest(procrastinate_defer_jobs_v1(ARRAY[{JOB}]::procrastinate_job_to_defer_v1[])) AS id"
+DEFER_ONE_ONCE = f"SELECT queue_defer_once(CAST({JOB} AS procrastinate_job_to_defer_v1)) AS id"
+"""As parts of larger statements; their parameters are `columns` of a `Deferral`."""
+DEFER = text(DEFER_ONE)
+DEFER_ONCE = text(DEFER_ONE_ONCE)
 # procrastinate's own way ends a waiting job for good, and one that raises on being stopped.
 INTERRUPT = text("""
 UPDATE procrastinate_jobs
@@ -88,11 +87,12 @@ class Deferral:
 
 async def defer(connection: AsyncConnection, job: Deferral) -> int:
     """Put a job into the queue within the caller's transaction; its id. Rolled back, it never was."""
-    row = await connection.execute(DEFER, _columns(job))
+    row = await connection.execute(DEFER, columns(job))
     return int(row.scalar_one())
 
 
-def _columns(job: Deferral) -> dict[str, Any]:
+def columns(job: Deferral) -> dict[str, Any]:
+    """A job as parameters of `DEFER_ONE` and `DEFER_ONE_ONCE`."""
     return {
         "queue": job.queue,
         "task": job.task,
@@ -109,7 +109,7 @@ async def defer_once(connection: AsyncConnection, job: Deferral) -> int:
 
     The job that waits begins behind the caller's transaction, and so sees what that wrote.
     """
-    row = await connection.execute(DEFER_ONCE, _columns(job))
+    row = await connection.execute(DEFER_ONCE, columns(job))
     return int(row.scalar_one())
 
 
@@ -148,31 +148,6 @@ class _Connector(procrastinate.PsycopgConnector):
             await asyncio.sleep(1)
 
 
-class _Room(asyncio.Semaphore):
-    """Places for jobs, given out only while the event loop is at ease.
-
-    Jobs beyond what the processor can carry would all be late together; waiting in the queue, they leave the
-    running ones quick and may be taken by another replica.
-    """
-
-    async def acquire(self) -> Literal[True]:
-        await super().acquire()
-        try:
-            await self._ease()
-        except BaseException:
-            self.release()
-            raise
-        return True
-
-    async def _ease(self) -> None:
-        """Wait until the loop comes round soon, a few times in a row; but never for long."""
-        clock = asyncio.get_running_loop().time
-        give_up, calm = clock() + LONGEST_HOLD_SECONDS, 0
-        while calm < CALM_ROUNDS and (now := clock()) < give_up:
-            await asyncio.sleep(ROUND_SECONDS)
-            calm = calm + 1 if clock() - now < ROUND_SECONDS + LATE_SECONDS else 0
-
-
 class _Worker(Worker):
     """A worker that lives through an absence of the database, and ends only the jobs it still holds.
 
@@ -185,8 +160,6 @@ class _Worker(Worker):
         return {context.job.id for context in self._running_jobs.values() if context.job.id}
 
     async def _fetch_and_process_jobs(self) -> None:
-        if not isinstance(self._job_semaphore, _Room):  # `run` made a plain one; no job has begun yet
-            self._job_semaphore = _Room(self.concurrency)
         try:
             await super()._fetch_and_process_jobs()  # type: ignore[no-untyped-call]
         except ConnectorException as error:
