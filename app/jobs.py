@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, LiteralString
+from typing import Any, Literal, LiteralString
 
 import procrastinate
 import psycopg
@@ -36,6 +36,10 @@ KEEP_FINISHED_JOBS = timedelta(days=1)
 PRUNE_EVERY_SECONDS = 600
 CONNECTION_WAIT_SECONDS = 3
 LAST_WORDS_SECONDS = 4
+ROUND_SECONDS = 0.002
+LATE_SECONDS = 0.002
+CALM_ROUNDS = 5
+LONGEST_HOLD_SECONDS = 0.5
 """What jobs cut at the end of the grace may take to close their streams and to be handed back."""
 
 JOB = (
@@ -148,6 +152,31 @@ class _Connector(procrastinate.PsycopgConnector):
             await asyncio.sleep(1)
 
 
+class _Room(asyncio.Semaphore):
+    """Places for jobs, given out only while the event loop is at ease.
+
+    Jobs beyond what the processor can carry would all be late together; waiting in the queue, they leave the
+    running ones quick and may be taken by another replica.
+    """
+
+    async def acquire(self) -> Literal[True]:
+        await super().acquire()
+        try:
+            await self._ease()
+        except BaseException:
+            self.release()
+            raise
+        return True
+
+    async def _ease(self) -> None:
+        """Wait until the loop comes round soon, a few times in a row; but never for long."""
+        clock = asyncio.get_running_loop().time
+        give_up, calm = clock() + LONGEST_HOLD_SECONDS, 0
+        while calm < CALM_ROUNDS and (now := clock()) < give_up:
+            await asyncio.sleep(ROUND_SECONDS)
+            calm = calm + 1 if clock() - now < ROUND_SECONDS + LATE_SECONDS else 0
+
+
 class _Worker(Worker):
     """A worker that lives through an absence of the database, and ends only the jobs it still holds.
 
@@ -160,6 +189,8 @@ class _Worker(Worker):
         return {context.job.id for context in self._running_jobs.values() if context.job.id}
 
     async def _fetch_and_process_jobs(self) -> None:
+        if not isinstance(self._job_semaphore, _Room):  # `run` made a plain one; no job has begun yet
+            self._job_semaphore = _Room(self.concurrency)
         try:
             await super()._fetch_and_process_jobs()  # type: ignore[no-untyped-call]
         except ConnectorException as error:
