@@ -22,7 +22,7 @@ LAYERS = (
     {"settings"},
     {"storage", "jobs"},
     {"knowledge", "signals"},
-    {"context", "sources"},
+    {"context", "sources", "escalation"},
     {"tools"},
     {"agent", "telemetry"},
     {"workflows"},
