@@ -6,7 +6,6 @@ that no two deliveries wait for each other.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -14,6 +13,7 @@ from uuid import UUID
 from sqlalchemy import RowMapping, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app import jobs
 from app.investigations.alert import Alert, Severity
 from app.investigations.models import Rejected
 from app.storage.engine import as_json
@@ -39,7 +39,7 @@ UPDATE incidents AS incident
  WHERE incident.id = before.id
 RETURNING incident.id, incident.investigation_id, incident.severity < before.severity AS raised
 """)
-# What came before, in one look; only behind `LOCK_NEW` is it all there is.
+# What came before, in one look; only behind `LOCK_NEW` is it all there is. Leaders matter in a storm only.
 SITUATION = text("""
 SELECT (SELECT id FROM incidents
          WHERE source = :source AND incident_key = :key AND status <> 'resolved') AS open_id,
@@ -56,17 +56,16 @@ SELECT (SELECT id FROM incidents
               AND incident.investigation_id IS NOT NULL
               AND abs(extract(epoch FROM incident.started_at - :started_at)) <= :together_seconds
             ORDER BY incident.id DESC LIMIT 20) AS twin) AS twins,
-       (SELECT count(*) FROM (
+       recent.number AS recent,
+       CASE WHEN recent.number >= :storm_incidents THEN (SELECT jsonb_agg(to_jsonb(leader)) FROM (
+           SELECT id, marks FROM investigations
+            WHERE storm_id IS NULL AND storm_at > now() - make_interval(secs => :window_seconds)
+              AND (resolved_at IS NULL OR storm_size > 0)
+            ORDER BY created_at, id LIMIT 200) AS leader) END AS leaders
+  FROM (SELECT count(*) AS number FROM (
            SELECT 1 FROM investigations
             WHERE created_at > now() - make_interval(secs => :window_seconds)
-             LIMIT :storm_incidents) AS counted
-       ) AS recent
-""")
-LEADERS = text("""
-SELECT id, marks FROM investigations
- WHERE storm_id IS NULL AND storm_at > now() - make_interval(secs => :window_seconds)
-   AND (resolved_at IS NULL OR storm_size > 0)
- ORDER BY created_at, id
+            LIMIT :storm_incidents) AS counted) AS recent
 """)
 ADD_INCIDENT = """
 INSERT INTO incidents (source, incident_key, title, service_name, severity, alert, started_at, symptom,
@@ -76,18 +75,35 @@ VALUES (:source, :key, :title, :service, :severity, CAST(:alert AS jsonb), :star
 RETURNING id
 """
 JOIN = text(ADD_INCIDENT)
+# One statement each: all that is done while nobody else may open an incident is quick.
 OPEN = text(f"""
-WITH incident AS ({ADD_INCIDENT})
-INSERT INTO investigations (id, incident_id, title, service_name, severity, priority, status, look_job_id,
-                            trace_id, marks, storm_id, grouped_because)
-SELECT :investigation_id, incident.id, :title, :service, :severity, :priority, :status, :look_job_id,
-       :trace_id, CAST(:marks AS jsonb), :storm_id, :grouped_because
-  FROM incident
+WITH incident AS ({ADD_INCIDENT}), job AS ({jobs.DEFER_ONE})
+INSERT INTO investigations (id, incident_id, title, service_name, severity, priority, look_job_id, trace_id,
+                            marks)
+SELECT :investigation_id, incident.id, :title, :service, :severity, :priority, job.id, :trace_id,
+       CAST(:marks AS jsonb)
+  FROM incident, job
 """)
-GROW = text("""
-UPDATE investigations
-   SET storm_size = storm_size + 1, storm_at = now(), marks = CAST(:marks AS jsonb)
- WHERE id = :id
+JOIN_STORM = text(f"""
+WITH incident AS ({ADD_INCIDENT}), member AS (
+    INSERT INTO investigations (id, incident_id, title, service_name, severity, priority, status, trace_id,
+                                marks, storm_id, grouped_because)
+    SELECT :investigation_id, incident.id, :title, :service, :severity, :priority, 'joined', :trace_id,
+           CAST(:marks AS jsonb), :leader_id, :grouped_because
+      FROM incident
+), leader AS (
+    UPDATE investigations
+       SET storm_size = storm_size + 1, storm_at = now(), marks = CAST(:leader_marks AS jsonb),
+           severity = least(severity, :severity), priority = greatest(priority, CAST(:priority AS int))
+     WHERE id = :leader_id
+    RETURNING priority, look_job_id, diagnose_job_id
+), raised AS (
+    UPDATE procrastinate_jobs AS job SET priority = leader.priority
+      FROM leader
+     WHERE job.id IN (leader.look_job_id, leader.diagnose_job_id) AND job.status = 'todo'
+       AND job.priority < leader.priority
+)
+{jobs.DEFER_ONE_ONCE}
 """)
 RAISE = text("""
 WITH raised AS (
@@ -180,7 +196,8 @@ async def situation(
     storm_incidents: int,
 ) -> RowMapping:
     """What a new incident comes into: `open_id` (it is not new after all), `told_before` (this very alert was
-    taken in an earlier life of the incident), `twins` of other sources, and how many were `recent`."""
+    taken in an earlier life of the incident), `twins` of other sources, how many were `recent`, and in a
+    storm its `leaders`, the investigations that have threads of their own, oldest first."""
     values = {
         **delivery.identity,
         "digest": delivery.digest,
@@ -194,12 +211,6 @@ async def situation(
     return (await connection.execute(SITUATION, values)).mappings().one()
 
 
-async def leaders(connection: AsyncConnection, window_seconds: float) -> Sequence[RowMapping]:
-    """`id` and `marks` of the investigations that have threads of their own and are of this storm."""
-    rows = await connection.execute(LEADERS, {"window_seconds": window_seconds})
-    return rows.mappings().all()
-
-
 async def join(connection: AsyncConnection, delivery: Delivery, investigation_id: UUID, because: str) -> None:
     """Another incident of an investigation that is there."""
     values = {**delivery.columns, "investigation_id": investigation_id, "joined_because": because}
@@ -207,18 +218,42 @@ async def join(connection: AsyncConnection, delivery: Delivery, investigation_id
 
 
 async def open_investigation(
-    connection: AsyncConnection, delivery: Delivery, investigation_id: UUID, **columns: Any
+    connection: AsyncConnection,
+    delivery: Delivery,
+    investigation_id: UUID,
+    *,
+    marks: str,
+    look: jobs.Deferral,
 ) -> None:
-    """An incident with an investigation of its own; `columns` are the latter's."""
-    values = {"storm_id": None, "grouped_because": None, "look_job_id": None, "joined_because": None}
-    await connection.execute(
-        OPEN, {**delivery.columns, "investigation_id": investigation_id, **values, **columns}
-    )
+    """An incident with an investigation of its own, whose look is put into the queue."""
+    values = {**delivery.columns, **_of_investigation(investigation_id), **jobs.columns(look)}
+    await connection.execute(OPEN, {**values, "marks": marks})
 
 
-async def grow(connection: AsyncConnection, leader_id: UUID, marks: str) -> None:
-    """One more in a storm's thread."""
-    await connection.execute(GROW, {"id": leader_id, "marks": marks})
+async def join_storm(
+    connection: AsyncConnection,
+    delivery: Delivery,
+    investigation_id: UUID,
+    leader_id: UUID,
+    *,
+    because: str,
+    marks: str,
+    leader_marks: str,
+    update: jobs.Deferral,
+) -> None:
+    """An incident whose investigation is shown in another one's thread, which is told. The other one gets
+    the severity and priority of the gravest."""
+    values = {**delivery.columns, **_of_investigation(investigation_id), **jobs.columns(update)}
+    storm = {"leader_id": leader_id, "leader_marks": leader_marks, "grouped_because": because, "marks": marks}
+    await connection.execute(JOIN_STORM, {**values, **storm})
+
+
+def _of_investigation(investigation_id: UUID) -> dict[str, Any]:
+    return {
+        "investigation_id": investigation_id,
+        "joined_because": None,
+        "trace_id": investigation_id.hex,
+    }
 
 
 async def raise_severity(

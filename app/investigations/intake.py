@@ -15,6 +15,7 @@ from uuid import UUID, uuid4
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from app import jobs
 from app.context.names import slug
 from app.investigations import afterwards, incidents, queueing, storm
 from app.investigations.alert import Alert, Severity
@@ -152,7 +153,7 @@ class Intake:
 
     async def _tell_thread(self, connection: AsyncConnection, investigation_id: UUID) -> None:
         leader = await incidents.leader_of(connection, investigation_id)
-        await queueing.defer_update(connection, leader, priority=PRIORITIES["P1"])
+        await jobs.defer_once(connection, queueing.update(leader, PRIORITIES["P1"]))
 
     # -- what fires --------------------------------------------------------------------------------------
 
@@ -178,8 +179,9 @@ class Intake:
         if twin := same_symptom(delivery, now["twins"] or ()):
             return await self._join_twin(connection, delivery, twin)
         if now["recent"] >= self.limits.incidents:
-            return await self._place_in_storm(connection, delivery)
-        return await self._open(connection, delivery, self._marks(delivery))
+            return await self._place_in_storm(connection, delivery, now["leaders"] or [])
+        marks = storm.Marks.of(delivery.service, delivery.alert.labels)
+        return await self._open(connection, delivery, marks)
 
     async def _fired_again(self, connection: AsyncConnection, delivery: Delivery) -> Accepted | None:
         again = await incidents.fire_again(connection, delivery)
@@ -202,57 +204,39 @@ class Intake:
         await self._tell_thread(connection, investigation_id)
         return Accepted("joined", investigation_id, f"joined: {because}")
 
-    async def _place_in_storm(self, connection: AsyncConnection, delivery: Delivery) -> Accepted:
-        rows = await incidents.leaders(connection, self.limits.window_seconds)
-        leaders = {row["id"]: storm.Marks.load(row["marks"]) for row in rows}
-        mine = self._marks(delivery)
-        placed = storm.place(mine, leaders, self._depends_on)
+    async def _place_in_storm(
+        self, connection: AsyncConnection, delivery: Delivery, leaders: list[dict[str, Any]]
+    ) -> Accepted:
+        marks = {UUID(leader["id"]): storm.Marks.load(leader["marks"]) for leader in leaders}
+        mine = storm.Marks.of(delivery.service, delivery.alert.labels)
+        placed = storm.place(mine, marks, self._depends_on)
         if placed.group is None:
             # The first that nothing connects: what else comes without a connection is shown with it.
             return await self._open(connection, delivery, mine.gathering_the_rest())
-        because = storm.sentence(placed.because, storm=str(self.limits))
-        leader: UUID = placed.group
-        investigation_id = await self._add(
-            connection, delivery, mine, status="joined", storm_id=leader, grouped_because=because
-        )
-        await incidents.grow(connection, leader, as_json(leaders[leader].with_those_of(mine)))
-        await self._raise(connection, leader, delivery.severity)
-        await queueing.defer_update(connection, leader, priority=PRIORITIES[delivery.severity])
-        return Accepted("joined", investigation_id, because)
-
-    async def _open(self, connection: AsyncConnection, delivery: Delivery, marks: storm.Marks) -> Accepted:
-        return Accepted("queued", await self._add(connection, delivery, marks, status="queued"))
-
-    async def _add(
-        self,
-        connection: AsyncConnection,
-        delivery: Delivery,
-        marks: storm.Marks,
-        *,
-        status: Literal["queued", "joined"],
-        **columns: Any,
-    ) -> UUID:
         investigation_id = uuid4()
-        priority = PRIORITIES[delivery.severity]
-        if status == "queued":
-            columns["look_job_id"] = await queueing.defer_look(connection, investigation_id, priority)
-        await incidents.open_investigation(
+        because = storm.sentence(placed.because, storm=str(self.limits))
+        await incidents.join_storm(
             connection,
             delivery,
             investigation_id,
-            status=status,
-            priority=priority,
-            trace_id=investigation_id.hex,
-            marks=as_json(marks),
-            **columns,
+            placed.group,
+            because=because,
+            marks=as_json(mine),
+            leader_marks=as_json(marks[placed.group].with_those_of(mine)),
+            update=queueing.update(placed.group, PRIORITIES[delivery.severity]),
         )
-        return investigation_id
+        return Accepted("joined", investigation_id, because)
+
+    async def _open(self, connection: AsyncConnection, delivery: Delivery, marks: storm.Marks) -> Accepted:
+        investigation_id = uuid4()
+        look = queueing.look(investigation_id, PRIORITIES[delivery.severity])
+        await incidents.open_investigation(
+            connection, delivery, investigation_id, marks=as_json(marks), look=look
+        )
+        return Accepted("queued", investigation_id)
 
     async def _raise(self, connection: AsyncConnection, investigation_id: UUID, severity: Severity) -> None:
         await incidents.raise_severity(connection, investigation_id, severity, PRIORITIES[severity])
-
-    def _marks(self, delivery: Delivery) -> storm.Marks:
-        return storm.Marks.of(delivery.service, delivery.alert.labels)
 
     def _depends_on(self, service: str) -> tuple[str, ...]:
         known = self.services.resolve(service)

@@ -61,15 +61,14 @@ def arguments(investigation_id: UUID) -> dict[str, Any]:
     return {"investigation_id": str(investigation_id)}
 
 
-async def defer_look(connection: AsyncConnection, investigation_id: UUID, priority: int) -> int:
-    job = jobs.Deferral(LOOK, arguments(investigation_id), queue=LOOK_QUEUE, priority=priority)
-    return await jobs.defer(connection, job)
+def look(investigation_id: UUID, priority: int) -> jobs.Deferral:
+    return jobs.Deferral(LOOK, arguments(investigation_id), queue=LOOK_QUEUE, priority=priority)
 
 
-async def defer_update(connection: AsyncConnection, leader_id: UUID, *, priority: int = 0) -> int:
+def update(leader_id: UUID, priority: int) -> jobs.Deferral:
     """The thread is to be edited to what is stored then; one waits at most, and they run one at a time."""
     name = f"update:{leader_id}"
-    job = jobs.Deferral(
+    return jobs.Deferral(
         UPDATE_INCIDENT,
         arguments(leader_id),
         queue=LOOK_QUEUE,
@@ -77,7 +76,6 @@ async def defer_update(connection: AsyncConnection, leader_id: UUID, *, priority
         queueing_lock=name,
         priority=priority,
     )
-    return await jobs.defer_once(connection, job)
 
 
 async def defer_diagnose(connection: AsyncConnection, investigation: Investigation) -> int:
@@ -117,5 +115,5 @@ async def expire_overdue(engine: AsyncEngine, ttl_seconds: float) -> int:
     async with begin(engine) as connection:
         expired = (await connection.execute(OVERDUE, {"ttl_seconds": ttl_seconds})).all()
         for row in expired:
-            await defer_update(connection, row.id, priority=row.priority)
+            await jobs.defer_once(connection, update(row.id, row.priority))
     return len(expired)

@@ -1,0 +1,240 @@
+"""Storms: many incidents at once share threads, each with a reason, and none is lost."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.investigations import repository
+from app.investigations.alert import Severity
+from app.investigations.fingerprint import digest, symptoms
+from app.investigations.storm import Marks, Stormy, group
+from app.storage.engine import begin, create_engine
+from tests.investigations.conftest import SHOP, STARTED, Rows, alert, intake_on
+
+
+def stormy(name: str, service: str | None = None, severity: Severity = "P3", **labels: str) -> Stormy:
+    return Stormy(name, severity, Marks.of(service, labels))
+
+
+REST = "it came in the same storm; nothing else is known to connect it with the others"
+GROUPS = {
+    "nothing": ([], [], {}),
+    "one": ([stormy("a", "mail")], [("a",)], {}),
+    "the same service": (
+        [stormy("a", "mail"), stormy("b", "mail")],
+        [("a", "b")],
+        {"b": "it is about mail as well"},
+    ),
+    "what a service needs": (
+        [stormy("a", "checkout"), stormy("b", "payments")],
+        [("a", "b")],
+        {"b": "checkout depends on payments"},
+    ),
+    "what needs a service": (
+        [stormy("a", "payments"), stormy("b", "checkout")],
+        [("a", "b")],
+        {"b": "checkout depends on payments"},
+    ),
+    "a chain of dependencies, through what joined before": (
+        [stormy("a", "checkout"), stormy("b", "payments"), stormy("c", "payments-db")],
+        [("a", "b", "c")],
+        {"b": "checkout depends on payments", "c": "payments depends on payments-db"},
+    ),
+    "a dependency of both": (
+        [stormy("a", "web"), stormy("b", "api")],
+        [("a", "b")],
+        {"b": "api and web both depend on edge"},
+    ),
+    "one machine": (
+        [stormy("a", "mail", node="n1"), stormy("b", "search", node="n1"), stormy("c", node="n1")],
+        [("a", "b", "c")],
+        {"b": "both have node n1", "c": "both have node n1"},
+    ),
+    "a machine tells more than a region": (
+        [
+            stormy("a", "mail", region="eu"),
+            stormy("b", "x", node="n1"),
+            stormy("c", "y", node="n1", region="eu"),
+        ],
+        [("a", "b", "c")],
+        {"b": REST, "c": "both have node n1"},
+    ),
+    "nothing but the time": (
+        [stormy("a", "mail"), stormy("b", "search"), stormy("c")],
+        [("a", "b", "c")],
+        {"b": REST, "c": REST},
+    ),
+    "P1 first, whenever it came": (
+        [stormy("a", "mail", "P3"), stormy("b", "mail", "P4"), stormy("c", "mail", "P1")],
+        [("c", "a", "b")],
+        {"b": "it is about mail as well", "c": "it is about mail as well"},
+    ),
+}
+
+
+def depends_on(name: str) -> tuple[str, ...]:
+    return {"web": ("edge",), "api": ("edge",)}.get(name) or SHOP.depends_on(name)
+
+
+@pytest.mark.parametrize("what", GROUPS)
+def test_incidents_are_grouped_by_what_connects_them(what: str) -> None:
+    incidents, members, because = GROUPS[what]
+    groups = group(incidents, depends_on)
+    assert [each.members for each in groups] == members
+    assert {name: why for each in groups for name, why in each.because.items()} == because
+
+
+def test_marks_stay_small_however_many_join() -> None:
+    marks = Marks.of("s0", {"pod": "p0"})
+    for n in range(1000):
+        marks = marks.with_those_of(Marks.of(f"s{n}", {"pod": f"p{n}"}))
+    assert len(marks.services) == len(marks.labels["pod"]) == 50
+
+
+SYMPTOMS = [
+    ("HighErrorRate", "5xx above 5 %", {"errors"}),
+    ("CheckoutP99Latency", "checkout is slow", {"latency"}),
+    ("KubePodCrashLooping", "pod restarts", {"restarts"}),
+    (None, "Certificate of shop.example expires in 2 days", {"certificate"}),
+    (None, "pool-service is slow", {"latency"}),
+    (None, "Something is odd", set()),
+    ("HikariPoolExhausted", "no connections left", {"connections"}),
+    ("TargetDown", "instance unreachable", {"down"}),
+]
+
+
+@pytest.mark.parametrize(("name", "title", "found"), SYMPTOMS)
+def test_symptoms_are_read_from_the_rule_s_name_and_the_title(
+    name: str | None, title: str, found: set[str]
+) -> None:
+    assert symptoms(alert(name=name, title=title, service="pool-service")) == found
+
+
+def test_a_digest_tells_news_from_repetition() -> None:
+    assert digest(alert()) == digest(alert())
+    others = [alert("Q2"), alert(title="x"), alert(status="resolved"), alert(labels={"a": "b"})]
+    assert len({digest(each) for each in (alert(), *others)}) == 5
+
+
+SERVICES = ("checkout", "payments", "payments-db", "stock", "mail", "reports", "warehouse", "search")
+
+
+async def test_three_hundred_incidents_are_all_there_in_few_threads(
+    engine: AsyncEngine, database_url: str, rows: Rows
+) -> None:
+    other = create_engine(database_url)
+    replicas = (intake_on(engine), intake_on(other))
+    answers = await asyncio.gather(
+        *(
+            replicas[n % 2].accept(
+                alert(f"Q{n}", service=SERVICES[n % 8], severity="P1" if n % 25 == 24 else "P4")
+            )
+            for n in range(300)
+        )
+    )
+    await other.dispose()
+
+    assert len({each.investigation_id for each in answers}) == 300
+    assert await rows("SELECT count(*) FROM incidents") == [(300,)]
+    [(threads, members, told)] = await rows(
+        "SELECT count(*) FILTER (WHERE storm_id IS NULL), sum(storm_size), count(grouped_because) FROM investigations"
+    )
+    # Ten before it was a storm, and one for what nothing connects.
+    assert threads in (10, 11)
+    assert members == told == 300 - threads
+    assert await rows("SELECT count(*) FROM procrastinate_jobs WHERE task_name = 'look'") == [(threads,)]
+    waiting = await rows(
+        "SELECT queueing_lock, count(*) FROM procrastinate_jobs WHERE task_name = 'update_incident' GROUP BY 1"
+    )
+    assert waiting
+    assert all(count == 1 for _, count in waiting)
+    assert await rows(
+        "SELECT count(*) FROM investigations AS member JOIN investigations AS leader ON leader.id = member.storm_id"
+        " WHERE leader.storm_id IS NOT NULL OR leader.severity > member.severity"
+        " OR leader.priority < member.priority"
+    ) == [(0,)]
+    [first, *_] = await rows("SELECT id FROM investigations WHERE storm_size > 0 AND severity = 'P1' LIMIT 1")
+    async with begin(engine) as connection:
+        leader = await repository.load(connection, UUID(str(first[0])))
+    assert leader is not None
+    assert leader.members[0].severity == "P1"
+    assert [each.severity for each in leader.members] == sorted(each.severity for each in leader.members)
+    assert leader.storm_size >= len(leader.members)
+
+
+async def test_a_p1_in_a_storm_is_in_its_thread_at_once(engine: AsyncEngine, rows: Rows) -> None:
+    intake = intake_on(engine, incidents=2)
+    first = await intake.accept(alert("Q1", severity="P4"))
+    await intake.accept(alert("Q2", severity="P4", service="mail"))
+    late = await intake.accept(alert("Q3", severity="P1", service="payments"))
+
+    assert late.status == "joined"
+    assert late.reason == (
+        "Grouped because checkout depends on payments (a storm of more than 2 incidents in 120 s)."
+    )
+    assert await rows(
+        "SELECT storm_id, status FROM investigations WHERE severity = 'P1' AND storm_id IS NOT NULL"
+    ) == [(first.investigation_id, "joined")]
+    assert await rows("SELECT severity, priority, storm_size FROM investigations WHERE storm_size > 0") == [
+        ("P1", 100, 1)
+    ]
+    assert await rows("SELECT task_name, priority FROM procrastinate_jobs ORDER BY priority DESC, id") == [
+        ("look", 100),
+        ("update_incident", 100),
+        ("look", 70),
+    ]
+
+
+async def test_what_nothing_connects_shares_one_thread_and_says_so(engine: AsyncEngine, rows: Rows) -> None:
+    intake = intake_on(engine, incidents=2)
+    for n, service in enumerate(("checkout", "mail", "reports", "search", None)):
+        answer = await intake.accept(alert(f"Q{n}", service=service, title="odd"))
+    assert answer.reason == f"Grouped because {REST} (a storm of more than 2 incidents in 120 s)."
+    assert await rows(
+        "SELECT service_name, storm_size FROM investigations WHERE storm_id IS NULL ORDER BY 1"
+    ) == [
+        ("checkout", 0),
+        ("mail", 0),
+        ("reports", 2),
+    ]
+
+
+async def test_a_storm_ends_when_its_window_has_passed(engine: AsyncEngine, rows: Rows) -> None:
+    intake = intake_on(engine, incidents=2)
+    for n in range(4):
+        await intake.accept(alert(f"Q{n}"))
+    await rows(
+        "UPDATE investigations SET created_at = now() - interval '130 s', storm_at = now() - interval '130 s'"
+    )
+    assert (await intake.accept(alert("Q9"))).status == "queued"
+
+
+async def test_repetitions_make_no_storm(engine: AsyncEngine) -> None:
+    intake = intake_on(engine, incidents=2)
+    for n in range(5):
+        await intake.accept(alert("Q1", title=f"still, {n}"))
+    assert (await intake.accept(alert("Q2", service="mail"))).status == "queued"
+
+
+async def test_a_member_is_resolved_by_itself_and_its_thread_is_told(engine: AsyncEngine, rows: Rows) -> None:
+    intake = intake_on(engine, incidents=2)
+    for n in range(3):
+        await intake.accept(alert(f"Q{n}", service="mail"))
+    await rows("UPDATE procrastinate_jobs SET status = 'succeeded' WHERE task_name = 'update_incident'")
+    await intake.accept(alert("Q2", status="resolved", started_at=STARTED + timedelta(minutes=1)))
+    assert await rows(
+        "SELECT resolved_at IS NOT NULL, storm_id IS NULL FROM investigations ORDER BY created_at"
+    ) == [
+        (False, True),
+        (False, True),
+        (True, False),
+    ]
+    assert await rows(
+        "SELECT j.args->>'investigation_id' = v.id::text FROM procrastinate_jobs AS j, investigations AS v "
+        "WHERE j.task_name = 'update_incident' AND j.status = 'todo' AND v.storm_size > 0"
+    ) == [(True,)]
