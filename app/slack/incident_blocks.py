@@ -45,6 +45,7 @@ CONFIDENCE: dict[Confidence, str] = {
     "medium": "Medium confidence",
     "low": "Low confidence",
 }
+USER_ID = re.compile(r"[UW][A-Z0-9]{2,20}")
 MOST_LINES = 12
 MOST_MEMBERS = 15
 MOST_CAUSES = 3
@@ -165,9 +166,14 @@ def _known(told: Told, hosts: frozenset[str]) -> frozenset[str]:
 
 
 def _called(user_id: str | None) -> list[Block]:
-    if user_id is None or not re.fullmatch(r"[UW][A-Z0-9]{2,20}", user_id):
+    if user_id is None or not USER_ID.fullmatch(user_id):
         return []
     return [paragraph(f"<@{user_id}> you are on call; this is what I found.")]
+
+
+def person(user_id: str) -> str:
+    """A mention of one person, and of nothing else."""
+    return f"<@{user_id}>" if USER_ID.fullmatch(user_id) else "Somebody"
 
 
 def _first(brief: Brief, hosts: frozenset[str], pages: dict[str, str]) -> list[Block]:
@@ -358,8 +364,7 @@ ESCALATION: Block = {
 def pressed(blocks: Sequence[Block], button: Button, by: str, words: str) -> list[Block]:
     """The blocks of a message after a press: who did what stands where the button was."""
     gone = TOGETHER.get(button, frozenset({PREFIX + button}))
-    who = f"<@{by}>" if re.fullmatch(r"[UW][A-Z0-9]{2,20}", by) else "Somebody"
-    line = small_print(f"{ACTIONS[button].split()[0]} {who} {said(words, 300)}")
+    line = small_print(f"{ACTIONS[button].split()[0]} {person(by)} {said(words, 300)}")
     made: list[Block] = []
     for block in blocks:
         if block.get("block_id") != BUTTONS_ID:

@@ -6,6 +6,7 @@ ack; then who pressed what takes the button's place, for everybody to see.
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from slack_bolt.async_app import AsyncAck, AsyncApp
 from app.conversations.models import Envelope, Incoming
 from app.errors import AgentError
 from app.investigations.surface import Button, IncidentDesk, Pressed
+from app.slack.blocks import Block
 from app.slack.client import ask
 from app.slack.incident_blocks import (
     ACTIONS,
@@ -27,6 +29,7 @@ from app.slack.incident_blocks import (
     LONGEST_CAUSE,
     PREFIX,
     cause_view,
+    person,
     pressed,
 )
 from app.slack.incident_words import said
@@ -34,6 +37,9 @@ from app.slack.listeners.desk import Desk
 from app.slack.thread import replies
 
 log = structlog.get_logger(__name__)
+
+REWRITES = 3
+"""Rewriting is looked at afterwards: another process may have rewritten the same message meanwhile."""
 
 
 class Place(BaseModel):
@@ -65,6 +71,7 @@ def register(app: AsyncApp, desk: Desk, incidents: IncidentDesk) -> None:
 class _Buttons:
     def __init__(self, desk: Desk, incidents: IncidentDesk) -> None:
         self._desk, self._incidents = desk, incidents
+        self._one_at_a_time = asyncio.Lock()
 
     async def hear(self, ack: AsyncAck, action: dict[str, Any], body: dict[str, Any]) -> None:
         press = read(action, body)
@@ -76,11 +83,11 @@ class _Buttons:
             await ack()
             self._desk.afterwards.do(self._tell(press, refusal))
             return
-        if press.button == "wrong":
-            await self._ask_for_cause(press, str(body["trigger_id"]))
-            await ack()
-            return
         try:
+            if press.button == "wrong":
+                await self._ask_for_cause(press, str(body["trigger_id"]))
+                await ack()
+                return
             became = await self._decide(press, None)
         except AgentError as error:
             await ack()
@@ -141,21 +148,25 @@ class _Buttons:
 
     async def _show(self, press: Press, became: Pressed) -> None:
         """Put who pressed what in the button's place, in the message as it is by now."""
-        message = await self._message(press.place)
-        blocks = message.get("blocks") or []
-        made = pressed(blocks, press.button, became.by, became.said)
-        if made != blocks:
-            await ask(
-                "chat.update",
-                self._desk.client.chat_update(
-                    channel=press.place.channel_id,
-                    ts=press.place.message_ts,
-                    text=str(message.get("text") or "-"),
-                    blocks=made,
-                ),
-            )
+        async with self._one_at_a_time:
+            for _ in range(REWRITES):
+                message = await self._message(press.place)
+                blocks = message.get("blocks") or []
+                made = pressed(blocks, press.button, became.by, became.said)
+                if made == blocks:
+                    break
+                await self._rewrite(press.place, message, made)
         if not became.accepted and became.by != press.user_id:
-            await self._tell(press, f"<@{became.by}> was first and {said(became.said, 300)}.", escaped=True)
+            await self._tell(
+                press, f"{person(became.by)} was first and {said(became.said, 300)}.", escaped=True
+            )
+
+    async def _rewrite(self, place: Place, message: Mapping[str, Any], blocks: list[Block]) -> None:
+        text = str(message.get("text") or "-")
+        call = self._desk.client.chat_update(
+            channel=place.channel_id, ts=place.message_ts, text=text, blocks=blocks
+        )
+        await ask("chat.update", call)
 
     async def _message(self, place: Place) -> Mapping[str, Any]:
         before = float(place.message_ts) - 1

@@ -1,0 +1,241 @@
+"""The thread of an investigation in a real workspace: everything once, whoever died on the way."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from app.conversations.reply import NotShown
+from app.investigations.evidence import Finding
+from app.investigations.surface import DIAGNOSED, Headline, IncidentSurface, IncidentThread
+from app.playground.slack import CallFault, Message
+from app.slack.client import Pace, SlackUnavailable
+from app.slack.incident_surface import SlackIncidentSurface, ThreadNotOpened
+from app.slack.incoming import Me
+from tests.slack.conftest import Notebook, Play
+from tests.slack.test_incident_blocks import ID, TOLD, texts
+
+CHANNEL = "C0INCIDENTS"
+PNG = b"\x89PNG" + b"0" * 100
+HEADLINE = Headline("High error rate", service="checkout", severity="P1", started_at=1_800_000_000.0)
+
+
+def surface(play: Play) -> SlackIncidentSurface:
+    return SlackIncidentSurface(
+        play.client,
+        Me("T0ACME", "U0AGENT", "B0AGENT"),
+        Pace(clock=play.time.clock, sleep=play.time.pass_over),
+        clock=play.time.clock,
+        sleep=play.time.pass_over,
+    )
+
+
+def thread(play: Play, ledger: Notebook | None = None, id: UUID = ID) -> IncidentThread:
+    given: IncidentSurface = surface(play)
+    return given.thread(id, CHANNEL, ledger or play.ledger)
+
+
+def messages(play: Play) -> list[Message]:
+    return [each for each in play.slack.channel(CHANNEL) if each.user == "U0AGENT"]
+
+
+def parts(play: Play) -> list[str]:
+    """The parts of the thread in their order, files by their names."""
+    names = {id_: file.name for id_, file in play.slack.workspace.files.items()}
+    return [
+        message.metadata["event_payload"]["part"] if message.metadata else names[message.files[0]]
+        for message in messages(play)
+    ]
+
+
+async def whole(thread: IncidentThread) -> None:
+    """Everything an investigation shows, in the order in which it happens."""
+    many = replace(TOLD, findings=tuple(Finding(f"E{n}", "log", "loki", f"line {n}") for n in range(1, 20)))
+    await thread.open(HEADLINE)
+    await thread.chart(PNG, "Error rate of checkout: rose at 08:35.")
+    await thread.evidence_brief(many)
+    await thread.headline(replace(HEADLINE, state="evidence", said="It began with a rollout."))
+    await thread.final_brief(TOLD)
+    await thread.headline(replace(HEADLINE, state="diagnosed"))
+    await thread.note("The incident is resolved.")
+
+
+WHOLE = ["root", "symptom-7d4c2b8e.png", "evidence", "evidence-7d4c2b8e.md", "final:1", "note"]
+
+
+def shown(play: Play) -> list[str]:
+    return [part.split(":")[0] if part.startswith("note") else part for part in parts(play)]
+
+
+async def test_an_investigation_is_one_thread(play: Play) -> None:
+    given = thread(play)
+    where = await given.open(HEADLINE)
+    await whole(given)
+
+    assert where == ("T0ACME", CHANNEL, messages(play)[0].ts)
+    assert shown(play) == WHOLE
+    assert {message.thread_ts for message in messages(play)} == {where.thread_ts}
+    assert all(
+        message.metadata
+        == {"event_type": "sre_agent_turn", "event_payload": {"turn_id": str(ID), "part": part}}
+        for message, part in zip(messages(play), parts(play), strict=True)
+        if message.metadata
+    )
+
+
+async def test_the_headline_follows_the_investigation_and_the_evidence_brief_stays(play: Play) -> None:
+    await whole(thread(play))
+
+    root, evidence = messages(play)[0], messages(play)[2]
+    assert texts(root.blocks)[0].startswith("✅ P1 · checkout")
+    assert root.metadata is not None
+    assert "🟠" in texts(evidence.blocks)[0]
+    assert evidence.edited is None
+
+
+async def test_a_chart_has_its_words(play: Play) -> None:
+    given = thread(play)
+    await given.open(HEADLINE)
+    await given.chart(PNG, "Error rate of checkout: rose at 08:35.")
+
+    [call] = play.slack.calls("files.getUploadURLExternal")
+    assert call.arguments["alt_txt"] == "Error rate of checkout: rose at 08:35."
+    [file] = messages(play)[1].files
+    assert play.slack.file(file) == PNG
+
+
+async def test_everything_again_changes_nothing(play: Play) -> None:
+    await whole(thread(play))
+    before = messages(play)
+    posts = len(play.slack.calls("chat.postMessage"))
+    again = thread(play)
+    await again.open(HEADLINE)
+    await again.final_brief(TOLD)
+    await again.headline(replace(HEADLINE, state="diagnosed"))
+    await again.note("The incident is resolved.")
+
+    assert messages(play) == before
+    assert len(play.slack.calls("chat.postMessage")) == posts
+
+
+@dataclass
+class Dying(Notebook):
+    """A ledger whose process is killed in the place of its n-th save."""
+
+    dies_at: int = 0
+
+    async def save(self, state: dict[str, Any]) -> None:
+        if self.saves == self.dies_at:
+            raise KeyboardInterrupt
+        await super().save(state)
+
+
+@pytest.mark.parametrize("dies_at", range(17))
+async def test_whoever_dies_between_two_steps_leaves_nothing_to_be_done_twice(
+    play: Play, dies_at: int
+) -> None:
+    dying = Dying(dies_at=dies_at)
+    try:
+        await whole(thread(play, dying))
+        assert dies_at >= dying.saves, "the last of these must live"
+    except KeyboardInterrupt:
+        await whole(thread(play, Notebook(state=dying.state)))
+
+    assert shown(play) == WHOLE
+
+
+@pytest.mark.parametrize("applied", [True, False])
+async def test_a_lost_answer_is_looked_for_before_posting_again(play: Play, applied: bool) -> None:
+    play.slack.faults.calls.add("chat.postMessage", CallFault.failing(503, applied=applied))
+    given = thread(play)
+    await given.open(HEADLINE)
+    play.slack.faults.calls.add("chat.postMessage", CallFault.dropped(applied=applied))
+    await given.final_brief(TOLD)
+
+    assert parts(play) == ["root", "final:1"]
+
+
+async def test_another_investigation_s_thread_is_not_taken_for_ours(play: Play) -> None:
+    await thread(play).open(HEADLINE)
+    lost = Notebook(state=json.dumps({"messages": {"root": {"started_at": play.time.now}}}))
+    await thread(play, lost, UUID(int=7)).open(HEADLINE)
+
+    assert parts(play) == ["root", "root"]
+
+
+async def test_blocks_that_are_refused_leave_the_words(play: Play) -> None:
+    given = thread(play)
+    await given.open(HEADLINE)
+    play.slack.faults.calls.add("chat.postMessage", CallFault.refused("invalid_blocks"))
+    await given.final_brief(TOLD)
+
+    final = messages(play)[1]
+    assert final.blocks == []
+    assert "checkout fails 12 %" in final.text
+    assert final.metadata is not None
+
+
+async def test_a_headline_somebody_deleted_costs_the_headline_only(play: Play) -> None:
+    given = thread(play)
+    where = await given.open(HEADLINE)
+    play.slack.faults.calls.add("chat.update", CallFault.refused("message_not_found"))
+    await given.headline(replace(HEADLINE, state="failed"))
+    await given.failed("The model could not be reached.", trace_id="abc123")
+
+    assert parts(play) == ["root", "failed:1"]
+    assert where.thread_ts == messages(play)[0].ts
+
+
+async def test_a_failure_says_why_and_what_can_be_done(play: Play) -> None:
+    given = thread(play)
+    await given.open(HEADLINE)
+    await given.failed("The budget of this hour is used up.", trace_id="abc123")
+
+    said = "\n".join(texts(messages(play)[1].blocks))
+    assert "Reason: The budget of this hour is used up." in said
+    assert "🔎 Dig deeper" in said
+    assert "Trace `abc123`" in said
+
+
+async def test_a_channel_that_will_not_have_it_says_so_for_good(play: Play) -> None:
+    with pytest.raises(NotShown):
+        await surface(play).thread(ID, "C0GENERAL", play.ledger).open(HEADLINE)
+
+
+async def test_slack_away_can_be_tried_again(play: Play) -> None:
+    play.slack.faults.calls.add("chat.postMessage", CallFault.limited(99))
+    with pytest.raises(SlackUnavailable):
+        await thread(play).open(HEADLINE)
+    await thread(play).open(HEADLINE)
+
+    assert parts(play) == ["root"]
+
+
+async def test_a_second_diagnosis_is_a_message_of_its_own(play: Play) -> None:
+    given = thread(play)
+    await given.open(HEADLINE)
+    await given.final_brief(TOLD)
+    await given.final_brief(replace(TOLD, buttons=DIAGNOSED), round=2)
+
+    assert parts(play) == ["root", "final:1", "final:2"]
+
+
+async def test_only_a_long_evidence_brief_has_a_file_and_lives_without_it(play: Play) -> None:
+    given = thread(play)
+    await given.open(HEADLINE)
+    await given.evidence_brief(TOLD)
+    play.slack.faults.calls.add("files.getUploadURLExternal", CallFault.refused("missing_scope"))
+    many = tuple(Finding(f"E{n}", "log", "loki", f"line {n}") for n in range(1, 20))
+    await thread(play, play.ledger, ID).open(HEADLINE)
+    await given.evidence_brief(replace(TOLD, findings=many))
+
+    assert parts(play) == ["root", "evidence"]
+
+
+async def test_nothing_is_said_in_a_thread_nobody_opened(play: Play) -> None:
+    with pytest.raises(ThreadNotOpened):
+        await thread(play).note("x")
