@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from app.errors import AgentError
 
+UNFAMILIAR = (TypeError, KeyError, IndexError, ValueError, AttributeError, OverflowError)
+"""What reading an answer of another shape than expected may raise."""
+
 
 class SourceFailed(AgentError):
     """A monitored system gave no usable answer; the sentence names it and says why, for a reader.

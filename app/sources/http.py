@@ -172,10 +172,9 @@ class ReadOnlyHttp:
     def _compare_clocks(self, response: aiohttp.ClientResponse) -> None:
         try:
             theirs = parsedate_to_datetime(response.headers.get("Date", ""))
-        except ValueError:
-            return
-        if theirs.tzinfo is not None:
             self.skew_seconds = (theirs - self._clock()).total_seconds()
+        except (ValueError, TypeError, OverflowError):
+            return  # none, none that is a date, or one without a zone
 
     async def _opened(self) -> aiohttp.ClientSession:
         async with self._opening:

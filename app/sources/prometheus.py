@@ -14,7 +14,7 @@ from typing import Any
 
 from app.settings import Endpoint
 from app.signals.models import Series
-from app.sources.failures import SourceFailed
+from app.sources.failures import UNFAMILIAR, SourceFailed
 from app.sources.http import ReadOnlyHttp
 
 ALLOWED = ("/api/v1/query", "/api/v1/query_range", "/api/v1/rules")
@@ -49,6 +49,8 @@ class Prometheus:
         self.http = ReadOnlyHttp(
             endpoint, ALLOWED, source="prometheus", timeout_seconds=timeout_seconds, clock=clock
         )
+        # Told to the source as well: it need not go on for a reader that has left.
+        self._timeout = f"{timeout_seconds:g}s"
 
     async def aclose(self) -> None:
         await self.http.aclose()
@@ -63,7 +65,8 @@ class Prometheus:
         Raises:
             SourceFailed: as `ReadOnlyHttp.json`; `QueryRejected` carries Prometheus' own words.
         """
-        answer = await self.http.json("/api/v1/query", {"query": promql, "time": f"{at:.3f}"})
+        asked = {"query": promql, "time": f"{at:.3f}", "timeout": self._timeout}
+        answer = await self.http.json("/api/v1/query", asked)
         return self._series(answer, promql)
 
     async def query_range(
@@ -75,7 +78,8 @@ class Prometheus:
             SourceFailed: as `query`.
         """
         window = {"start": f"{start:.3f}", "end": f"{end:.3f}", "step": f"{step:g}"}
-        answer = await self.http.json("/api/v1/query_range", {"query": promql, **window})
+        asked = {"query": promql, **window, "timeout": self._timeout}
+        answer = await self.http.json("/api/v1/query_range", asked)
         return self._series(answer, promql)
 
     async def rules(self) -> tuple[AlertRule, ...]:
@@ -92,7 +96,7 @@ class Prometheus:
                 for rule in group["rules"]
                 if rule.get("type", "alerting") == "alerting"
             )
-        except (TypeError, KeyError, AttributeError):
+        except UNFAMILIAR:
             raise self._unfamiliar() from None
 
     def link(self, promql: str, start: float, end: float) -> str:
@@ -104,7 +108,7 @@ class Prometheus:
     def _series(self, answer: Any, promql: str) -> tuple[Series, ...]:
         try:
             return series_of(answer["data"]["resultType"], answer["data"]["result"], promql)
-        except (TypeError, KeyError, ValueError, AttributeError):
+        except UNFAMILIAR:
             raise self._unfamiliar() from None
 
     def _unfamiliar(self) -> SourceFailed:

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 
 from app.settings import Endpoint
 from app.signals.models import Span
-from app.sources.failures import SourceFailed
+from app.sources.failures import UNFAMILIAR, SourceFailed
 from app.sources.http import ReadOnlyHttp
 from app.sources.otlp import spans_of
 from app.sources.traces import ordered
@@ -64,7 +64,7 @@ class Tempo:
         answer = await self.http.json("/api/search", question)
         try:
             ids = [_hexadecimal(trace["traceID"]) for trace in answer.get("traces") or ()]
-        except (TypeError, KeyError, ValueError, AttributeError):
+        except UNFAMILIAR:
             raise _unfamiliar() from None
         return await self._whole(ids[:MOST_TRACES])
 
@@ -90,7 +90,7 @@ class Tempo:
         answer = await self.http.json(f"/api/traces/{trace_id}")
         try:
             return list(spans_of(answer))
-        except (TypeError, KeyError, ValueError, AttributeError):
+        except UNFAMILIAR:
             raise _unfamiliar() from None
 
 

@@ -13,6 +13,7 @@ from app.errors import AgentError
 from app.signals.models import LogLine
 from app.sources.loki import Loki
 from app.tools.catalogue import Tool, ToolFailed, ToolResult, ToolScope
+from app.tools.masking import mask
 from app.tools.shaping import fitted, plural, shortened
 from app.tools.window import UNTIL, clock_time, told_window, window
 
@@ -51,7 +52,9 @@ def tool(parts: object) -> Tool[LogQL] | None:
         except AgentError as error:
             raise ToolFailed(error.sentence) from error
         link = loki.link(asked.query, start, end, asked.limit)
-        source = Source(kind="logs", title=f"Loki: {shortened(asked.query, 80)}", path=asked.query, url=link)
+        source = Source(
+            kind="logs", title=mask(f"Loki: {shortened(asked.query, 80)}"), path=asked.query, url=link
+        )
         complete = len(lines) < asked.limit
         text = told(lines, start, end, scope.limit_bytes, complete=complete, notice=loki.clock_notice())
         title = f"Asked Loki: {plural(len(lines), 'line')}"

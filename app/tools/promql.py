@@ -14,6 +14,7 @@ from app.errors import AgentError
 from app.signals.models import Series
 from app.sources.prometheus import Prometheus
 from app.tools.catalogue import Tool, ToolFailed, ToolResult, ToolScope
+from app.tools.masking import mask
 from app.tools.shaping import fitted, number, plural, shortened
 from app.tools.window import UNTIL, clock_time, told_window, window
 
@@ -57,7 +58,10 @@ def tool(parts: object) -> Tool[PromQL] | None:
             raise ToolFailed(error.sentence) from error
         link = prometheus.link(asked.query, start, end)
         source = Source(
-            kind="metrics", title=f"Prometheus: {shortened(asked.query, 80)}", path=asked.query, url=link
+            kind="metrics",
+            title=mask(f"Prometheus: {shortened(asked.query, 80)}"),
+            path=asked.query,
+            url=link,
         )
         over = told_window(start, end) if asked.minutes else f"at {clock_time(end)} UTC"
         ranked = by_change(series)

@@ -17,7 +17,9 @@ def window(minutes: float, until: datetime | None, scope: ToolScope) -> tuple[fl
 
 
 def clock_time(at: float) -> str:
-    """`10:45:30`, UTC."""
+    """`10:45:30`, UTC; a time that no calendar has is shown as it is."""
+    if not 0 <= at < 253_402_300_800:  # the year 10000
+        return f"{at:g}"
     return datetime.fromtimestamp(at, UTC).strftime("%H:%M:%S")
 
 

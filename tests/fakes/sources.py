@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -47,8 +48,11 @@ class SourceServer:
     `fault` is one of "500", "html", "huge", "hang", "cut", "empty", "redirect", "not-json", or None.
     """
 
-    def __init__(self, routes: Mapping[str, Answer | Respond] | None = None) -> None:
+    def __init__(
+        self, routes: Mapping[str, Answer | Respond] | None = None, *, tls: ssl.SSLContext | None = None
+    ) -> None:
         self.routes = dict(routes or {})
+        self._tls = tls
         self.asked: list[Asked] = []
         self.fault: str | None = None
         self.sent_bytes = 0
@@ -56,7 +60,7 @@ class SourceServer:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._port}"
+        return f"http{'s' if self._tls else ''}://127.0.0.1:{self._port}"
 
     @property
     def endpoint(self) -> Endpoint:
@@ -67,7 +71,7 @@ class SourceServer:
         app.router.add_route("*", "/{anything:.*}", self._answer)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", 0)
+        site = web.TCPSite(self._runner, "127.0.0.1", 0, ssl_context=self._tls)
         await site.start()
         self._port = self._runner.addresses[0][1]
         return self

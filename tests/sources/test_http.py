@@ -6,12 +6,17 @@ import asyncio
 import contextlib
 import re
 import socket
+import ssl
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
@@ -246,3 +251,47 @@ async def test_only_gets_on_allowed_paths_ever_reach_the_source(
         a for a in server.asked if not re.fullmatch(r"/api/v1/(query|rules)|/ops(/[^/%?#;]+)+", a.raw_path)
     ] == []
     assert [a for a in server.asked if ".." in a.raw_path.split("/")] == []
+
+
+def certified(folder: Path) -> tuple[Path, ssl.SSLContext]:
+    """A certificate for 127.0.0.1 that is its own authority, and a server's context with it."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "loki.internal")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(hours=1))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))]), critical=False
+        )
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    plain = serialization.NoEncryption()
+    pem = certificate.public_bytes(serialization.Encoding.PEM)
+    (folder / "ca.pem").write_bytes(pem)
+    (folder / "both.pem").write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain) + pem
+    )
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(folder / "both.pem")
+    return folder / "ca.pem", context
+
+
+async def test_only_a_trusted_certificate_is_spoken_to(tmp_path: Path) -> None:
+    authority, context = certified(tmp_path)
+    async with SourceServer({"/api/v1/query": Answer(1)}, tls=context) as server:
+        stranger = ReadOnlyHttp(server.endpoint, ALLOWED, source="loki")
+        with pytest.raises(SourceFailed, match="certificate not trusted here; SOURCES_CA_FILE"):
+            await stranger.json("/api/v1/query")
+        await stranger.aclose()
+        assert server.asked == []
+
+        friend = ReadOnlyHttp(Endpoint(server.url, ca_file=authority), ALLOWED, source="loki")
+        assert await friend.json("/api/v1/query") == 1
+        await friend.aclose()

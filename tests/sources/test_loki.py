@@ -75,6 +75,7 @@ async def test_a_query_that_counts_is_sent_back(server: FakeLoki, loki: Loki) ->
         {},
         [],
         {"data": {"resultType": "streams", "result": [{"stream": {}, "values": [["x", "y"]]}]}},
+        {"data": {"resultType": "streams", "result": [{"stream": {}, "values": [["9" * 400, "y"]]}]}},
         {"data": 3},
     ],
 )

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from app.sources.failures import QueryRejected, SourceFailed
+from app.sources.failures import UNFAMILIAR, QueryRejected, SourceFailed
 from app.sources.jaeger import Jaeger
 from app.sources.otlp import identifier, spans_of
 from app.sources.tempo import Tempo, combined
@@ -232,3 +232,9 @@ async def test_an_answer_of_another_shape_is_a_fault_of_jaeger(body: object) -> 
         with pytest.raises(SourceFailed, match="not Jaeger's own"):
             await jaeger.search(start=AT, end=AT + 60, service="x")
         await jaeger.aclose()
+
+
+def test_a_time_that_no_number_holds_is_not_read() -> None:
+    span = otlp_span(T1, ROOT, "x", AT, 1) | {"startTimeUnixNano": "9" * 400}
+    with pytest.raises(UNFAMILIAR):
+        list(spans_of({"batches": [otlp_resource("web", [span])]}))
