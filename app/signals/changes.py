@@ -74,7 +74,7 @@ def shifts(
     """All changes of level in order of time, found by splitting where both sides differ most, then each side
     again (binary segmentation on ranks, Vostrikova 1981)."""
     points = window(points)
-    edges = sorted(_splits(_ranks([value for _, value in points]), 0, len(points), least_points, MOST_DEPTH))
+    edges = sorted(_splits(ranks([value for _, value in points]), 0, len(points), least_points, MOST_DEPTH))
     bounds = [0, *edges, len(points)]
     found = []
     for left, split, right in zip(bounds, bounds[1:], bounds[2:], strict=False):
@@ -144,7 +144,7 @@ def _between(points: Points, left: int, split: int, right: int) -> Shift | None:
     return Shift(points[split][0], was, now, size_of(before, after), "up" if now > was else "down")
 
 
-def _ranks(values: Sequence[float]) -> list[float]:
+def ranks(values: Sequence[float]) -> list[float]:
     """Ranks from 0, equal values sharing their mean: one wild value counts no more than a high one."""
     order = sorted(range(len(values)), key=values.__getitem__)
     ranks = [0.0] * len(values)

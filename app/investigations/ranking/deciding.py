@@ -1,0 +1,107 @@
+"""From causes to an answer: which one leads, whether to name it, and how sure to be."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from app.investigations.evidence import Cause, Observations, Ranking, Reason, Verdict
+from app.investigations.ranking.others import others
+from app.investigations.ranking.scene import Scene
+from app.investigations.ranking.suspects import suspects
+from app.investigations.ranking.weighing import lowered
+
+NAMED = 0.5
+"""From this score on a cause is named; below it the answer is “unknown”."""
+PLAIN = 0.8
+"""A cause that is no change and stands out this much explains the onset without any change."""
+EXPLAINED_AWAY = 1.5
+CLOSE = 0.08
+MOST_CAUSES = 12
+DIRECT = frozenset({"traffic", "certificate", "platform"})
+
+
+def rank(observations: Observations) -> Ranking:
+    """Rank what may have caused an incident, by what was observed alone.
+
+    Never raises for any observations; the order in which they come and the names services and changes have
+    make no difference. Nothing that happened after the onset is named.
+    """
+    scene = Scene.of(observations)
+    causes = _explained(suspects(scene), others(scene))
+    verdict, confidence = _verdict(causes, scene)
+    first = causes[0].service if causes and verdict != "unknown" else scene.walk.suspect
+    return Ranking(
+        onset=scene.onset,
+        verdict=verdict,
+        confidence=confidence,
+        causes=causes[:MOST_CAUSES],
+        services=scene.walk.ranked,
+        impact=_impact(first, scene),
+    )
+
+
+def _explained(changes: Sequence[Cause], rest: Sequence[Cause]) -> tuple[Cause, ...]:
+    """All causes in order; what explains the onset by itself takes weight off every change."""
+    plain = next((cause for cause in rest if cause.score >= PLAIN and _is_direct(cause)), None)
+    if plain is not None:
+        reason = Reason(
+            f"something else explains the onset: {plain.statement}", EXPLAINED_AWAY, plain.service
+        )
+        changes = [lowered(cause, reason) for cause in changes]
+    return tuple(
+        sorted(
+            (*changes, *rest),
+            key=lambda cause: (-cause.score, cause.kind, cause.service or "", cause.change_id or ""),
+        )
+    )
+
+
+def _is_direct(cause: Cause) -> bool:
+    """Whether a cause was seen itself, rather than concluded from where the trouble is."""
+    return cause.kind in DIRECT or any(
+        reason.seen and reason.seen.startswith(("log:", "span:", "event:")) for reason in cause.reasons_for
+    )
+
+
+def _verdict(causes: Sequence[Cause], scene: Scene) -> tuple[Verdict, float]:
+    best = causes[0] if causes else None
+    if best is None or best.score < NAMED:
+        return "unknown", 0.0 if best is None else round(1 - best.score, 3) * 0.5
+    rival = next((cause for cause in causes[1:] if _differs(cause, best)), None)
+    margin = best.score - (rival.score if rival else 0.0)
+    confidence = round(best.score * (0.5 + 0.5 * min(margin / 0.5, 1.0)), 3)
+    if best.kind == "change":
+        if rival is not None and rival.kind == "change" and margin < CLOSE:
+            return "unknown", confidence
+        return "cause", confidence
+    if _looked_at_changes(scene.seen):
+        return "none_of_the_changes", confidence
+    return "cause", confidence
+
+
+def _differs(cause: Cause, best: Cause) -> bool:
+    """A component in trouble is no rival of the change that was made to it."""
+    return not (cause.service == best.service and cause.change_id is None)
+
+
+def _looked_at_changes(seen: Observations) -> bool:
+    return bool(seen.changes) or bool(seen.sources_asked & CHANGE_SOURCES)
+
+
+CHANGE_SOURCES = frozenset({"argocd", "github", "deploys", "deploy_history", "changes", "flags"})
+
+
+def _impact(first: str | None, scene: Scene) -> tuple[str, ...]:
+    """Who suffers: services in trouble that call the first cause, nearest first."""
+    if first is None:
+        return ()
+    depends_on: Mapping[str, Sequence[str]] = scene.depends_on
+    found: list[str] = []
+    waiting = [first]
+    while waiting:
+        callee = waiting.pop(0)
+        for caller in sorted(name for name, callees in depends_on.items() if callee in callees):
+            if caller not in found and caller != first:
+                found.append(caller)
+                waiting.append(caller)
+    return tuple(service for service in found if service in scene.troubled)

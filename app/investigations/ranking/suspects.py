@@ -1,0 +1,184 @@
+"""Changes as suspects: deploys with the commits they brought, commits nobody deployed, flags, configuration.
+
+That something changed shortly before is a hint and no more. What counts is whether the change could have
+taken effect before the trouble began, where it was, what its diff does, and whether it speaks of the same
+things as the symptoms.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from app.investigations.evidence import Cause, Reason
+from app.investigations.ranking.diffs import Effect, effect_of
+from app.investigations.ranking.scene import Scene
+from app.investigations.ranking.weighing import weighed
+from app.investigations.ranking.wording import WEIGHT_OF_CHANGED, WEIGHT_OF_TITLE, Wording
+from app.signals.models import Change
+
+START = -2.0
+RULED_OUT = 8.0
+NOT_DEPLOYED = 2.5
+TIMELY = 1.3
+HALF_LIFE = 20 * 60.0
+"""After which a change is half as timely: caches empty and pools fill within minutes to an hour."""
+OLD = 3 * 60 * 60.0
+NEUTRAL_EFFECT = 0.45
+EFFECT = 4.0
+WORDS = 1.8
+LONGEST_TITLE = 120
+
+
+@dataclass(frozen=True)
+class Suspect:
+    """One change with the time it took effect; `rolled_out` is the deploy that brought a commit."""
+
+    change: Change
+    at: float
+    service: str | None
+    rolled_out: Change | None = None
+    deployed: bool = True
+
+    @property
+    def key(self) -> str:
+        return f"{self.change.kind}:{self.change.id}:{self.service or ''}:{self.at}"
+
+
+def suspects(scene: Scene) -> tuple[Cause, ...]:
+    """All changes as causes, the most likely first; each change once."""
+    found = tuple(_suspects(scene.seen.changes))
+    effects = {each.key: effect_of(each.change.diff, each.change.files) for each in found}
+    wording = _wording(scene, found, effects)
+    best: dict[str, Cause] = {}
+    for suspect in found:
+        cause = _cause(suspect, scene, effects[suspect.key], wording)
+        known = best.get(suspect.change.id)
+        if known is None or (cause.score, known.service or "") > (known.score, cause.service or ""):
+            best[suspect.change.id] = cause
+    return tuple(sorted(best.values(), key=lambda cause: (-cause.score, cause.change_id or "")))
+
+
+def _suspects(changes: Sequence[Change]) -> Iterator[Suspect]:
+    commits = {change.id: change for change in changes if change.kind == "commit"}
+    deploys = [change for change in changes if change.kind == "deploy"]
+    carried: set[str] = set()
+    for deploy in deploys:
+        known = [commits[sha] for sha in sorted({*deploy.commits, deploy.id}) if sha in commits]
+        carried |= {commit.id for commit in known}
+        for commit in known:
+            yield Suspect(commit, deploy.at, deploy.service or commit.service, deploy)
+        if not known:
+            yield Suspect(deploy, deploy.at, deploy.service)
+    for change in changes:
+        if change.kind in ("flag", "config"):
+            yield Suspect(change, change.at, change.service)
+        elif change.kind == "commit" and change.id not in carried:
+            yield Suspect(change, change.at, change.service, deployed=not deploys)
+
+
+def _wording(scene: Scene, found: Sequence[Suspect], effects: Mapping[str, Effect]) -> Wording:
+    """What the symptoms say, and what each change that could have taken effect says."""
+    symptoms = [(scene.seen.title, 0.5)]
+    symptoms += [(each.series.name, 1.0 if each.service in scene.kin else 0.5) for each in scene.anomalies]
+    symptoms += [(each.text, 1.0) for each in scene.templates]
+    symptoms += [(f"{span.name} {span.error or ''}", 0.7) for span in scene.failing]
+    texts = {
+        each.key: (
+            (effects[each.key].words, WEIGHT_OF_CHANGED),
+            (f"{each.change.title} {' '.join(each.change.files)}", WEIGHT_OF_TITLE),
+        )
+        for each in found
+    }
+    return Wording(symptoms, texts, scene.services)
+
+
+def _cause(suspect: Suspect, scene: Scene, effect: Effect, wording: Wording) -> Cause:
+    reasons = [
+        *_when(suspect, scene),
+        *_where(suspect, scene),
+        *_what(suspect, effect),
+        *_alike(suspect, effect, wording),
+    ]
+    seen = f"change:{suspect.change.id}"
+    reasons = [replace(each, service=suspect.service, seen=each.seen or seen) for each in reasons]
+    return weighed("change", suspect.service, _told(suspect), START, reasons, change_id=suspect.change.id)
+
+
+def _told(suspect: Suspect) -> str:
+    kind = {"deploy": "Deploy", "commit": "Commit", "flag": "Flag", "config": "Configuration"}[
+        suspect.change.kind
+    ]
+    place = f" of {suspect.service}" if suspect.service else ""
+    title = " ".join(suspect.change.title.split())[:LONGEST_TITLE]
+    return f"{kind} {suspect.change.id[:12]}{place}: {title}"
+
+
+def _when(suspect: Suspect, scene: Scene) -> list[Reason]:
+    late = suspect.at - scene.since
+    slack = scene.step if scene.onset is not None else 10 * 60.0
+    if late > slack:
+        return [Reason(f"took effect {minutes(late)} after the trouble began", -RULED_OUT)]
+    reasons = []
+    if not suspect.deployed:
+        reasons.append(Reason("no deploy is known to have carried it", -NOT_DEPLOYED))
+    gap = max(scene.since - suspect.at, 0.0)
+    lead = max(scene.began - suspect.at, 0.0)
+    if gap > OLD:
+        return [*reasons, Reason(f"took effect {minutes(gap)} before the trouble began", -1.0)]
+    # Trouble that led to the symptom began earlier than the symptom; whichever is nearer counts.
+    weight = TIMELY * math.pow(0.5, min(gap, lead if suspect.at <= scene.began else gap) / HALF_LIFE)
+    if weight > 0.1:
+        reasons.append(Reason(f"took effect {minutes(gap)} before the trouble began", weight))
+    return reasons
+
+
+def _where(suspect: Suspect, scene: Scene) -> list[Reason]:
+    service = suspect.service
+    if service is None:
+        return []
+    reasons = []
+    if service in (scene.seen.service, scene.walk.suspect):
+        reasons.append(Reason(f"{service} is where the trouble shows", 0.9))
+    elif service in scene.kin and service in scene.troubled:
+        reasons.append(Reason(f"{service} is in trouble and next to where it shows", 0.7))
+    elif service in scene.heard and service not in scene.troubled:
+        reasons.append(Reason(f"{service} itself shows nothing wrong", -1.2))
+    elif service not in scene.kin:
+        reasons.append(Reason(f"{service} is not connected to where the trouble shows", -0.8))
+    started = [
+        each
+        for each in scene.by_service.get(service, ())
+        if -scene.step <= each.at - suspect.at <= 2.5 * scene.step
+    ]
+    if started:
+        first = min(started, key=lambda each: (abs(each.at - suspect.at), each.series.name))
+        reasons.append(
+            Reason(f"{first.series.name} of {service} moved as it took effect", 0.9, seen=first.seen)
+        )
+    return reasons
+
+
+def _what(suspect: Suspect, effect: Effect) -> list[Reason]:
+    if suspect.change.kind == "flag":
+        return [Reason("a flag says little about what it switched", -0.4)]
+    weight = EFFECT * (effect.weight - NEUTRAL_EFFECT)
+    if not effect.known or abs(weight) < 0.05:
+        return []
+    return [Reason(f"it {effect.what}", weight)]
+
+
+def _alike(suspect: Suspect, effect: Effect, wording: Wording) -> list[Reason]:
+    shared = wording.shared(suspect.key)
+    # What hardly does anything may speak of anything.
+    weight = WORDS * shared.score * min(1.0, effect.weight / NEUTRAL_EFFECT)
+    if weight < 0.1:
+        return []
+    return [Reason(f"speaks of what the symptoms speak of: {', '.join(shared.words)}", weight)]
+
+
+def minutes(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.0f} h"
