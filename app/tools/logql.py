@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -11,6 +13,7 @@ from pydantic import BaseModel, Field
 from app.context.models import Source
 from app.errors import AgentError
 from app.signals.models import LogLine
+from app.sources.failures import SourceFailed
 from app.sources.loki import Loki
 from app.tools.catalogue import Tool, ToolFailed, ToolResult, ToolScope
 from app.tools.masking import mask
@@ -48,49 +51,75 @@ def tool(parts: object) -> Tool[LogQL] | None:
     async def run(asked: LogQL, scope: ToolScope) -> ToolResult:
         start, end = window(asked.minutes, asked.until, scope)
         try:
-            lines = await loki.query_range(asked.query, start, end, asked.limit)
+            seen = await look(loki, asked.query, start, end, asked.limit)
         except AgentError as error:
             raise ToolFailed(error.sentence) from error
         link = loki.link(asked.query, start, end, asked.limit)
-        source = Source(
-            kind="logs", title=mask(f"Loki: {shortened(asked.query, 80)}"), path=asked.query, url=link
-        )
-        complete = len(lines) < asked.limit
-        text = told(lines, start, end, scope.limit_bytes, complete=complete, notice=loki.clock_notice())
-        title = f"Asked Loki: {plural(len(lines), 'line')}"
-        return ToolResult(text, (source,), title, full=in_full(lines) if lines else None)
+        name = mask(f"Loki: {shortened(asked.query, 80)}")
+        source = Source(kind="logs", title=name, path=asked.query, url=link)
+        text = told(seen, scope.limit_bytes, loki.clock_notice())
+        full = in_full([*seen.earlier, *seen.lines]) if seen.lines else None
+        return ToolResult(text, (source,), f"Asked Loki: {plural(len(seen.lines), 'line')}", full=full)
 
     return Tool("logql", DESCRIPTION, LogQL, run, deadline_seconds=15)
 
 
-def told(
-    lines: Sequence[LogLine],
-    start: float,
-    end: float,
-    limit_bytes: int,
-    *,
-    complete: bool = True,
-    notice: str | None = None,
-) -> str:
-    """What the model reads; it fits `limit_bytes`. `complete`: there were no more lines than these."""
+@dataclass(frozen=True)
+class Seen:
+    """Lines between two times, oldest first. `cut`: there are more, and these are the newest.
+
+    `earlier` are lines to compare with then: a busy service fills any limit with its last minute, in
+    which nothing is new.
+    """
+
+    lines: tuple[LogLine, ...]
+    start: float
+    end: float
+    cut: bool = False
+    earlier: tuple[LogLine, ...] = ()
+
+
+async def look(loki: Loki, query: str, start: float, end: float, limit: int) -> Seen:
+    """The newest lines; where the limit cut others off, also as many of the first half of the time.
+
+    Raises:
+        SourceFailed: the newest lines cannot be had; without the earlier ones it goes on.
+    """
+    lines = await loki.query_range(query, start, end, limit)
+    if len(lines) < limit:
+        return Seen(lines, start, end)
+    before = min((start + end) / 2, lines[0].at - 0.001)
+    earlier: tuple[LogLine, ...] = ()
+    with suppress(SourceFailed):
+        earlier = await loki.query_range(query, start, before, limit)
+    return Seen(lines, lines[0].at, end, True, earlier)
+
+
+def told(seen: Seen, limit_bytes: int, notice: str | None = None) -> str:
+    """What the model reads; it fits `limit_bytes`."""
     from app.signals.templates import templates  # noqa: PLC0415
 
-    if not lines:
-        return "\n".join(filter(None, [notice, f"No line matches ({told_window(start, end)})."]))
-    # Where the limit cut older lines off, the time before the oldest one was not seen: nothing is new there.
-    seen_from = start if complete else lines[0].at
-    middle = (seen_from + end) / 2
-    kinds = sorted(templates(lines, middle), key=_least_telling)
-    head = [
-        notice,
-        f"{plural(len(lines), 'line')} of {told_window(seen_from, end)}, {plural(len(kinds), 'kind')} "
-        f"(counts before → after {clock_time(middle)}):",
-        None
-        if complete
-        else f"There are more: these are the newest {len(lines)}; narrow the query or the time.",
-    ]
+    over = told_window(seen.start, seen.end)
+    if not seen.lines:
+        return "\n".join(filter(None, [notice, f"No line matches ({over})."]))
+    split = seen.start if seen.earlier else (seen.start + seen.end) / 2
+    found = templates([*seen.earlier, *seen.lines], split)
+    if seen.earlier:
+        # Between the two samples lies time that nobody saw, so there is no rate to compare.
+        found = tuple(replace(kind, rising=False) for kind in found)
+    kinds = sorted(found, key=_least_telling)
+    head = [notice, f"{_counted(seen, over, split)}, {plural(len(kinds), 'kind')}:"]
+    head += ["There are more lines: narrow the query or the time."] if seen.cut else []
     blocks = [block(kind) for kind in kinds]
     return fitted("\n".join(line for line in head if line), blocks, limit_bytes, "kinds of lines")[0]
+
+
+def _counted(seen: Seen, over: str, split: float) -> str:
+    lines = f"{plural(len(seen.lines), 'line')} of {over}"
+    if not seen.earlier:
+        return f"{lines} (counts before → after {clock_time(split)})"
+    until = clock_time(seen.earlier[-1].at)
+    return f"{lines}, beside {len(seen.earlier)} up to {until} (counts there → here)"
 
 
 def _least_telling(kind: Template) -> tuple[bool, bool, bool, int]:
@@ -106,9 +135,7 @@ def block(kind: Template) -> str:
     """One kind of line: its mark, counts and first time, its text, and one example where that says more."""
     mark = "NEW " if kind.is_new else "RISING " if kind.rising else ""
     where = " ".join(word for word in (kind.level, kind.service) if word)
-    line = (
-        f"- {mark}{kind.count}× ({kind.before} → {kind.after}, first {clock_time(kind.first_at)}) {where}: "
-    )
+    line = f"- {mark}{kind.count}× ({kind.before} → {kind.after}, first seen {clock_time(kind.first_at)}) {where}: "
     line += shortened(kind.text, LONGEST_TEMPLATE)
     example = shortened(kind.example, LONGEST_EXAMPLE)
     return line if example == shortened(kind.text, LONGEST_TEMPLATE) else f"{line}\n  e.g. {example}"

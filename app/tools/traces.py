@@ -35,7 +35,7 @@ class AskedTraces(BaseModel):
         True, description="Only traces with an error; false: any, to see where time goes"
     )
     traceql: str | None = Field(
-        None, max_length=2000, description="TraceQL instead of a service (Tempo only)"
+        None, max_length=2000, description="TraceQL instead of service and error_only; Tempo only"
     )
     minutes: int = Field(30, ge=1, le=180, description="How far back")
     limit: int = Field(10, ge=1, le=20, description="At most so many traces")
@@ -53,7 +53,7 @@ def tool(parts: object) -> Tool[AskedTraces] | None:
         try:
             spans = await traces.search(
                 start=start, end=end, service=service, traceql=asked.traceql,
-                error_only=asked.error_only, limit=asked.limit,
+                error_only=asked.error_only and not asked.traceql, limit=asked.limit,
             )  # fmt: skip
         except AgentError as error:
             raise ToolFailed(error.sentence) from error
@@ -70,16 +70,12 @@ def _sources(paths: Sequence[Sequence[Span]], traces: Traces) -> tuple[Source, .
     return tuple(
         Source(
             kind="trace",
-            title=f"Trace {short(path[0])}",
+            title=f"Trace {path[0].trace_id}",
             path=path[0].trace_id,
             url=traces.link(path[0].trace_id),
         )
         for path in paths
     )
-
-
-def short(span: Span) -> str:
-    return span.trace_id[:12]
 
 
 def told(
@@ -169,7 +165,7 @@ def path_told(way: Sequence[Span]) -> str:
         for s in shown
     ]
     error = f": {shortened(way[-1].error, 200)}" if way[-1].error else ""
-    return f"- Trace {short(way[0])} at {clock_time(way[0].start)}: {' → '.join(steps)}{error}"
+    return f"- Trace {way[0].trace_id} at {clock_time(way[0].start)}: {' → '.join(steps)}{error}"
 
 
 def in_full(spans: Sequence[Span]) -> str:

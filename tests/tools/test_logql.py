@@ -51,12 +51,12 @@ async def test_a_new_error_comes_before_what_is_always_logged(loki: Loki) -> Non
     done = await ask(loki)
 
     head, first, example, second, *_ = done.text.splitlines()
-    assert head == "189 lines of 2025-11-21 09:45:00–10:00:00 UTC, 2 kinds (counts before → after 09:52:30):"
+    assert head == "189 lines of 2025-11-21 09:45:00–10:00:00 UTC (counts before → after 09:52:30), 2 kinds:"
     assert first.startswith(
-        "- NEW 100× (0 → 100, first 09:55:00) error checkout: ERROR connection to <*> refused"
+        "- NEW 100× (0 → 100, first seen 09:55:00) error checkout: ERROR connection to <*> refused"
     )
     assert example.startswith("  e.g. ERROR connection to 10.0.0.")
-    assert second.startswith("- 89× (45 → 44, first 09:45:05) info checkout: INFO served order <*>")
+    assert second.startswith("- 89× (45 → 44, first seen 09:45:05) info checkout: INFO served order <*>")
     assert done.title == "Asked Loki: 189 lines"
     assert done.sources[0].url == loki.link('{service="checkout"}', START, END, 500)
 
@@ -69,12 +69,17 @@ async def test_every_line_is_kept_and_personal_data_is_in_none(loki: Loki) -> No
     assert "ana@example.com" not in done.text + done.full
 
 
-async def test_when_the_limit_cuts_lines_off_it_is_said(loki: Loki) -> None:
+async def test_when_the_limit_cuts_lines_off_they_are_compared_with_earlier_ones(loki: Loki) -> None:
     done = await ask(loki, limit=50)
-    head, more, first, *_ = done.text.splitlines()
-    assert head.startswith("50 lines of 2025-11-21 09:57:12–10:00:00 UTC")
-    assert more == "There are more: these are the newest 50; narrow the query or the time."
-    assert "NEW" not in first
+    head, more, first, _, second, *_ = done.text.splitlines()
+    assert head == (
+        "50 lines of 2025-11-21 09:57:12–10:00:00 UTC, beside 45 up to 09:52:25 (counts there → here), 2 kinds:"
+    )
+    assert more == "There are more lines: narrow the query or the time."
+    assert first.startswith("- NEW 34× (0 → 34, first seen 09:57:12) error checkout")
+    assert second.startswith("- 61× (45 → 16, ")
+    assert done.full is not None
+    assert len(done.full.splitlines()) == 95
 
 
 async def test_nothing_found_says_so(server: FakeLoki, loki: Loki) -> None:
