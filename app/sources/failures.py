@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from app.errors import AgentError
 
-UNFAMILIAR = (TypeError, KeyError, IndexError, ValueError, AttributeError, OverflowError)
+SHAPE_ERRORS = (TypeError, KeyError, IndexError, ValueError, AttributeError, OverflowError)
 """What reading an answer of another shape than expected may raise."""
+UNFAMILIAR = "answered in a shape that is not known here; is this the address of its API?"
+"""The reason to give then."""
 
 
 class SourceFailed(AgentError):

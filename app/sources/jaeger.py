@@ -12,7 +12,7 @@ from typing import Any
 
 from app.settings import Endpoint
 from app.signals.models import Span
-from app.sources.failures import UNFAMILIAR, QueryRejected, SourceFailed
+from app.sources.failures import SHAPE_ERRORS, UNFAMILIAR, QueryRejected, SourceFailed
 from app.sources.http import ReadOnlyHttp
 from app.sources.traces import bounded, ordered
 
@@ -67,8 +67,8 @@ class Jaeger:
         answer = await self.http.json("/api/traces", question)
         try:
             return ordered([span for trace in answer.get("data") or () for span in _spans(trace)])
-        except UNFAMILIAR:
-            raise SourceFailed("jaeger", "answered in a shape that is not Jaeger's own.") from None
+        except SHAPE_ERRORS:
+            raise SourceFailed("jaeger", UNFAMILIAR) from None
 
     def link(self, trace_id: str) -> str:
         """Jaeger's page of the trace."""

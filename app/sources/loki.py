@@ -11,7 +11,7 @@ from typing import Any
 
 from app.settings import Endpoint
 from app.signals.models import LogLine
-from app.sources.failures import UNFAMILIAR, QueryRejected, SourceFailed
+from app.sources.failures import SHAPE_ERRORS, UNFAMILIAR, QueryRejected, SourceFailed
 from app.sources.http import ReadOnlyHttp
 from app.sources.log_lines import understood
 
@@ -56,8 +56,8 @@ class Loki:
             if answer["data"]["resultType"] != "streams":
                 raise QueryRejected("loki", "found numbers, not lines: ask for the lines without counting.")
             lines = [line for stream in answer["data"]["result"] for line in _lines(stream)]
-        except UNFAMILIAR:
-            raise SourceFailed("loki", "answered in a shape that is not Loki's own.") from None
+        except SHAPE_ERRORS:
+            raise SourceFailed("loki", UNFAMILIAR) from None
         return tuple(sorted(lines, key=lambda line: line.at))
 
     def link(self, logql: str, start: float, end: float, limit: int = 500) -> str:

@@ -24,7 +24,7 @@ def spans_of(answer: Mapping[str, Any]) -> Iterator[Span]:
     """The spans of `{"batches": …}`, `{"resourceSpans": …}` or either of them under `trace`.
 
     Raises:
-        one of `failures.UNFAMILIAR`: it is none of these.
+        one of `failures.SHAPE_ERRORS`: it is none of these.
     """
     trace = answer.get("trace", answer)
     for batch in trace["batches"] if "batches" in trace else trace["resourceSpans"]:

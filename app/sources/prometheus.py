@@ -14,7 +14,7 @@ from typing import Any
 
 from app.settings import Endpoint
 from app.signals.models import Series
-from app.sources.failures import UNFAMILIAR, SourceFailed
+from app.sources.failures import SHAPE_ERRORS, UNFAMILIAR, SourceFailed
 from app.sources.http import ReadOnlyHttp
 
 ALLOWED = ("/api/v1/query", "/api/v1/query_range", "/api/v1/rules")
@@ -96,8 +96,8 @@ class Prometheus:
                 for rule in group["rules"]
                 if rule.get("type", "alerting") == "alerting"
             )
-        except UNFAMILIAR:
-            raise self._unfamiliar() from None
+        except SHAPE_ERRORS:
+            raise SourceFailed("prometheus", UNFAMILIAR) from None
 
     def link(self, promql: str, start: float, end: float) -> str:
         """The page of Prometheus that draws `promql` over that time."""
@@ -108,11 +108,8 @@ class Prometheus:
     def _series(self, answer: Any, promql: str) -> tuple[Series, ...]:
         try:
             return series_of(answer["data"]["resultType"], answer["data"]["result"], promql)
-        except UNFAMILIAR:
-            raise self._unfamiliar() from None
-
-    def _unfamiliar(self) -> SourceFailed:
-        return SourceFailed("prometheus", "answered in a shape that is not Prometheus' own.")
+        except SHAPE_ERRORS:
+            raise SourceFailed("prometheus", UNFAMILIAR) from None
 
 
 def series_of(kind: str, result: Any, expression: str) -> tuple[Series, ...]:

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 
 from app.settings import Endpoint
 from app.signals.models import Span
-from app.sources.failures import UNFAMILIAR, SourceFailed
+from app.sources.failures import SHAPE_ERRORS, UNFAMILIAR, SourceFailed
 from app.sources.http import ReadOnlyHttp
 from app.sources.otlp import spans_of
 from app.sources.traces import ordered
@@ -64,8 +64,8 @@ class Tempo:
         answer = await self.http.json("/api/search", question)
         try:
             ids = [_hexadecimal(trace["traceID"]) for trace in answer.get("traces") or ()]
-        except UNFAMILIAR:
-            raise _unfamiliar() from None
+        except SHAPE_ERRORS:
+            raise SourceFailed("tempo", UNFAMILIAR) from None
         return await self._whole(ids[:MOST_TRACES])
 
     def link(self, trace_id: str) -> str:
@@ -90,8 +90,8 @@ class Tempo:
         answer = await self.http.json(f"/api/traces/{trace_id}")
         try:
             return list(spans_of(answer))
-        except UNFAMILIAR:
-            raise _unfamiliar() from None
+        except SHAPE_ERRORS:
+            raise SourceFailed("tempo", UNFAMILIAR) from None
 
 
 def combined(service: str | None, traceql: str | None, error_only: bool) -> str:
@@ -112,7 +112,3 @@ def _hexadecimal(trace_id: str) -> str:
     if not re.fullmatch(r"[0-9a-fA-F]{1,32}", trace_id):
         raise ValueError(trace_id)
     return trace_id
-
-
-def _unfamiliar() -> SourceFailed:
-    return SourceFailed("tempo", "answered in a shape that is not Tempo's own.")

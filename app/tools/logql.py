@@ -135,7 +135,8 @@ def block(kind: Template) -> str:
     """One kind of line: its mark, counts and first time, its text, and one example where that says more."""
     mark = "NEW " if kind.is_new else "RISING " if kind.rising else ""
     where = " ".join(word for word in (kind.level, kind.service) if word)
-    line = f"- {mark}{kind.count}× ({kind.before} → {kind.after}, first seen {clock_time(kind.first_at)}) {where}: "
+    times = f"{kind.before} → {kind.after}, first seen {clock_time(kind.first_at)}"
+    line = f"- {mark}{kind.count}× ({times}) {where}: "
     line += shortened(kind.text, LONGEST_TEMPLATE)
     example = shortened(kind.example, LONGEST_EXAMPLE)
     return line if example == shortened(kind.text, LONGEST_TEMPLATE) else f"{line}\n  e.g. {example}"

@@ -83,7 +83,7 @@ async def test_an_answer_of_another_shape_is_a_fault_of_the_source(
     server: FakeLoki, loki: Loki, body: object
 ) -> None:
     server.routes["/loki/api/v1/query_range"] = Answer(body)
-    with pytest.raises(SourceFailed, match="not Loki's own"):
+    with pytest.raises(SourceFailed, match="in a shape that is not known"):
         await loki.query_range("{}", AT, AT + 60)
 
 

@@ -105,9 +105,9 @@ async def test_the_link_opens_a_page(prometheus: Prometheus) -> None:
 async def test_an_answer_of_another_shape_is_a_fault_of_the_source(body: object) -> None:
     async with SourceServer({"/api/v1/query_range": Answer(body), "/api/v1/rules": Answer(body)}) as server:
         prometheus = Prometheus(server.endpoint)
-        with pytest.raises(SourceFailed, match="not Prometheus' own"):
+        with pytest.raises(SourceFailed, match="in a shape that is not known"):
             await prometheus.query_range("up", START, END)
-        with pytest.raises(SourceFailed, match="not Prometheus' own"):
+        with pytest.raises(SourceFailed, match="in a shape that is not known"):
             await prometheus.rules()
         await prometheus.aclose()
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from app.sources.failures import UNFAMILIAR, QueryRejected, SourceFailed
+from app.sources.failures import SHAPE_ERRORS, QueryRejected, SourceFailed
 from app.sources.jaeger import Jaeger
 from app.sources.otlp import identifier, spans_of
 from app.sources.tempo import Tempo, combined
@@ -156,7 +156,7 @@ async def test_a_wrong_query_comes_back_with_tempo_s_own_words() -> None:
 async def test_a_search_answered_in_another_shape_is_a_fault_of_tempo(found: object) -> None:
     async with SourceServer({"/api/search": Answer(found)}) as server:
         tempo = Tempo(server.endpoint)
-        with pytest.raises(SourceFailed, match="not Tempo's own"):
+        with pytest.raises(SourceFailed, match="in a shape that is not known"):
             await tempo.search(start=AT, end=AT + 60)
         await tempo.aclose()
         assert len(server.asked) == 1
@@ -229,12 +229,12 @@ async def test_what_jaeger_cannot_be_asked_is_said(question: dict[str, Any], sen
 async def test_an_answer_of_another_shape_is_a_fault_of_jaeger(body: object) -> None:
     async with SourceServer({"/api/traces": Answer(body)}) as server:
         jaeger = Jaeger(server.endpoint)
-        with pytest.raises(SourceFailed, match="not Jaeger's own"):
+        with pytest.raises(SourceFailed, match="in a shape that is not known"):
             await jaeger.search(start=AT, end=AT + 60, service="x")
         await jaeger.aclose()
 
 
 def test_a_time_that_no_number_holds_is_not_read() -> None:
     span = otlp_span(T1, ROOT, "x", AT, 1) | {"startTimeUnixNano": "9" * 400}
-    with pytest.raises(UNFAMILIAR):
+    with pytest.raises(SHAPE_ERRORS):
         list(spans_of({"batches": [otlp_resource("web", [span])]}))
