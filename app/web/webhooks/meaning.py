@@ -45,6 +45,12 @@ EXPORTERS = re.compile(
 )
 """What measures rather than what is measured: as `job` or `service` it says nothing about the alert."""
 
+LONGEST_KEY = 1000
+"""Bytes: PostgreSQL refuses entries of a btree index above a third of a page."""
+
+LONGEST_NAME = 200
+"""Characters of a service's name."""
+
 LONGEST_AGE = timedelta(days=366)
 FURTHEST_AHEAD = timedelta(minutes=5)
 
@@ -74,7 +80,7 @@ def service_of(labels: Mapping[str, str]) -> str | None:
     for name in SERVICE_LABELS:
         value = plain.get(name, "").rpartition("/")[2].strip()
         if value and not EXPORTERS.search(value):
-            return value[:200]
+            return value[:LONGEST_NAME]
     return None
 
 
@@ -105,17 +111,18 @@ def _read(value: Any) -> datetime | None:
             told = datetime.fromisoformat(text)
             return (told if told.tzinfo else told.replace(tzinfo=UTC)).astimezone(UTC)
         value = float(text)
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if not isinstance(value, int | float):
         return None
     # 1e11 s is the year 5138; 1e11 ms is 1973.
     return datetime.fromtimestamp(value / 1000 if value > 1e11 else value, UTC)
 
 
 def incident_key(text: str) -> str:
-    """A source's key as `Alert` takes it; one that is longer is cut and told apart by its digest."""
-    if len(text) <= TITLE:
+    """A source's key, within what an index entry takes; a longer one is cut and told apart by its digest."""
+    written = text.encode()
+    if len(written) <= LONGEST_KEY:
         return text
-    return f"{text[:900]}#{hashlib.sha256(text.encode()).hexdigest()}"
+    return f"{written[: LONGEST_KEY - 65].decode(errors='ignore')}#{hashlib.sha256(written).hexdigest()}"
 
 
 def title(text: str) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 from app.investigations.alert import Alert, AlertStatus
 from app.settings import AlertSettings
 from app.web.webhooks.fields import PROSE, Fields
-from app.web.webhooks.meaning import incident_key, links, moment, service_of, severity, title
+from app.web.webhooks.meaning import LONGEST_NAME, incident_key, links, moment, service_of, severity, title
 from app.web.webhooks.proof import with_token
 from app.web.webhooks.source import Off, WebhookSource
 
@@ -44,7 +44,7 @@ def parse(payload: Any, now: datetime) -> tuple[Alert, ...]:
             status=_status(issue),
             name=conditions[0] if conditions else None,
             service=service_of({"service": issue.maybe("service") or "", **labels})
-            or (entities[0] if entities else None),
+            or (entities[0][:LONGEST_NAME] if entities else None),
             severity=severity(issue.maybe("priority")),
             started_at=moment(issue.raw("activatedAt") or issue.raw("createdAt"), now),
             labels=labels,

@@ -15,7 +15,7 @@ from typing import Any
 from app.investigations.alert import Alert, AlertStatus
 from app.settings import AlertSettings
 from app.web.webhooks.fields import Fields
-from app.web.webhooks.meaning import incident_key, links, moment, severity, title
+from app.web.webhooks.meaning import LONGEST_NAME, incident_key, links, moment, severity, title
 from app.web.webhooks.proof import hmac_sha256, same
 from app.web.webhooks.refusals import NotProven
 from app.web.webhooks.source import Head, Ignored, Off, WebhookSource
@@ -87,7 +87,7 @@ def _alert(event: Fields, incident: Fields, status: AlertStatus, now: datetime) 
         incident_key=incident_key(incident.text("id")),
         title=title(incident.text("title")),
         status=status,
-        service=service.first("summary", "name"),
+        service=service.maybe("summary", LONGEST_NAME) or service.maybe("name", LONGEST_NAME),
         severity=severity(priority),
         started_at=moment(incident.raw("created_at") or event.raw("occurred_at"), now),
         labels=_labels(incident, priority),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime
 from typing import Any
@@ -14,16 +13,14 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from app.investigations.alert import Alert
+from app.investigations.intake import Accepted
 from app.web.webhooks.body import read_body
 from app.web.webhooks.refusals import Draining, NotUnderstood
-from app.web.webhooks.source import Accepted, Door, Head, Ignored, Off, WebhookSource
+from app.web.webhooks.source import Door, Head, Ignored, Off, WebhookSource
 
 log = structlog.get_logger(__name__)
 
 Endpoint = Callable[[Request], Awaitable[JSONResponse]]
-
-DEEPEST = 32
-"""Levels of an unreadable payload that are kept."""
 
 
 def add_routes(
@@ -62,7 +59,7 @@ async def _take(source: WebhookSource, door: Door, payload: Any, now: datetime) 
     try:
         parsed = source.parse(payload, now)
     except NotUnderstood as fault:
-        await door.reject(source.name, fault.sentence, storable(payload))
+        await door.reject(source.name, fault.sentence, payload)
         raise
     if isinstance(parsed, Ignored):
         return Accepted("ignored", reason=parsed.reason)
@@ -98,16 +95,3 @@ def decoded(body: bytes) -> Any:
 
 def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
-
-
-def storable(payload: Any, depth: int = 0) -> Any:
-    """`payload` as a jsonb column holds it: not too deep, and without numbers too large to be any."""
-    if isinstance(payload, dict | list) and depth >= DEEPEST:
-        return "…"
-    if isinstance(payload, dict):
-        return {key: storable(value, depth + 1) for key, value in payload.items()}
-    if isinstance(payload, list):
-        return [storable(value, depth + 1) for value in payload]
-    if isinstance(payload, float) and not math.isfinite(payload):
-        return None
-    return payload

@@ -11,11 +11,11 @@ import pkgutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal, Protocol
-from uuid import UUID
+from typing import Any, Protocol
 
 import app.web.webhooks
 from app.investigations.alert import Alert
+from app.investigations.intake import Accepted
 from app.settings import AlertSettings
 
 
@@ -56,15 +56,6 @@ class Off:
 
     name: str
     needs: str
-
-
-@dataclass(frozen=True)
-class Accepted:
-    """What became of an alert that is stored."""
-
-    status: Literal["queued", "joined", "ignored"]
-    investigation_id: UUID | None = None
-    reason: str | None = None
 
 
 class Door(Protocol):

@@ -10,8 +10,8 @@ from typing import Any
 from uuid import UUID
 
 from app.investigations.alert import Alert
+from app.investigations.intake import Accepted
 from app.settings import AlertSettings, Settings
-from app.web.webhooks.source import Accepted
 
 SAMPLES = Path(__file__).parent / "samples"
 NOW = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)

@@ -12,9 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.investigations.alert import Alert
-from app.storage.engine import as_json
 from app.web.webhooks.refusals import NotUnderstood
-from app.web.webhooks.route import storable
 from app.web.webhooks.source import Ignored, WebhookSource, discover
 from tests.web.webhooks.stage import NOW, MemoryDoor, everything_on, sample
 from tests.web.webhooks.test_route import PROOFS, app_of, send
@@ -113,14 +111,6 @@ def test_a_sample_with_foreign_values_is_read_or_refused(name: str, data: st.Dat
 @given(payload=values)
 def test_any_json_is_read_or_refused(name: str, payload: Any) -> None:
     check(name, payload)
-
-
-@quick
-@given(payload=values)
-def test_any_payload_can_be_kept(payload: Any) -> None:
-    kept = as_json(storable(payload))
-    json.loads(kept, parse_constant=lambda name: pytest.fail(f"{name} is kept"))
-    kept.encode()
 
 
 @pytest.mark.parametrize("name", SOURCES)
