@@ -18,10 +18,12 @@ FIND_SESSION = text(
     "SELECT * FROM sessions WHERE team_id = :team AND channel_id = :channel AND thread_ts = :thread"
 )
 BEGIN_TURN = text("""
-WITH begun AS (
+WITH held AS (
+    SELECT id FROM turns WHERE id = :turn_id FOR UPDATE
+), begun AS (
     UPDATE turns SET status = 'running', attempt = attempt + 1, started_at = coalesce(started_at, now())
-     WHERE id = :turn_id AND status IN ('queued', 'running')
-    RETURNING *
+      FROM held WHERE turns.id = held.id AND status IN ('queued', 'running')
+    RETURNING turns.*
 )
 SELECT begun.*, session.team_id, session.channel_id, session.thread_ts, session.lock_key,
        session.service_name, session.knowledge_revision, session.updated_at

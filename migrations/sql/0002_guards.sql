@@ -6,11 +6,12 @@ BEGIN
 END $$;
 CREATE TRIGGER sessions_touch BEFORE UPDATE ON sessions FOR EACH ROW EXECUTE FUNCTION touch_updated_at();
 
--- A write of a running turn carries its attempt; one that was superseded is refused. The share lock
--- makes a takeover wait for a write that has begun, so none slips in behind it.
+-- A write of a running turn carries its attempt; one that was superseded is refused. The lock makes
+-- a takeover (which locks the turn FOR UPDATE) wait for a write that has begun, so none slips in behind it, and
+-- lets the turn's own saves of its reply go on beside it.
 CREATE FUNCTION refuse_stale_attempt() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    PERFORM 1 FROM turns WHERE id = NEW.turn_id AND attempt = NEW.attempt AND status = 'running' FOR SHARE;
+    PERFORM 1 FROM turns WHERE id = NEW.turn_id AND attempt = NEW.attempt AND status = 'running' FOR KEY SHARE;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'attempt % of turn % is not the one that runs', NEW.attempt, NEW.turn_id
             USING ERRCODE = 'SRE01';

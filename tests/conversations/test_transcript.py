@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from uuid import UUID
 
 import asyncpg
@@ -141,10 +142,9 @@ async def test_what_was_rolled_back_is_not_remembered(engine: AsyncEngine, turn:
     tails = Tails()
     transcript = SessionTranscript(engine, turn, tails)
     await transcript.history()
-    with pytest.raises(RuntimeError):
-        async with begin(engine) as connection:
-            await transcript.add(connection, said("never was"), kind="model")
-            raise RuntimeError
+    async with engine.connect() as connection:
+        await transcript.add(connection, said("never was"), kind="model")
+        await connection.rollback()
     assert await SessionTranscript(engine, turn, tails).history() == []
 
 
@@ -160,3 +160,16 @@ async def test_a_thread_is_remembered_for_a_while_only(
     await connection.close()
     now[0] = 61
     assert await SessionTranscript(engine, turn, tails).history() == []
+
+
+async def test_a_takeover_waits_for_a_write_that_has_begun(engine: AsyncEngine, turn: Turn) -> None:
+    async with begin(engine) as connection:
+        await SessionTranscript(engine, turn).add(connection, said("begun before"), kind="model")
+        takeover = asyncio.create_task(begun(engine, turn.id))
+        await asyncio.sleep(0.2)
+        assert not takeover.done()
+        # The turn's own saves do not wait for it.
+        async with asyncio.timeout(5), begin(engine) as beside:
+            await repository.save_reply_state(beside, turn, "{}")
+    successor = await takeover
+    assert texts(await SessionTranscript(engine, successor).history()) == ["begun before"]
