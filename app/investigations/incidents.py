@@ -7,6 +7,7 @@ that no two deliveries wait for each other.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 from uuid import UUID
 
@@ -19,53 +20,16 @@ from app.investigations.models import Rejected
 from app.storage.engine import as_json
 from app.storage.tables import rejected_webhooks
 
-NEW_INCIDENTS = 0x494E4349  # "INCI"
+FIRING = ("source", "key", "title", "severity", "alert", "started_at", "digest", "service")
 KEEP_REJECTED_SECONDS = 3600
 DELIVERIES_KEPT = 20
 REPEATS_SECONDS = 86_400
 """So long after its end an incident's alerts, delivered again word for word, count as repeats."""
 
-# One at a time: what a storm is and whom to join can be said only by who sees all that came before.
-LOCK_NEW = text(f"SELECT pg_advisory_xact_lock({NEW_INCIDENTS})")
-FIRE_AGAIN = text("""
-UPDATE incidents AS incident
-   SET alert = CAST(:alert AS jsonb), title = :title, severity = least(incident.severity, :severity),
-       started_at = least(incident.started_at, :started_at),
-       fires = incident.fires + CASE WHEN CAST(:digest AS text) = ANY(incident.deliveries) THEN 0 ELSE 1 END,
-       deliveries = CASE WHEN CAST(:digest AS text) = ANY(incident.deliveries) THEN incident.deliveries
-                         ELSE (ARRAY[CAST(:digest AS text)] || incident.deliveries)[1:CAST(:kept AS int)] END
-  FROM (SELECT id, severity FROM incidents
-         WHERE source = :source AND incident_key = :key AND status <> 'resolved' FOR UPDATE) AS before
- WHERE incident.id = before.id
-RETURNING incident.id, incident.investigation_id, incident.severity < before.severity AS raised
-""")
-# What came before, in one look; only behind `LOCK_NEW` is it all there is. Leaders matter in a storm only.
-SITUATION = text("""
-SELECT (SELECT id FROM incidents
-         WHERE source = :source AND incident_key = :key AND status <> 'resolved') AS open_id,
-       (SELECT to_jsonb(told) FROM (
-           SELECT investigation_id FROM incidents
-            WHERE source = :source AND incident_key = :key AND CAST(:digest AS text) = ANY(deliveries)
-              AND resolved_at > now() - make_interval(secs => :repeats_seconds)
-            ORDER BY id DESC LIMIT 1) AS told) AS told_before,
-       (SELECT jsonb_agg(to_jsonb(twin)) FROM (
-           SELECT incident.source, incident.incident_key, incident.symptom, incident.investigation_id
-             FROM incidents AS incident
-            WHERE incident.service_name = :service AND incident.status <> 'resolved'
-              AND incident.source <> :source AND incident.symptom <> ''
-              AND incident.investigation_id IS NOT NULL
-              AND abs(extract(epoch FROM incident.started_at - :started_at)) <= :together_seconds
-            ORDER BY incident.id DESC LIMIT 20) AS twin) AS twins,
-       recent.number AS recent,
-       CASE WHEN recent.number >= :storm_incidents THEN (SELECT jsonb_agg(to_jsonb(leader)) FROM (
-           SELECT id, marks FROM investigations
-            WHERE storm_id IS NULL AND storm_at > now() - make_interval(secs => :window_seconds)
-              AND (resolved_at IS NULL OR storm_size > 0)
-            ORDER BY created_at, id LIMIT 200) AS leader) END AS leaders
-  FROM (SELECT count(*) AS number FROM (
-           SELECT 1 FROM investigations
-            WHERE created_at > now() - make_interval(secs => :window_seconds)
-            LIMIT :storm_incidents) AS counted) AS recent
+FIRES = text("""
+SELECT incident_fires(:source, :key, :title, :severity, CAST(:alert AS jsonb), :started_at, :digest, :kept,
+                      CAST(:service AS text), :repeats_seconds, :together_seconds, :window_seconds,
+                      :storm_incidents)
 """)
 ADD_INCIDENT = """
 INSERT INTO incidents (source, incident_key, title, service_name, severity, alert, started_at, symptom,
@@ -161,7 +125,7 @@ class Delivery:
     def identity(self) -> dict[str, Any]:
         return {"source": self.alert.source, "key": self.alert.incident_key}
 
-    @property
+    @cached_property
     def columns(self) -> dict[str, Any]:
         return {
             **self.identity,
@@ -175,40 +139,31 @@ class Delivery:
         }
 
 
-async def lock_new(connection: AsyncConnection) -> None:
-    """Until the transaction ends, no other opens an incident."""
-    await connection.execute(LOCK_NEW)
-
-
-async def fire_again(connection: AsyncConnection, delivery: Delivery) -> RowMapping | None:
-    """Refresh the open incident, if there is one: its `investigation_id`, and whether it was `raised`."""
-    columns = {name: delivery.columns[name] for name in ("source", "key", "title", "severity", "alert")}
-    rest = {"started_at": delivery.alert.started_at, "digest": delivery.digest, "kept": DELIVERIES_KEPT}
-    return (await connection.execute(FIRE_AGAIN, {**columns, **rest})).mappings().first()
-
-
-async def situation(
+async def fires(
     connection: AsyncConnection,
     delivery: Delivery,
     *,
     together_seconds: float,
     window_seconds: float,
     storm_incidents: int,
-) -> RowMapping:
-    """What a new incident comes into: `open_id` (it is not new after all), `told_before` (this very alert was
-    taken in an earlier life of the incident), `twins` of other sources, how many were `recent`, and in a
-    storm its `leaders`, the investigations that have threads of their own, oldest first."""
+) -> dict[str, Any]:
+    """Refresh the open incident (`again`: its `investigation_id`, and whether it was `raised`), or say what
+    a new one comes into; then nobody else opens one until this transaction ends.
+
+    `told_before`: this very alert was taken in an earlier life of the incident; `twins`: of other sources,
+    about the same service at the same time; `recent`: how many there were in the window; `leaders`: in a
+    storm the investigations with threads of their own, oldest first.
+    """
     values = {
-        **delivery.identity,
-        "digest": delivery.digest,
-        "repeats_seconds": REPEATS_SECONDS,
-        "service": delivery.service,
-        "started_at": delivery.alert.started_at,
-        "together_seconds": together_seconds,
-        "window_seconds": window_seconds,
+        **{name: delivery.columns[name] for name in FIRING},
+        "kept": DELIVERIES_KEPT,
+        "repeats_seconds": float(REPEATS_SECONDS),
+        "together_seconds": float(together_seconds),
+        "window_seconds": float(window_seconds),
         "storm_incidents": storm_incidents,
     }
-    return (await connection.execute(SITUATION, values)).mappings().one()
+    found: dict[str, Any] = (await connection.execute(FIRES, values)).scalar_one()
+    return found
 
 
 async def join(connection: AsyncConnection, delivery: Delivery, investigation_id: UUID, because: str) -> None:

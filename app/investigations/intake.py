@@ -158,24 +158,17 @@ class Intake:
     # -- what fires --------------------------------------------------------------------------------------
 
     async def _fired(self, connection: AsyncConnection, delivery: Delivery) -> Accepted:
-        if joined := await self._fired_again(connection, delivery):
-            return joined
-        await incidents.lock_new(connection)
-        now = await incidents.situation(
+        now = await incidents.fires(
             connection,
             delivery,
             together_seconds=TOGETHER_SECONDS,
             window_seconds=self.limits.window_seconds,
             storm_incidents=self.limits.incidents,
         )
-        if now["open_id"] is not None:
-            # Another delivery opened it while this one waited for the lock.
-            joined = await self._fired_again(connection, delivery)
-            if joined:
-                return joined
-        if now["told_before"] is not None:
-            told = now["told_before"]["investigation_id"]
-            return Accepted("joined", UUID(told) if told else None, "a repeat of an alert that is over")
+        if again := now.get("again"):
+            return await self._fired_again(connection, delivery, again)
+        if told := now["told_before"]:
+            return Accepted("joined", _id(told["investigation_id"]), "a repeat of an alert that is over")
         if twin := same_symptom(delivery, now["twins"] or ()):
             return await self._join_twin(connection, delivery, twin)
         if now["recent"] >= self.limits.incidents:
@@ -183,14 +176,14 @@ class Intake:
         marks = storm.Marks.of(delivery.service, delivery.alert.labels)
         return await self._open(connection, delivery, marks)
 
-    async def _fired_again(self, connection: AsyncConnection, delivery: Delivery) -> Accepted | None:
-        again = await incidents.fire_again(connection, delivery)
-        if again is None:
-            return None
-        if again["raised"] and again["investigation_id"]:
-            await self._raise(connection, again["investigation_id"], delivery.severity)
-            await self._tell_thread(connection, again["investigation_id"])
-        return Accepted("joined", again["investigation_id"], "this incident is open already")
+    async def _fired_again(
+        self, connection: AsyncConnection, delivery: Delivery, again: dict[str, Any]
+    ) -> Accepted:
+        investigation_id = _id(again["investigation_id"])
+        if again["raised"] and investigation_id:
+            await self._raise(connection, investigation_id, delivery.severity)
+            await self._tell_thread(connection, investigation_id)
+        return Accepted("joined", investigation_id, "this incident is open already")
 
     async def _join_twin(
         self, connection: AsyncConnection, delivery: Delivery, twin: dict[str, Any]
@@ -263,3 +256,7 @@ def plain(payload: Any, depth: int = 0) -> Any:
     if isinstance(payload, float) and not math.isfinite(payload):
         return None
     return payload
+
+
+def _id(stored: str | None) -> UUID | None:
+    return UUID(stored) if stored else None

@@ -264,7 +264,8 @@ investigations = Table(
     Index(None, "service_name", "created_at"),
     Index(None, "storm_id"),
     Index("ix_investigations_waiting", "looked_at", postgresql_where=text("status = 'looked'")),
-    Index("ix_investigations_leaders", "storm_at", postgresql_where=text("storm_id IS NULL")),
+    # Not by `storm_at`, which every one that joins moves on: the row stays where the index has it.
+    Index("ix_investigations_leaders", "created_at", postgresql_where=text("storm_id IS NULL")),
 )
 
 evidence = Table(

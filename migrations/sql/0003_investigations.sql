@@ -42,7 +42,7 @@ CREATE INDEX ix_investigations_created_at ON investigations (created_at);
 CREATE INDEX ix_investigations_service_name_created_at ON investigations (service_name, created_at);
 CREATE INDEX ix_investigations_storm_id ON investigations (storm_id);
 CREATE INDEX ix_investigations_waiting ON investigations (looked_at) WHERE status = 'looked';
-CREATE INDEX ix_investigations_leaders ON investigations (storm_at) WHERE storm_id IS NULL;
+CREATE INDEX ix_investigations_leaders ON investigations (created_at) WHERE storm_id IS NULL;
 
 ALTER TABLE evidence ADD COLUMN attempt INTEGER DEFAULT '0' NOT NULL;
 ALTER TABLE outcomes
@@ -62,6 +62,78 @@ BEGIN
 END $$;
 CREATE TRIGGER evidence_fence BEFORE INSERT OR UPDATE ON evidence
     FOR EACH ROW EXECUTE FUNCTION refuse_stale_evidence();
+
+-- An incident that is open fires again: null when none is.
+CREATE FUNCTION incident_fires_again(
+    its_source text, its_key text, its_title text, its_severity text, its_alert jsonb, its_start timestamptz,
+    its_digest text, digests_kept integer)
+    RETURNS jsonb LANGUAGE sql AS $$
+    WITH before AS (
+        SELECT id, severity FROM incidents
+         WHERE source = its_source AND incident_key = its_key AND status <> 'resolved' FOR UPDATE
+    ), again AS (
+        UPDATE incidents AS incident
+           SET alert = its_alert, title = its_title, severity = least(incident.severity, its_severity),
+               started_at = least(incident.started_at, its_start),
+               fires = incident.fires + CASE WHEN its_digest = ANY(incident.deliveries) THEN 0 ELSE 1 END,
+               deliveries = CASE WHEN its_digest = ANY(incident.deliveries) THEN incident.deliveries
+                                 ELSE (its_digest || incident.deliveries)[1:digests_kept] END
+          FROM before
+         WHERE incident.id = before.id
+        RETURNING incident.investigation_id, incident.severity < before.severity AS raised
+    )
+    SELECT to_jsonb(again) FROM again
+$$;
+
+-- An incident fires. `again` says that it is open already; without that nobody else opens one until the caller's
+-- transaction ends, and the rest is what a new one comes into: `told_before` (this very alert was taken in an
+-- earlier life of it), `twins` (of other sources, about the same service), how many were `recent`, and in a
+-- storm its `leaders`. All of it in one call, for everybody waits for the lock.
+CREATE FUNCTION incident_fires(
+    its_source text, its_key text, its_title text, its_severity text, its_alert jsonb, its_start timestamptz,
+    its_digest text, digests_kept integer, its_service text, repeats_seconds double precision,
+    together_seconds double precision, window_seconds double precision, storm_incidents integer)
+    RETURNS jsonb LANGUAGE plpgsql AS $$
+DECLARE
+    again jsonb := incident_fires_again(
+        its_source, its_key, its_title, its_severity, its_alert, its_start, its_digest, digests_kept);
+    recent integer;
+BEGIN
+    IF again IS NULL THEN
+        PERFORM pg_advisory_xact_lock(1229865801); -- "INCI"
+        -- Another delivery may have opened it while this one waited.
+        again := incident_fires_again(
+            its_source, its_key, its_title, its_severity, its_alert, its_start, its_digest, digests_kept);
+    END IF;
+    IF again IS NOT NULL THEN
+        RETURN jsonb_build_object('again', again);
+    END IF;
+    SELECT count(*) INTO recent FROM (
+        SELECT 1 FROM investigations
+         WHERE created_at > now() - make_interval(secs => window_seconds) LIMIT storm_incidents) AS counted;
+    RETURN jsonb_build_object(
+        'told_before', (
+            SELECT to_jsonb(told) FROM (
+                SELECT investigation_id FROM incidents
+                 WHERE source = its_source AND incident_key = its_key AND its_digest = ANY(deliveries)
+                   AND resolved_at > now() - make_interval(secs => repeats_seconds)
+                 ORDER BY id DESC LIMIT 1) AS told),
+        'twins', (
+            SELECT jsonb_agg(to_jsonb(twin)) FROM (
+                SELECT source, incident_key, symptom, investigation_id FROM incidents
+                 WHERE service_name = its_service AND status <> 'resolved' AND source <> its_source
+                   AND symptom <> '' AND investigation_id IS NOT NULL
+                   AND abs(extract(epoch FROM started_at - its_start)) <= together_seconds
+                 ORDER BY id DESC LIMIT 20) AS twin),
+        'recent', recent,
+        'leaders', CASE WHEN recent >= storm_incidents THEN (
+            SELECT jsonb_agg(to_jsonb(leader)) FROM (
+                SELECT id, marks FROM investigations
+                 WHERE storm_id IS NULL AND created_at > now() - interval '1 day'
+                   AND storm_at > now() - make_interval(secs => window_seconds)
+                   AND (resolved_at IS NULL OR storm_size > 0)
+                 ORDER BY created_at, id LIMIT 50) AS leader) END);
+END $$;
 
 -- A job that may wait once only: the id of the one that waits, or of a new one. The one that waits is held until
 -- the caller's transaction ends, so that it begins behind it and sees what the caller wrote.

@@ -1,4 +1,8 @@
 DROP FUNCTION queue_defer_once(procrastinate_job_to_defer_v1);
+DROP FUNCTION incident_fires(
+    text, text, text, text, jsonb, timestamptz, text, integer, text, double precision, double precision,
+    double precision, integer);
+DROP FUNCTION incident_fires_again(text, text, text, text, jsonb, timestamptz, text, integer);
 DROP TRIGGER evidence_fence ON evidence;
 DROP FUNCTION refuse_stale_evidence();
 
