@@ -36,13 +36,13 @@ CALM, TROUBLE, ONSET, CHANGE = "#5db3ff", "#ff6f6a", "#ffc44d", "#c9a4ff"
 HOLE = 2.5
 """Steps without a point after which the line is broken."""
 MOST_MARKS = 3
-LONGEST_MARK = 30
-SIGN = 0.0088
+LONGEST_MARK = 28
+SIGN = 0.0115
 """The width of one character of a label, as a share of the panel's."""
-ROW = 0.046
+ROW = 0.058
 """The height of one row of labels, as a share of the picture's."""
 COLOURS = 128
-LONGEST_TITLE = 84
+LONGEST_TITLE = 68
 
 
 @dataclass(frozen=True)
@@ -128,12 +128,12 @@ def png(drawing: Drawing) -> bytes:
     from matplotlib.figure import Figure  # noqa: PLC0415
 
     # A title is data: dollar signs in it are no formula.
-    with matplotlib.rc_context({"text.parse_math": False, "font.family": "DejaVu Sans", "font.size": 9}):
+    with matplotlib.rc_context({"text.parse_math": False, "font.family": "DejaVu Sans", "font.size": 10}):
         figure = Figure(figsize=INCHES, dpi=DPI, facecolor=GROUND, edgecolor=PANEL_EDGE, linewidth=1.5)
         canvas = FigureCanvasAgg(figure)
         labels = rows(_labels(drawing))
-        height = 0.72 - ROW * max((row + 1 for _, row in labels), default=0)
-        axes = figure.add_axes((0.075, 0.125, 0.85, height), facecolor=GROUND)
+        height = 0.67 - ROW * max((row + 1 for _, row in labels), default=0)
+        axes = figure.add_axes((0.097, 0.155, 0.798, height), facecolor=GROUND)
         scaled, suffix = _scaled(drawing)
         _frame(axes, scaled, suffix)
         _curve(axes, scaled, suffix)
@@ -196,14 +196,14 @@ def _frame(axes: Axes, drawing: Drawing, suffix: str) -> None:
 
     axes.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: digits(value) + suffix))
-    locator = AutoDateLocator(tz=UTC, minticks=4, maxticks=9)  # type: ignore[no-untyped-call]
+    locator = AutoDateLocator(tz=UTC, minticks=4, maxticks=8)  # type: ignore[no-untyped-call]
     axes.xaxis.set_major_locator(locator)
     concise = ConciseDateFormatter(locator, tz=UTC, show_offset=False)  # type: ignore[no-untyped-call]
     axes.xaxis.set_major_formatter(concise)
 
     axes.grid(axis="y", color=GRID, linewidth=0.8)
     axes.set_axisbelow(True)
-    axes.tick_params(length=0, colors=MUTED, labelsize=9, pad=5)
+    axes.tick_params(length=0, colors=MUTED, labelsize=10.5, pad=5)
     for side in ("top", "left", "right"):
         axes.spines[side].set_visible(False)
     axes.spines["bottom"].set_color(PANEL_EDGE)
@@ -215,7 +215,7 @@ def _curve(axes: Axes, drawing: Drawing, suffix: str) -> None:
         for late, part in parted(run, drawing.onset):
             color = TROUBLE if late else CALM
             times, values = [_number(at) for at, _ in part], [value for _, value in part]
-            axes.plot(times, values, color=color, linewidth=1.9, solid_capstyle="round", zorder=4)
+            axes.plot(times, values, color=color, linewidth=2.2, solid_capstyle="round", zorder=4)
             axes.fill_between(times, values, axes.get_ylim()[0], color=color, alpha=0.13, linewidth=0)
             if len(run) == 1:
                 axes.plot(times, values, "o", color=color, markersize=3.5, zorder=4)
@@ -236,7 +236,7 @@ def _hole(axes: Axes, start: float, end: float) -> None:
             color=MUTED,
             ha="center",
             va="center",
-            fontsize=8.5,
+            fontsize=11,
         )
 
 
@@ -251,7 +251,7 @@ def _last(axes: Axes, drawing: Drawing, suffix: str) -> None:
         xytext=(7, 0),
         textcoords="offset points",
         color=color,
-        fontsize=9.5,
+        fontsize=12,
         fontweight="bold",
         va="center",
         annotation_clip=False,
@@ -295,14 +295,14 @@ def _write(axes: Axes, label: Label, row: int) -> None:
         (_number(label.at), 1.0),
         xytext=(-4 if label.leftward else 4, 2 + points),
         color=label.color,
-        fontsize=8.5,
+        fontsize=11,
         fontweight="bold" if label.bold else "normal",
         ha="right" if label.leftward else "left",
         va="bottom",
         **place,
     )
     line = {"arrowstyle": "-", "color": label.color, "linewidth": 1.1, "shrinkA": 0, "shrinkB": 0}
-    axes.annotate("", (_number(label.at), 1.0), xytext=(0, 12 + points), arrowprops=line, **place)
+    axes.annotate("", (_number(label.at), 1.0), xytext=(0, 14 + points), arrowprops=line, **place)
 
 
 def _titles(figure: Figure, drawing: Drawing) -> None:
@@ -311,14 +311,14 @@ def _titles(figure: Figure, drawing: Drawing) -> None:
         0.955,
         _short(drawing.title, LONGEST_TITLE),
         color=TEXT,
-        fontsize=11.5,
+        fontsize=13.5,
         fontweight="bold",
         va="top",
     )
     first, last = (_time(at) for at in _bounds(drawing))
     day = f"{first:%d %b %Y}" if first.date() == last.date() else f"{first:%d %b} – {last:%d %b %Y}"
     words = " · ".join(filter(None, [_short(drawing.subtitle, LONGEST_TITLE), day, "times in UTC"]))
-    figure.text(0.98, 0.02, words, color=MUTED, fontsize=7.5, ha="right", va="bottom")
+    figure.text(0.98, 0.02, words, color=MUTED, fontsize=9, ha="right", va="bottom")
 
 
 def _short(text: str, longest: int) -> str:

@@ -195,7 +195,6 @@ def _first(brief: Brief, hosts: frozenset[str], pages: dict[str, str]) -> list[B
             "fields": [
                 text(f"*Since*\n{cited(brief.since, pages, limit=200)}"),
                 text(f"*Status*\n{brief.status.capitalize()}"),
-                text(f"*Urgency*\n{brief.urgency.capitalize()}"),
                 text(f"*New or recurring*\n{RECURRENCE[brief.recurrence]}"),
             ],
         },
@@ -229,7 +228,7 @@ def _candidate(number: int, cause: Cause, pages: dict[str, str]) -> list[str]:
     score = f" ({min(max(cause.score, 0), 1):.0%})" if cause.score == cause.score else ""
     by_weight = [
         (sign, sorted(reasons, key=lambda reason: -abs(reason.weight))[:MOST_REASONS])
-        for sign, reasons in (("＋", cause.reasons_for), ("－", cause.reasons_against))
+        for sign, reasons in (("+", cause.reasons_for), ("−", cause.reasons_against))
     ]
     reasons = [
         f"      {sign} {cited(reason.text, pages, limit=200)}" for sign, some in by_weight for reason in some
@@ -277,9 +276,9 @@ def _evidence(told: Told, pages: dict[str, str]) -> Block:
 
 def listed(told: Told) -> tuple[list[Finding], int]:
     """The findings a brief lists, those it cites first, and how many are left to the attached file."""
-    named = [*told.brief.evidence, *told.brief.likely_cause.evidence, *told.brief.impact.evidence]
-    place = {label: n for n, label in reversed(list(enumerate(named)))}
-    ordered = sorted(told.findings, key=lambda finding: place.get(finding.label, len(named)))
+    brief = told.brief
+    named = {*brief.evidence, *brief.likely_cause.evidence, *brief.impact.evidence}
+    ordered = sorted(told.findings, key=lambda finding: finding.label not in named)
     return ordered[:MOST_SHOWN], max(0, len(ordered) - MOST_SHOWN)
 
 

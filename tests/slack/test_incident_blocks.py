@@ -187,8 +187,8 @@ def test_the_evidence_brief_shows_candidates_with_both_sides_and_what_comes_next
     said_ = "\n".join(texts(kit.evidence_brief(told, ID, HOSTS)[1]))
 
     assert "none of the changes explains the onset" in said_
-    assert "1. Traffic tripled (71%)\n      ＋ Requests rose at the onset (<https" in said_
-    assert "－ The pool was small before" in said_
+    assert "1. Traffic tripled (71%)\n      + Requests rose at the onset (<https" in said_
+    assert "− The pool was small before" in said_
     assert "⏳ The diagnosis follows within a minute." in said_
 
 
@@ -199,7 +199,8 @@ def test_findings_beyond_the_list_are_counted_and_stand_in_the_file() -> None:
     said_ = "\n".join(texts(kit.evidence_brief(told, ID, HOSTS)[1]))
     file = document(told).decode()
 
-    assert "*Evidence* · 22 more in the attached file\nE30 finding 30" in said_
+    assert "*Evidence* · 22 more in the attached file\nE1 finding 1 · prometheus" in said_
+    assert "E30 finding 30" in said_
     assert all(f"## E{n}: finding {n}" in file for n in range(1, 31))
     assert "```\nup\n```" in file
 

@@ -67,23 +67,29 @@ async function loadChannel(id) {
   state.messages.set(id, new Map(body.messages.map((message) => [message.ts, message])));
 }
 
+// Done once the stream is open: what is read after that misses nothing.
 function listen() {
   const source = new EventSource("/playground/live");
-  let before = false;
-  source.onopen = () => {
-    byId("connection").textContent = "";
-    // What was said while the stream was away has to be read again.
-    if (before) load();
-    before = true;
-  };
-  source.onerror = () => (byId("connection").textContent = "reconnecting…");
   source.onmessage = (event) => apply(JSON.parse(event.data));
+  return new Promise((done) => {
+    let before = false;
+    source.onopen = () => {
+      byId("connection").textContent = "";
+      // What was said while the stream was away has to be read again.
+      if (before) load();
+      before = true;
+      done();
+    };
+    source.onerror = () => ((byId("connection").textContent = "reconnecting…"), done());
+  });
 }
 
 function apply({ kind, channel, item }) {
   if (kind === "message" || kind === "ephemeral") {
     if (!state.channels.has(channel)) return void load();
     const known = state.messages.get(channel);
+    // It came while the page was still reading the channel: what was read may be without it.
+    if (!known) return void loadChannel(channel).then(drawAll);
     const fresh = !known.has(item.ts);
     known.set(item.ts, item);
     if (fresh) noteUnread(channel, item);
@@ -424,7 +430,7 @@ document.addEventListener("keydown", (event) => {
 });
 
 const [wanted, wantedThread] = location.hash.slice(1).split("/");
-listen();
+await listen();
 await load();
 if (state.channels.has(wanted)) open(wanted, wantedThread ?? null);
 else open(state.channel);
