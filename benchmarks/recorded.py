@@ -1,8 +1,8 @@
 """Recorded incidents of two public data sets, as `Observations` with what the cause really was.
 
 PetShop (amazon-science): 5-minute metrics with a call graph; the answer is a node. Its normal days were
-recorded months apart from its issues, so they are moved in time to end where the issue's chart begins: what
-an agent that keeps history would have. RootCauseBench (edgedelta): metrics, logs, traces and changes of a
+recorded months apart from its issues, so they are moved in time to end a day before the issue's chart begins:
+what an agent that keeps history would have. RootCauseBench (edgedelta): metrics, logs, traces and changes of a
 frozen incident; the answer is a commit, or that no commit did it.
 """
 
@@ -74,8 +74,7 @@ def _with_history(
 ) -> list[tuple[float, float]]:
     if not history:
         return points
-    # One sample apart, as if the chart went on.
-    moved = points[0][0] - history[-1][0] - 300
+    moved = points[0][0] - history[-1][0] - 24 * 3600
     return [*((at + moved, value) for at, value in history), *points]
 
 

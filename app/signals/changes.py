@@ -8,8 +8,10 @@ level is the larger of both medians, a size never exceeds 100.
 from __future__ import annotations
 
 import math
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Literal
 
 from app.signals.models import Series
@@ -85,9 +87,11 @@ def shifts(
 
 
 def window(points: Points, since: float | None = None, until: float | None = None) -> Points:
-    """The finite points of a span of time."""
+    """The finite points of a span of time; points come in order of time."""
     low, high = -math.inf if since is None else since, math.inf if until is None else until
-    return [point for point in points if low <= point[0] <= high and math.isfinite(point[1])]
+    if not math.isfinite(sum(value for _, value in points)):
+        points = [point for point in points if math.isfinite(point[1])]
+    return points[bisect_left(points, low, key=itemgetter(0)) : bisect_right(points, high, key=itemgetter(0))]
 
 
 def median(values: Sequence[float]) -> float:

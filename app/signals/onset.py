@@ -23,11 +23,15 @@ MOST_POINTS = 200
 BUCKET = 60.0
 
 
-def onset(series: Series, alerted_at: float) -> float | None:
-    """Time of the first point of the incident, or None when the series does not show one."""
+def onset(series: Series, alerted_at: float, *, upward: bool = False) -> float | None:
+    """Time of the first point of the incident, or None when the series does not show one.
+
+    With `upward` only a rise counts. Without it, a long quiet stretch before an incident that goes on looks
+    like one of its own now and then; so say it where more is known to be worse.
+    """
     everything = window(series.points)
     near = _near(everything, alerted_at)
-    stretch = _stretch(near, alerted_at)
+    stretch = _stretch(near, alerted_at, upward=upward)
     if stretch is None:
         return None
     start, end = stretch
@@ -38,6 +42,8 @@ def onset(series: Series, alerted_at: float) -> float | None:
     if scale <= 0 or not abs(inside / scale - before / scale) >= LEAST_SIZE:
         return None
     sign = 1 if inside > before else -1
+    while start < end - 1 and abs(near[start][1] - before) < abs(near[start][1] - inside):
+        start += 1
     while start > 1 and sign * (near[start - 1][1] - before) / scale > BAND:
         start -= 1
     return near[start][0]
@@ -72,7 +78,7 @@ def _near(points: Points, alerted_at: float) -> Points:
     return near[::stride]
 
 
-def _stretch(points: Points, alerted_at: float) -> tuple[int, int] | None:
+def _stretch(points: Points, alerted_at: float, *, upward: bool) -> tuple[int, int] | None:
     """The half-open range of points that differs most from the rest and touches the alert's time."""
     count = len(points)
     ranked = ranks([value for _, value in points])
@@ -83,7 +89,8 @@ def _stretch(points: Points, alerted_at: float) -> tuple[int, int] | None:
     best, found = 0.0, None
     for start, end in _ranges(points, alerted_at):
         size = end - start
-        contrast = abs(sums[end] - sums[start]) / math.sqrt(size * (count - size))
+        total = sums[end] - sums[start]
+        contrast = (total if upward else abs(total)) / math.sqrt(size * (count - size))
         if contrast > best:
             best, found = contrast, (start, end)
     return found

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 
 from app.investigations.ranking.measures import ADVERSE, Measure, failing_share, measure_of
 from app.signals.changes import LEAST_SIZE, Points, median, noise, shifts, window
@@ -79,9 +81,11 @@ def _compared(points: Points, onset: float) -> tuple[float, float, float, float]
 
     The noise is that of all history: a chart of five points has none of its own to tell.
     """
-    before = [value for at, value in points if onset - JUST_BEFORE <= at < onset]
-    after = [value for at, value in points if onset <= at <= onset + _reach(points)]
-    history = [value for at, value in points if at < onset]
+    split = bisect_left(points, onset, key=itemgetter(0))
+    history = [value for _, value in points[max(split - MOST_POINTS, 0) : split]]
+    before = [value for at, value in points[max(split - MOST_POINTS, 0) : split] if at >= onset - JUST_BEFORE]
+    reach = onset + _reach(points)
+    after = [value for at, value in points[split : split + MOST_POINTS] if at <= reach]
     if not before or not after:
         return None
     was, now = median(before), median(after)
@@ -99,7 +103,7 @@ def _reach(points: Points) -> float:
 
 def _moved(points: Points, onset: float) -> tuple[float, float, float, float] | None:
     """The same of the first large change of level of the last hours that is near the onset."""
-    recent = [point for point in points if point[0] >= onset - 3 * LEADING][-MOST_POINTS:]
+    recent = window(points, onset - 3 * LEADING)[-MOST_POINTS:]
     near = [each for each in shifts(recent) if onset - LEADING <= each.at <= onset + LEADING / 6]
     if not near:
         return None

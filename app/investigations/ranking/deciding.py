@@ -8,14 +8,17 @@ from app.investigations.evidence import Cause, Observations, Ranking, Reason, Ve
 from app.investigations.ranking.others import others
 from app.investigations.ranking.scene import Scene
 from app.investigations.ranking.suspects import suspects
-from app.investigations.ranking.weighing import lowered
+from app.investigations.ranking.weighing import lowered, odds, raised
 
 NAMED = 0.5
 """From this score on a cause is named; below it the answer is “unknown”."""
 PLAIN = 0.8
 """A cause that is no change and stands out this much explains the onset without any change."""
 EXPLAINED_AWAY = 1.5
-CLOSE = 0.08
+CLOSE = 0.4
+"""Log odds by which a change has to be ahead of the next one to be named."""
+UNLIKELY = 0.3
+NONE_FITS = 1.2
 MOST_CAUSES = 12
 DIRECT = frozenset({"traffic", "certificate", "platform"})
 
@@ -27,7 +30,7 @@ def rank(observations: Observations) -> Ranking:
     make no difference. Nothing that happened after the onset is named.
     """
     scene = Scene.of(observations)
-    causes = _explained(suspects(scene), others(scene))
+    causes = _explained(suspects(scene), others(scene), looked=_looked_at_changes(scene.seen))
     verdict, confidence = _verdict(causes, scene)
     first = causes[0].service if causes and verdict != "unknown" else scene.walk.suspect
     return Ranking(
@@ -40,14 +43,18 @@ def rank(observations: Observations) -> Ranking:
     )
 
 
-def _explained(changes: Sequence[Cause], rest: Sequence[Cause]) -> tuple[Cause, ...]:
-    """All causes in order; what explains the onset by itself takes weight off every change."""
+def _explained(changes: Sequence[Cause], rest: Sequence[Cause], *, looked: bool) -> tuple[Cause, ...]:
+    """All causes in order; what explains the onset by itself takes weight off every change, and where none of
+    the changes fits, the component in trouble gains it."""
     plain = next((cause for cause in rest if cause.score >= PLAIN and _is_direct(cause)), None)
     if plain is not None:
         reason = Reason(
             f"something else explains the onset: {plain.statement}", EXPLAINED_AWAY, plain.service
         )
         changes = [lowered(cause, reason) for cause in changes]
+    if looked and all(cause.score < UNLIKELY for cause in changes):
+        fit = Reason("none of the changes fits", NONE_FITS)
+        rest = [cause if _is_direct(cause) else raised(cause, fit) for cause in rest]
     return tuple(
         sorted(
             (*changes, *rest),
@@ -71,7 +78,7 @@ def _verdict(causes: Sequence[Cause], scene: Scene) -> tuple[Verdict, float]:
     margin = best.score - (rival.score if rival else 0.0)
     confidence = round(best.score * (0.5 + 0.5 * min(margin / 0.5, 1.0)), 3)
     if best.kind == "change":
-        if rival is not None and rival.kind == "change" and margin < CLOSE:
+        if rival is not None and rival.kind == "change" and odds(best.score) - odds(rival.score) < CLOSE:
             return "unknown", confidence
         return "cause", confidence
     if _looked_at_changes(scene.seen):

@@ -12,6 +12,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from app.context.names import words as words_of
+from app.context.ranking import stem
 from app.investigations.ranking.values import Value, changed_values, version_weight
 from app.tools.masking import mask
 
@@ -44,15 +46,18 @@ PASSED_ON = re.compile(
 """Handing an error on is every other line in some languages, and no guard of its own."""
 LOOP = re.compile(r"\b(?:for|foreach|while|each|map|forEach|loop|range)\b")
 CALL = re.compile(r"([A-Za-z_][\w]*)\s*\(")
-REMOTE = re.compile(
-    r"query|select|insert|update|delete|fetch|http|request|rpc|publish|send|dial|connect|load|lookup|scan|"
-    r"sleep|wait|retry|lock|exec|find|get",
-    re.IGNORECASE,
-)
+ELSEWHERE_WORDS = """
+query select insert update delete fetch rpc publish send dial connect lookup scan sleep wait retry lock exec
+execute invoke download upload
+"""
+ELSEWHERE = frozenset(ELSEWHERE_WORDS.split())
+"""Names of calls that leave the process or wait; inside a loop the vaguer ones count too."""
+IN_A_LOOP = ELSEWHERE | {"get", "find", "load", "read", "write", "call", "request", "http", "list", "open"}
 OBSERVING = re.compile(
     r"\b(?:log|logger|logging|slog|metrics?|counter|gauge|histogram|span|tracer|print\w*)\b|\.(?:Inc|Observe)\(",
     re.IGNORECASE,
 )
+NAME = re.compile(r"[A-Za-z_]\w*")
 DEFINITION = re.compile(
     r"^\s*(?:(?:pub|public|private|protected|static|async|export|default|inline)\s+)*(?:func|def|fn|function|class|interface|type|struct|sub|proc)\b"
 )
@@ -203,7 +208,10 @@ def _looped(hunk: Hunk, removed: Sequence[str], words: str) -> list[Effect]:
     depth = _indent(lines[loops[0]])
     inside = [line for line in lines[loops[0] + 1 :] if _indent(line) > depth]
     made = [
-        name for line in inside for name in CALL.findall(line) if name not in known and REMOTE.search(name)
+        name
+        for line in inside
+        for name in CALL.findall(line)
+        if name not in known and IN_A_LOOP & set(words_of(name))
     ]
     return [Effect(0.9, f"calls {made[0]} once for each element of a loop", words)] if made else []
 
@@ -219,31 +227,38 @@ def _shape(gone: Sequence[str], new: Sequence[str], hunks: Sequence[Hunk], words
         return _additions(new, hunks, words)
     if new and all(OBSERVING.search(line) for line in gone):
         return Effect(0.12, "changes what is logged or counted", words)
-    before = {name for line in gone for name in CALL.findall(line)} | _names(gone)
-    after = {name for line in new for name in CALL.findall(line)} | _names(new)
-    kept = len(before & after) / len(before) if before else 0.0
-    fresh = {name for line in new for name in CALL.findall(line)} - before
     if not new:
         return Effect(0.75, "takes code away", words)
-    if kept >= 0.5 and not any(REMOTE.search(name) and not _defined(name, new) for name in fresh):
-        return Effect(0.25, "rearranges code that stays the same in substance", words)
-    return Effect(0.3 if kept >= 0.5 else 0.5, "rewrites code", words)
+    before, after = _subwords(gone), _subwords(new)
+    kept = len(before & after) / len(before) if before else 0.0
+    if kept < 0.5:
+        return Effect(0.5, "rewrites code", words)
+    if _reaches_out(new, before):
+        return Effect(0.5, "rewrites code, with new calls to others", words)
+    if Counter(NAME.findall(" ".join(gone))) == Counter(NAME.findall(" ".join(new))):
+        return Effect(0.45, "changes a calculation", words)
+    return Effect(0.22, "rearranges code that stays the same in substance", words)
+
+
+def _reaches_out(new: Sequence[str], before: set[str]) -> bool:
+    """Whether a call is made that by its name goes somewhere, as nothing in the old lines did."""
+    made = {name for line in new if not DEFINITION.match(line) for name in CALL.findall(line)}
+    return any((set(words_of(name)) & ELSEWHERE) - before for name in made)
 
 
 def _additions(new: Sequence[str], hunks: Sequence[Hunk], words: str) -> Effect:
-    if all(OBSERVING.search(line) or not CALL.search(line) for line in new):
+    observing = [line for line in new if OBSERVING.search(line)]
+    if observing and not any(CALL.search(line) for line in new if line not in observing):
         return Effect(0.12, "adds to what is logged or counted", words)
     if all(DEFINITION.match(next(iter(_code(hunk.added)), "")) for hunk in hunks if _code(hunk.added)):
         return Effect(0.2, "adds code without changing any that was there", words)
+    if any(CONDITION.search(line) for line in new) and not any(CALL.search(line) for line in new):
+        return Effect(0.35, "adds a check", words)
     return Effect(0.45, "adds steps to code that was there", words)
 
 
-def _names(lines: Sequence[str]) -> set[str]:
-    return {name for line in lines for name in re.findall(r"[A-Za-z_]\w{3,}", line)}
-
-
-def _defined(name: str, lines: Sequence[str]) -> bool:
-    return any(DEFINITION.match(line) and re.search(rf"\b{re.escape(name)}\s*\(", line) for line in lines)
+def _subwords(lines: Sequence[str]) -> set[str]:
+    return {stem(word) for line in lines for word in words_of(line)}
 
 
 def _joined(lines: Iterable[str]) -> str:

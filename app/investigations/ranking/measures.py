@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
+from itertools import pairwise
 from typing import Literal
 
 from app.context.names import words
@@ -30,6 +31,7 @@ KINDS: Mapping[str, Measure] = {
     word: measure for measure, text in reversed(VOCABULARY) for word in text.split()
 }
 BY_UNIT: Mapping[str, Measure] = {"seconds": "latency", "1/s": "traffic"}
+TIMES = frozenset({"s", "sec", "second", "min", "minute", "hour", "day"})
 PRECEDENCE: tuple[Measure, ...] = tuple(dict.fromkeys(measure for measure, _ in VOCABULARY))
 
 
@@ -39,7 +41,11 @@ def measure_of(series: Series) -> Measure:
 
 @lru_cache(maxsize=4096)
 def _measure(name: str, unit: str) -> Measure:
-    found = {KINDS[word] for word in words(name) if word in KINDS}
+    said = words(name)
+    if any(before == "per" and after not in TIMES for before, after in pairwise(said)):
+        # Queries per request are what a request costs, and no traffic.
+        return "other"
+    found = {KINDS[word] for word in said if word in KINDS}
     return next((kind for kind in PRECEDENCE if kind in found), BY_UNIT.get(unit, "other"))
 
 

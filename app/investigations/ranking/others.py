@@ -86,7 +86,8 @@ def _traffic(scene: Scene) -> Iterator[Cause]:
     ]
     if not entries or not set(entries) & {*scene.kin, *_upstream(scene)}:
         return
-    first = max(entries, key=lambda service: (_times(surges[service]), service))
+    outermost = [service for service in entries if not scene.callers(service)] or entries
+    first = min(outermost, key=lambda service: (-_times(surges[service]), service))
     anomaly = surges[first]
     times = _times(anomaly)
     weight = min(1.2 * math.log2(times) + 0.5, 4.0)

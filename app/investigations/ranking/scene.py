@@ -11,14 +11,16 @@ from app.investigations.evidence import Observations
 from app.investigations.ranking.anomalies import Anomaly, anomalies, by_service
 from app.investigations.ranking.measures import ADVERSE, failing_share, measure_of
 from app.investigations.ranking.walk import Ground, Walk, walk
-from app.signals.changes import median
+from app.signals.changes import shift
 from app.signals.models import ClusterEvent, Series, Span
-from app.signals.onset import errors_by_minute, onset, step_of
+from app.signals.onset import LOOK_BACK, errors_by_minute, onset, step_of
 from app.signals.spans import calls, deepest_failing
 from app.signals.templates import Template, templates
 
 MOST_LINES = 5_000
 MOST_SPANS = 5_000
+MOST_POINTS = 1_000
+MOST_SEARCHED = 5
 USUAL_DELAY = 5 * 60.0
 """How late an alert is when nothing else tells when the incident began."""
 AROUND = 15 * 60.0
@@ -82,8 +84,10 @@ class Scene:
     def onset(self) -> float | None:
         """By the symptom; else by the service's other series, by its log, by its traces."""
         alerted_at = self.seen.alerted_at
-        if self.symptom is not None and (found := onset(self.symptom, alerted_at)) is not None:
-            return found
+        if self.symptom is not None:
+            upward = measure_of(self.symptom) in ADVERSE
+            if (found := onset(self.symptom, alerted_at, upward=upward)) is not None:
+                return found
         for service in dict.fromkeys((self.seen.service, None)):
             if (found := self._onset_by_others(service)) is not None:
                 return found
@@ -101,10 +105,17 @@ class Scene:
             for each in self.seen.series
             if measure_of(each) in ADVERSE and service in (None, each.service)
         ]
-        starts = [at for each in series if (at := onset(each, self.seen.alerted_at)) is not None]
-        if starts:
-            return median(starts) if len(starts) % 2 else sorted(starts)[len(starts) // 2]
-        return onset(errors_by_minute(self.seen.logs, service), self.seen.alerted_at)
+        # The search is quadratic in points, so it is made for the few that moved most.
+        moved = [(shift(each, since=self.seen.alerted_at - LOOK_BACK), each) for each in series]
+        largest = sorted(
+            ((found.size, each) for found, each in moved if found is not None),
+            key=lambda pair: (-pair[0], _series_key(pair[1])),
+        )[:MOST_SEARCHED]
+        starts = [onset(each, self.seen.alerted_at, upward=True) for _, each in largest]
+        found = sorted(at for at in starts if at is not None)
+        if found:
+            return found[len(found) // 2]
+        return onset(errors_by_minute(self.seen.logs, service), self.seen.alerted_at, upward=True)
 
     @cached_property
     def anomalies(self) -> tuple[Anomaly, ...]:
@@ -119,7 +130,11 @@ class Scene:
         """When the first thing connected to the symptom went wrong: the onset, or a leading anomaly of a
         service the symptom's service calls, is called by, or is."""
         kin = self.kin
-        leading = [each.at for each in self.anomalies if each.service in kin and each.measure != "traffic"]
+        leading = [
+            each.at
+            for each in self.anomalies
+            if each.service in kin and (each.adverse or each.measure == "other")
+        ]
         return min([self.since, *leading])
 
     @cached_property
@@ -225,13 +240,13 @@ class Scene:
 
 
 def _finite(every: Sequence[Series]) -> list[Series]:
-    return [
-        replace(
-            series,
-            points=tuple(sorted(p for p in series.points if math.isfinite(p[0]) and math.isfinite(p[1]))),
-        )
-        for series in every
-    ]
+    return [replace(series, points=_in_order(series.points[-MOST_POINTS:])) for series in every]
+
+
+def _in_order(points: tuple[tuple[float, float], ...]) -> tuple[tuple[float, float], ...]:
+    if not math.isfinite(sum(at + value for at, value in points)):
+        points = tuple(point for point in points if math.isfinite(point[0]) and math.isfinite(point[1]))
+    return tuple(sorted(points))
 
 
 def _series_key(

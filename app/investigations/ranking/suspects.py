@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from app.investigations.evidence import Cause, Reason
+from app.investigations.ranking.anomalies import Anomaly
 from app.investigations.ranking.diffs import Effect, effect_of
 from app.investigations.ranking.scene import Scene
 from app.investigations.ranking.weighing import weighed
@@ -21,7 +22,7 @@ from app.signals.models import Change
 START = -2.0
 RULED_OUT = 8.0
 NOT_DEPLOYED = 2.5
-TIMELY = 1.3
+TIMELY = 1.1
 HALF_LIFE = 20 * 60.0
 """After which a change is half as timely: caches empty and pools fill within minutes to an hour."""
 OLD = 3 * 60 * 60.0
@@ -147,6 +148,10 @@ def _where(suspect: Suspect, scene: Scene) -> list[Reason]:
         reasons.append(Reason(f"{service} itself shows nothing wrong", -1.2))
     elif service not in scene.kin:
         reasons.append(Reason(f"{service} is not connected to where the trouble shows", -0.8))
+    amplified = _amplified(service, scene)
+    if amplified is not None:
+        told = f"{service} asks {amplified.service} {amplified.after / amplified.before:.1f} times as much"
+        reasons.append(Reason(f"{told} without being asked more itself", 0.6, seen=amplified.seen))
     started = [
         each
         for each in scene.by_service.get(service, ())
@@ -155,9 +160,18 @@ def _where(suspect: Suspect, scene: Scene) -> list[Reason]:
     if started:
         first = min(started, key=lambda each: (abs(each.at - suspect.at), each.series.name))
         reasons.append(
-            Reason(f"{first.series.name} of {service} moved as it took effect", 0.9, seen=first.seen)
+            Reason(f"{first.series.name} of {service} moved as it took effect", 0.6, seen=first.seen)
         )
     return reasons
+
+
+def _amplified(service: str, scene: Scene) -> Anomaly | None:
+    """A callee that is asked much more, although this caller is not."""
+    risen = [each for each in scene.anomalies if each.measure == "traffic" and each.before > 0 and each.rose]
+    if any(each.service == service for each in risen):
+        return None
+    callees = scene.depends_on.get(service, ())
+    return next((each for each in risen if each.service in callees and each.after >= 1.5 * each.before), None)
 
 
 def _what(suspect: Suspect, effect: Effect) -> list[Reason]:

@@ -46,15 +46,21 @@ class Ground:
     ) -> None:
         self.depends_on = depends_on
         self.measured = frozenset(series.service for series in every if series.service)
+        self.charts = frozenset((series.service, series.name) for series in every)
         self.worse = {
             service: tuple(each for each in group if each.adverse) for service, group in found.items()
         }
         self.requests = _requests(every, onset)
 
     def anomaly(self, service: str, like: Anomaly | None) -> Anomaly | None:
-        """The service's anomaly of the same kind as `like`; of any kind when it has none of that."""
+        """The service's anomaly of the same kind as `like`; of any kind when that is not measured there.
+
+        Where the very same is measured and did not move, the service is well in the matter at hand.
+        """
         worse = self.worse.get(service, ())
         same_name = [each for each in worse if like and each.series.name == like.series.name]
+        if like and not same_name and (service, like.series.name) in self.charts:
+            return None
         same_kind = [each for each in worse if like and each.measure == like.measure]
         return next(iter(same_name or same_kind or worse), None)
 

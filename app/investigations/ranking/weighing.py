@@ -45,6 +45,15 @@ def lowered(cause: Cause, reason: Reason) -> Cause:
     )
 
 
+def raised(cause: Cause, reason: Reason) -> Cause:
+    """The same cause with one more reason for it."""
+    return replace(
+        cause,
+        score=probability(odds(cause.score) + reason.weight),
+        reasons_for=(*cause.reasons_for, reason),
+    )
+
+
 def probability(log_odds: float) -> float:
     return 1 / (1 + math.exp(-max(-MOST_ODDS, min(log_odds, MOST_ODDS))))
 

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from app.context.names import words
+from app.context.names import squeezed, words
 from app.context.ranking import SILENT, stem
 
 LEAST_LETTERS = 3
@@ -21,6 +21,7 @@ bool float struct type self this ctx context service services server src pkg lib
 chore feat fix refactor docs test tests add adds added remove update updates change changes use uses support
 failed failure fail info warn warning code file files line value values data name key get set http api
 request requests response handler total count rate ratio per sec seconds log logs metric metrics
+time duration second minute minutes hour hours millisecond milliseconds
 """
 COMMON = frozenset(COMMON_WORDS.split())
 WEIGHT_OF_CHANGED = 1.0
@@ -45,8 +46,7 @@ class Wording:
         names: Iterable[str],
     ) -> None:
         """`symptoms` are texts with their weight, `texts` those of each change by its key."""
-        left_out = {stem(word) for name in names for word in [*words(name), name.casefold()]}
-        self._left_out = left_out
+        self._names = "\n".join(squeezed(name) for name in names)
         self._symptoms: dict[str, float] = {}
         for text, weight in symptoms:
             for word in self._telling(text):
@@ -74,8 +74,7 @@ class Wording:
         return found
 
     def _telling(self, text: str) -> set[str]:
-        found = {stem(word) for word in words(text[:4000]) if _tells(word)}
-        return found - self._left_out
+        return {stem(word) for word in words(text[:4000]) if _tells(word) and word not in self._names}
 
 
 def _tells(word: str) -> bool:
