@@ -98,3 +98,4 @@ async def test_a_route_without_its_secret_is_absent() -> None:
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://agent") as client:
         assert (await client.post("/webhooks/github", content=push())).status_code == 404
         assert (await client.post("/slack/events", content=b"{}")).status_code == 404
+        assert (await client.post("/webhooks/pagerduty", content=b"{}")).status_code == 404

@@ -11,9 +11,11 @@ from typing import Any
 from app.investigations.alert import Link, Severity
 from app.web.webhooks.fields import TITLE, cleaned
 
-SEVERITY_LABELS = ("priority", "severity", "sev", "alert_severity", "alert_priority", "level")
+SEVERITY_LABELS = ("priority", "severity", "sev", "alert_severity", "alert_priority")
 
-NUMBERED = re.compile(r"(?:\b(?:p|s|sev|severity|prio|priority)[\s_:-]*|^)([0-5])\b", re.IGNORECASE)
+NUMBERED = re.compile(
+    r"(?:\b(?:p|s|sev|severity|prio|priority)[\s_:-]*|^)([0-5])(?!\.?\d|\w|%)", re.IGNORECASE
+)
 
 WORDS: Mapping[str, Severity] = {
     **dict.fromkeys(

@@ -20,7 +20,7 @@ from tests.web.webhooks.stage import NOW
         ("3 - Moderate", "P3"), ("P2 (customers feel it)", "P2"), ("major", "P2"), ("Error", "P2"),
         ("high", "P2"), ("warning", "P3"), ("warn", "P3"), ("medium", "P3"), ("low", "P4"), ("info", "P5"),
         ("none", "P5"), ("p5", "P5"), ("", None), (None, None), ("No severity", None), ("p95", None),
-        ("team-a", None), ("7", None), ("10", None),
+        ("team-a", None), ("7", None), ("10", None), ("0.95", None), ("5xx", None), ("2%", None),
     ],
 )  # fmt: skip
 def test_the_words_for_severity(words: str | None, level: str | None) -> None:
@@ -33,7 +33,8 @@ def test_the_words_for_severity(words: str | None, level: str | None) -> None:
         ({"severity": "warning", "priority": "P1"}, "P1"),
         ({"severity": "warning", "priority": "soon"}, "P3"),
         ({"Severity": "page"}, "P1"),
-        ({"level": "info"}, "P5"),
+        ({"alert_priority": "P4"}, "P4"),
+        ({"level": "error"}, None),
         ({"team": "critical"}, None),
     ],
 )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import logging
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from datetime import datetime
 from typing import Any
 
 import httpx
@@ -38,7 +40,13 @@ async def on_push(push: Any) -> None:
     raise AssertionError
 
 
-def app_of(door: Door, alerts: AlertSettings | None = None, *, draining: bool = False) -> FastAPI:
+def app_of(
+    door: Door,
+    alerts: AlertSettings | None = None,
+    *,
+    draining: bool = False,
+    clock: Callable[[], datetime] = lambda: NOW,
+) -> FastAPI:
     return public_app(
         slack=None,
         github_secret=None,
@@ -46,7 +54,7 @@ def app_of(door: Door, alerts: AlertSettings | None = None, *, draining: bool = 
         draining=lambda: draining,
         alerts=door,
         alert_settings=alerts or everything_on(),
-        clock=lambda: NOW,
+        clock=clock,
     )
 
 
@@ -179,6 +187,26 @@ def log() -> Iterator[io.StringIO]:
     yield stream
     root.handlers[:] = handlers
     root.setLevel(level)
+
+
+async def test_a_sender_that_hangs_up_in_its_body_is_no_fault_of_ours(
+    log: io.StringIO, door: MemoryDoor
+) -> None:
+    server = WebServer(app_of(door), bind(0, "PORT", "127.0.0.1"))
+    await server.start()
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(b"POST /webhooks/gcp HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nhalf a body")
+        await writer.drain()
+        await asyncio.sleep(0.05)
+        writer.close()
+        async with asyncio.timeout(10):
+            while "cut_short" not in log.getvalue():
+                await asyncio.sleep(0.01)
+    finally:
+        await server.stop()
+    assert "Traceback" not in log.getvalue()
+    assert (door.accepted, door.rejected) == ([], [])
 
 
 @pytest.mark.parametrize(
