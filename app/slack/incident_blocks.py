@@ -125,9 +125,10 @@ def final_brief(told: Told, investigation_id: UUID, hosts: frozenset[str]) -> Sh
     pages = links(told.findings)
     brief = told.brief
     known = _known(told, hosts)
+    sign = "❔" if brief.confidence_level == "low" else "✅"
     blocks = [
         *_called(told.on_call_id),
-        header(f"✅ {brief.headline}"),
+        header(f"{sign} {brief.headline}"),
         *_first(brief, known, pages),
         _cause(brief, pages),
         _history(brief, known, pages),
@@ -140,7 +141,7 @@ def final_brief(told: Told, investigation_id: UUID, hosts: frozenset[str]) -> Sh
         *_footer(told.footer),
     ]
     step = f" Next: {said(brief.next_steps[0], 120)}" if brief.next_steps else ""
-    return f"✅ {said(brief.headline, 160)}.{step}", blocks
+    return f"{sign} {said(brief.headline, 160)}.{step}", blocks
 
 
 def failed(reason: str, trace_id: str, investigation_id: UUID, offered: Sequence[Button]) -> Shown:
@@ -227,11 +228,13 @@ def _candidates(ranking: Ranking, pages: dict[str, str]) -> Block:
 def _candidate(number: int, cause: Cause, pages: dict[str, str]) -> list[str]:
     score = f" ({min(max(cause.score, 0), 1):.0%})" if cause.score == cause.score else ""
     by_weight = [
-        (sign, sorted(reasons, key=lambda reason: -abs(reason.weight))[:MOST_REASONS])
-        for sign, reasons in (("+", cause.reasons_for), ("−", cause.reasons_against))
+        (side, sorted(reasons, key=lambda reason: -abs(reason.weight))[:MOST_REASONS])
+        for side, reasons in (("for", cause.reasons_for), ("against", cause.reasons_against))
     ]
     reasons = [
-        f"      {sign} {cited(reason.text, pages, limit=200)}" for sign, some in by_weight for reason in some
+        f"      _{side}:_ {cited(reason.text, pages, limit=200)}"
+        for sign, some in by_weight
+        for reason in some
     ]
     return [f"{number}. {cited(cause.statement, pages, limit=250)}{score}", *reasons]
 

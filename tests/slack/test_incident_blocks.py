@@ -187,8 +187,8 @@ def test_the_evidence_brief_shows_candidates_with_both_sides_and_what_comes_next
     said_ = "\n".join(texts(kit.evidence_brief(told, ID, HOSTS)[1]))
 
     assert "none of the changes explains the onset" in said_
-    assert "1. Traffic tripled (71%)\n      + Requests rose at the onset (<https" in said_
-    assert "− The pool was small before" in said_
+    assert "1. Traffic tripled (71%)\n      _for:_ Requests rose at the onset (<https" in said_
+    assert "_against:_ The pool was small before" in said_
     assert "⏳ The diagnosis follows within a minute." in said_
 
 

@@ -115,6 +115,8 @@ async def test_a_person_reads_an_investigation(page: Page, play: Play) -> None:
     await expect(pane.locator(".unknown-block")).to_have_count(0)
     SCREENSHOTS.mkdir(exist_ok=True)
     await page.screenshot(path=SCREENSHOTS / "incident.png")
+    await pane.get_by_role("button", name="✅ Correct").scroll_into_view_if_needed()
+    await page.screenshot(path=SCREENSHOTS / "incident-diagnosis.png")
 
 
 async def test_a_person_says_what_it_really_was(page: Page, floor: Floor) -> None:
