@@ -233,7 +233,7 @@ def _candidate(number: int, cause: Cause, pages: dict[str, str]) -> list[str]:
     ]
     reasons = [
         f"      _{side}:_ {cited(reason.text, pages, limit=200)}"
-        for sign, some in by_weight
+        for side, some in by_weight
         for reason in some
     ]
     return [f"{number}. {cited(cause.statement, pages, limit=250)}{score}", *reasons]
