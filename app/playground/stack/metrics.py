@@ -49,7 +49,7 @@ class Metrics:
     def __init__(self, story: Story, now: Callable[[], float], since: float | None = None) -> None:
         """`since` replaces the onset as the moment before which there are 3 h 15 min of samples."""
         self._story = story
-        self._now = now
+        self.now = now
         self.origin = floor(((story.onset if since is None else since) - WINDOW) / SCRAPE) * SCRAPE
         self.lines = list(self._lines())
 
@@ -60,12 +60,12 @@ class Metrics:
 
     def _cut(self, line: Line, start: float, end: float) -> Stored | None:
         first = max(ceil((max(start, line.born) - self.origin) / SCRAPE), 0)
-        until = min(end, self._now(), line.gone - 0.001 if line.gone is not None else end)
+        until = min(end, self.now(), line.gone - 0.001 if line.gone is not None else end)
         last = floor((until - self.origin) / SCRAPE)
         if last < first:
             return None
         times = [self.origin + number * SCRAPE for number in range(first, last + 1)]
-        ended = None if line.gone is None or line.gone > self._now() else line.gone
+        ended = None if line.gone is None or line.gone > self.now() else line.gone
         return Stored(line.labels, times, list(line.read(first, last)), ended)
 
     def _lines(self) -> Iterator[Line]:

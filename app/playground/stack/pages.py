@@ -20,8 +20,9 @@ pre { background: var(--faint); padding: .7rem; border-radius: 6px; white-space:
 table { border-collapse: collapse; width: 100%; } td, th { text-align: left; padding: .2rem .6rem .2rem 0;
        border-bottom: 1px solid var(--faint); vertical-align: top; overflow-wrap: anywhere; }
 svg { width: 100%; height: auto; } svg text { fill: var(--ink); font-size: 11px; }
-.error { color: #d13b3b; } .warn { color: #b7791f; } .bar { display: block; height: 12px; border-radius: 3px;
-       background: #4c78c8; min-width: 2px; } .bar.error { background: #d13b3b; } small { opacity: .7; }
+.number { white-space: nowrap; } .error { color: #d13b3b; } .warn { color: #b7791f; }
+.bar { display: block; height: 12px; border-radius: 3px; background: #4c78c8; min-width: 2px; }
+.bar.error { background: #d13b3b; } small { opacity: .7; }
 """
 COLOURS = ("#4c78c8", "#d1742f", "#3d9b63", "#b44ba8", "#b0a02b", "#5aa7b8", "#c24d5d", "#7a6bd1")
 WIDTH, HEIGHT, LEFT, BOTTOM = 960, 300, 60, 24
@@ -68,9 +69,8 @@ def chart(lines: Sequence[Stretch], start: float, end: float) -> str:
         f'stroke-width="1.6"/>'
         for place, line in enumerate(lines[:40])
     )
-    rows = [_figures(line) for line in lines[:40]]
     frame = f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img">{scale.grid()}{drawn}</svg>'
-    return frame + table(("series", "first", "lowest", "highest", "last"), rows)
+    return frame + _legend(lines[:40])
 
 
 class _Scale:
@@ -102,10 +102,16 @@ class _Scale:
         return "".join(parts)
 
 
-def _figures(line: Stretch) -> tuple[str, ...]:
-    values = [value for _, value in line.points]
-    shown = (values[0], min(values), max(values), values[-1]) if values else ()
-    return (series_name(line.labels), *(f"{value:.4g}" for value in shown))
+def _legend(lines: Sequence[Stretch]) -> str:
+    head = "".join(f"<th>{each}</th>" for each in ("series", "first", "lowest", "highest", "last"))
+    rows = []
+    for place, line in enumerate(lines):
+        values = [value for _, value in line.points]
+        shown = (values[0], min(values), max(values), values[-1])
+        colour = COLOURS[place % len(COLOURS)]
+        name = f'<td><b style="color:{colour}">●</b> {escape(series_name(line.labels))}</td>'
+        rows.append(f"<tr>{name}{''.join(f'<td>{value:.4g}</td>' for value in shown)}</tr>")
+    return f"<table><tr>{head}</tr>{''.join(rows)}</table>"
 
 
 def series_name(labels: Mapping[str, str]) -> str:
@@ -136,9 +142,10 @@ def waterfall(spans: Sequence[Span]) -> str:
         left, wide = (span.start - start) / whole * 100, span.duration_ms / 10 / whole
         state = " error" if span.failed else ""
         error = f'<br><span class="error">{escape(span.error)}</span>' if span.error else ""
+        place = f"margin-left:{left:.1f}%;width:{min(wide, 100 - left):.1f}%"
         rows.append(
             f'<tr><td style="padding-left:{depth * 14}px">{escape(span.service)}: {escape(span.name)}{error}'
-            f'</td><td>{span.duration_ms:.1f} ms</td><td style="width:45%"><span class="bar{state}" '
-            f'style="margin-left:{left:.1f}%;width:{min(wide, 100 - left):.1f}%"></span></td></tr>'
+            f'</td><td class="number">{span.duration_ms:.1f} ms</td>'
+            f'<td style="width:45%"><span class="bar{state}" style="{place}"></span></td></tr>'
         )
     return f"<table>{''.join(rows)}</table>"

@@ -106,8 +106,9 @@ class Prometheus:
         name = request.match_info["name"]
         return _success(sorted({line.labels.get(name, "") for line in self._world.metrics.lines} - {""}))
 
-    def _rules(self, _: web.Request) -> Any:
-        rules = [self._rule(rule) for rule in RULES]
+    def _rules(self, request: web.Request) -> Any:
+        wanted = request.query.get("type", "alert") == "alert"
+        rules = [self._rule(rule) for rule in RULES if wanted]
         group = {"name": "shop", "file": "shop.yaml", "interval": 15, "limit": 0, "rules": rules}
         return _success({"groups": [group]})
 

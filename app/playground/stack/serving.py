@@ -111,7 +111,7 @@ class System:
     """A server with its own port. Add what it answers, then start it."""
 
     def __init__(self, name: str, faults: Faults, asked: list[Asked], thread: Executor) -> None:
-        """`thread` computes the answers; it must be a single one, for the figures are no two threads' business."""
+        """`thread` computes the answers; a single one, for figures are counted as they are read."""
         self.name = name
         self._thread = thread
         self.url = ""
@@ -147,7 +147,7 @@ class System:
                 body = await request.json()
             except ValueError:
                 raise Declined(400, {"error": {"message": "Invalid JSON"}}) from None
-            return web.json_response(answer(request, body), status=status)
+            return _as_json(answer(request, body), status)
 
         self._application.router.add_route(method, path, handle)
 
@@ -178,7 +178,7 @@ class System:
         except Declined as refusal:
             if isinstance(refusal.body, str):
                 return web.Response(text=refusal.body, status=refusal.status)
-            return web.json_response(refusal.body, status=refusal.status)
+            return _as_json(refusal.body, refusal.status)
         return response
 
     async def _instead(self, fault: Fault, request: web.Request) -> web.StreamResponse | None:
@@ -211,7 +211,12 @@ class System:
         fault = self._faults.of(self.name)
         if fault and fault.kind in ("nan", "empty"):
             body = _emptied(body) if fault.kind == "empty" else _without_numbers(body)
-        return web.json_response(body)
+        return _as_json(body)
+
+
+def _as_json(body: Any, status: int = 200) -> web.Response:
+    """Without a charset, as the API server sends it: clients compare the whole header."""
+    return web.Response(body=json.dumps(body).encode(), status=status, content_type="application/json")
 
 
 async def _stream(request: web.Request) -> web.StreamResponse:
