@@ -195,7 +195,8 @@ incidents = Table(
     Column("acknowledged_at", DateTime(timezone=True)),
     Column("resolved_at", DateTime(timezone=True)),
     # Several sources may tell of one thing: then their incidents share an investigation.
-    Column("investigation_id", ForeignKey("investigations.id", ondelete="SET NULL", use_alter=True)),
+    # They go with it: an incident without one would be open and looked into by nobody.
+    Column("investigation_id", ForeignKey("investigations.id", ondelete="CASCADE", use_alter=True)),
     Column("joined_because", Text),
     # What it is a symptom of, in words by which another source's alert is known to say the same.
     Column("symptom", Text, nullable=False, server_default=""),
@@ -237,7 +238,7 @@ investigations = Table(
     # What a storm is grouped by, of all incidents shown in this one's thread: services and labels.
     Column("marks", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
     # In a storm: the investigation whose thread shows this one, and why.
-    Column("storm_id", ForeignKey("investigations.id", ondelete="SET NULL")),
+    Column("storm_id", ForeignKey("investigations.id", ondelete="CASCADE")),
     Column("grouped_because", Text),
     # Of the one with the thread: how many others it shows, and when the last of them came.
     Column("storm_size", Integer, nullable=False, server_default="0"),

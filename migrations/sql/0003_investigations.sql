@@ -6,7 +6,7 @@ ALTER TABLE incidents
     ADD COLUMN deliveries TEXT[] DEFAULT '{}'::text[] NOT NULL,
     ADD COLUMN fires INTEGER DEFAULT '1' NOT NULL,
     ADD CONSTRAINT fk_incidents_investigation_id_investigations
-        FOREIGN KEY (investigation_id) REFERENCES investigations (id) ON DELETE SET NULL;
+        FOREIGN KEY (investigation_id) REFERENCES investigations (id) ON DELETE CASCADE;
 CREATE INDEX ix_incidents_source_incident_key ON incidents (source, incident_key);
 CREATE INDEX ix_incidents_investigation_id ON incidents (investigation_id);
 CREATE INDEX ix_incidents_open_of_service ON incidents (service_name) WHERE status <> 'resolved';
@@ -37,7 +37,7 @@ ALTER TABLE investigations
     ADD CONSTRAINT ck_investigations_status CHECK (status IN (
         'queued', 'looking', 'looked', 'diagnosing', 'done', 'failed', 'cancelled', 'expired', 'joined')),
     ADD CONSTRAINT fk_investigations_storm_id_investigations
-        FOREIGN KEY (storm_id) REFERENCES investigations (id) ON DELETE SET NULL;
+        FOREIGN KEY (storm_id) REFERENCES investigations (id) ON DELETE CASCADE;
 CREATE INDEX ix_investigations_created_at ON investigations (created_at);
 CREATE INDEX ix_investigations_service_name_created_at ON investigations (service_name, created_at);
 CREATE INDEX ix_investigations_storm_id ON investigations (storm_id);

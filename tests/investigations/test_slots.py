@@ -15,7 +15,7 @@ from app import jobs
 from app.investigations import repository
 from app.investigations.models import PRIORITIES, Investigation, Place
 from app.investigations.queueing import DIAGNOSE, DIAGNOSE_QUEUE, defer_diagnose, expire_overdue
-from app.investigations.slots import SLOTS, Slots
+from app.investigations.slots import OPTIONS, SLOTS, Slots
 from app.jobs import Deferral, defer
 from app.storage.engine import begin
 from app.storage.errors import StaleAttempt
@@ -156,6 +156,19 @@ async def test_a_slot_moves_when_its_holder_s_connection_ends(
     await holder.close()
     await until(lambda: diagnoses.running == ["one"])
     assert waiting.held == {0}
+
+
+@pytest.mark.slow
+async def test_a_holder_that_says_nothing_any_more_loses_its_slot(
+    database_url: str, slots: Callable[..., Awaitable[Slots]]
+) -> None:
+    stopped = await psycopg.AsyncConnection.connect(database_url, autocommit=True, options=OPTIONS)
+    await stopped.execute("SELECT pg_advisory_lock(%s, 0)", (SLOTS,))
+    waiting = await slots(Diagnoses(), 1)
+    await until(lambda: waiting.held == {0})
+    with pytest.raises(psycopg.OperationalError):
+        await stopped.execute("SELECT 1")
+    await stopped.close()
 
 
 @pytest.mark.slow
