@@ -26,9 +26,10 @@ def options(gathered: Gathered, service: str) -> tuple[str, ...]:
     if gathered.ranking.verdict == "unknown" or not gathered.ranking.causes:
         return ()
     cause = gathered.ranking.causes[0]
+    where = cause.service or service
     if cause.kind == "change":
-        return _take_back(change_of(cause, gathered), cause.service or service)
-    return tuple(each.format(service=cause.service or service) for each in REMEDIES[cause.kind])
+        return _take_back(change_of(cause, gathered), where)
+    return tuple(f"If the cause is confirmed: {each.format(service=where)}" for each in REMEDIES[cause.kind])
 
 
 def change_of(cause: Cause, gathered: Gathered) -> Change | None:
@@ -68,12 +69,14 @@ def _without_joints(title: str) -> str:
 
 def _take_back(change: Change | None, service: str) -> tuple[str, ...]:
     if change is None:
-        return (f"Roll {service} back to what ran before, if the change is confirmed.",)
-    if change.kind == "flag":
-        return (f"Switch the flag {change.id} back, if it is confirmed as the cause.",)
-    if change.kind == "config":
-        return (f"Revert the configuration change {change.id}, if it is confirmed as the cause.",)
-    return (f"Roll {service} back to what ran before {change.id}, if it is confirmed as the cause.",)
+        remedy = f"roll {service} back to what ran before."
+    elif change.kind == "flag":
+        remedy = f"switch the flag {change.id} back."
+    elif change.kind == "config":
+        remedy = f"revert the configuration change {change.id}."
+    else:
+        remedy = f"roll {service} back to what ran before {change.id}."
+    return (f"If the cause is confirmed: {remedy}",)
 
 
 STEPS: Mapping[CauseKind, tuple[str, ...]] = {
@@ -81,7 +84,7 @@ STEPS: Mapping[CauseKind, tuple[str, ...]] = {
     "dependency": ("Inspect errors, latency and limits of {service} since {since}.",),
     "saturation": (
         "Check the limits of {service} (pool, threads, memory, connections) against their use since {since}.",
-        "Compare what holds them with the hour before.",
+        "Compare what holds connections, threads and memory of {service} with the hour before {since}.",
     ),
     "traffic": (
         "Compare the traffic to {service} since {since} with the same hour of last week.",
@@ -94,21 +97,21 @@ STEPS: Mapping[CauseKind, tuple[str, ...]] = {
 
 REMEDIES: Mapping[CauseKind, tuple[str, ...]] = {
     "change": (),
-    "dependency": ("Turn off what needs {service} where a switch for it exists, until it is well.",),
+    "dependency": ("turn off what needs {service} where a switch for it exists, until it is well.",),
     "saturation": (
-        "Restart {service} one instance after the other: frees what is held, and returns if the cause stays.",
-        "Scale {service} out, if what it calls can take more.",
-        "Raise the limit of {service} that is reached, after checking what stands behind it.",
+        "restart {service} one instance after the other: frees what is held, and returns if the cause stays.",
+        "scale {service} out, if what it calls can take more.",
+        "raise the limit of {service} that is reached, after checking what stands behind it.",
     ),
     "traffic": (
-        "Scale {service} out, if what it calls can take more.",
-        "Limit the rate of the callers that grew (configuration).",
+        "scale {service} out, if what it calls can take more.",
+        "limit the rate of the callers that grew (configuration).",
     ),
-    "certificate": ("Renew the certificate of {service} and have every endpoint load it.",),
+    "certificate": ("renew the certificate of {service} and have every endpoint load it.",),
     "platform": (
-        "Restart the affected instances of {service} elsewhere.",
-        "Scale {service} out to healthy nodes.",
+        "restart the affected instances of {service} elsewhere.",
+        "scale {service} out to healthy nodes.",
     ),
-    "service": ("Restart one instance of {service} and compare it with the others.",),
+    "service": ("restart one instance of {service} and compare it with the others.",),
 }
 """In the order rollback, restart, scale, configuration; for a human to weigh."""

@@ -83,7 +83,16 @@ def has_command(text: str) -> bool:
 
 
 def _without(text: str, hosts: frozenset[str]) -> str:
-    return keep_known_links(_PING.sub("", _without_commands(mask(text))), hosts)
+    return keep_known_links(_PING.sub("", _without_commands(_paired(mask(text)))), hosts)
+
+
+def _paired(text: str) -> str:
+    """Inline code in single backticks, each opened and closed in this text, and no fences.
+
+    Texts are put side by side on a line: an open backtick of one would turn the next one's code into prose.
+    """
+    text = re.sub(r"~{3,}", "~~", re.sub(r"\\*`+", "`", text))
+    return text if text.count("`") % 2 == 0 else text.replace("`", "")
 
 
 def _without_commands(text: str) -> str:

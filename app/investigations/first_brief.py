@@ -105,10 +105,12 @@ def _cause(gathered: Gathered) -> Cited:
         return Cited(text=f"{NOT_ESTABLISHED} {_why_open(gathered)}")
     first = ranking.causes[0]
     labels = gathered.evidence_of(first)[:MOST_FOR_CAUSE]
-    said = [_sentence(first.statement), *(_sentence(each.text) for each in _strongest(first.reasons_for, 2))]
+    said = [_sentence(first.statement)]
+    if first.reasons_for:
+        said.append(_because("For it", first.reasons_for))
     if ranking.verdict == "none_of_the_changes" and gathered.changes:
         said.append("None of the changes in the window explains it.")
-    return Cited(text=" ".join(dict.fromkeys(said)), evidence=labels)
+    return Cited(text=" ".join(said), evidence=labels)
 
 
 def _why_open(gathered: Gathered) -> str:
@@ -124,8 +126,9 @@ def _impact(gathered: Gathered) -> Cited:
     if not symptoms:
         return Cited(text=f"{NOT_ESTABLISHED} No source measured it; the alert alone says so.")
     said = [_sentence(each.statement) for each in symptoms]
-    if gathered.ranking.impact:
-        said.append(f"Also affected: {', '.join(gathered.ranking.impact[:MOST_SUFFERING])}.")
+    others = [each for each in gathered.ranking.impact if each != service_of(gathered)][:MOST_SUFFERING]
+    if others:
+        said.append(f"Also affected: {', '.join(others)}.")
     return Cited(text=" ".join(said), evidence=tuple(each.label for each in symptoms))
 
 
@@ -138,12 +141,20 @@ def _alternatives(gathered: Gathered) -> Iterator[Rejected]:
 
 
 def _why_less(cause: Cause, *, is_open: bool) -> str:
-    against = _strongest(cause.reasons_against, 2)
-    if against:
-        return " ".join(_sentence(each.text) for each in against)
-    if is_open:
-        return "Possible; what was seen is not enough to say so."
-    return "Nothing speaks against it, but less speaks for it."
+    """The reasons on both sides: who decides otherwise should know them."""
+    told = [
+        _because(name, reasons)
+        for name, reasons in (("Against it", cause.reasons_against), ("For it", cause.reasons_for))
+        if reasons
+    ]
+    if not cause.reasons_against:
+        told.append("It is possible, but not enough speaks for it." if is_open else "Less speaks for it.")
+    return " ".join(told)
+
+
+def _because(name: str, reasons: tuple[Reason, ...]) -> str:
+    """“For it: errors began 60 s after it; …”: the two weightiest reasons."""
+    return _sentence(f"{name}: {'; '.join(each.text.strip().rstrip('.') for each in _strongest(reasons, 2))}")
 
 
 def _strongest(reasons: tuple[Reason, ...], most: int) -> list[Reason]:

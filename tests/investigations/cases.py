@@ -42,13 +42,13 @@ FINDINGS = (
 )  # fmt: skip
 BAD_DEPLOY = Cause(
     "change", "checkout", "The deploy 4f2c1a9 of checkout", 0.82, "4f2c1a9",
-    (Reason("Errors began 60 s after it", 0.5, "checkout", "change:4f2c1a9"),
-     Reason("A new log template names what it touched", 0.4, "checkout", "log:checkout/pool exhausted")),
+    (Reason("errors began 60 s after it", 0.5, "checkout", "change:4f2c1a9"),
+     Reason("a new log template names what it touched", 0.4, "checkout", "log:checkout/pool exhausted")),
 )  # fmt: skip
 POOL = Cause(
     "saturation", "payments-db", "The connection pool of payments-db is exhausted", 0.41, None,
-    (Reason("It is at its limit since the onset", 0.4, "payments-db", "series:payments-db/db_pool_in_use"),),
-    (Reason("It filled up after checkout's errors began", 0.3, "payments-db"),),
+    (Reason("it is at its limit since the onset", 0.4, "payments-db", "series:payments-db/db_pool_in_use"),),
+    (Reason("it filled up after checkout's errors began", 0.3, "payments-db"),),
 )  # fmt: skip
 DEPLOYED = Gathered(
     alert=ALERT,
@@ -69,7 +69,7 @@ TRAFFIC = replace(
         "none_of_the_changes",
         0.7,
         (Cause("traffic", "checkout", "Traffic to checkout tripled", 0.7, None,
-               (Reason("Requests rose before the errors", 0.6, "checkout", "series:checkout/requests"),)),
+               (Reason("requests rose before the errors", 0.6, "checkout", "series:checkout/requests"),)),
          BAD_DEPLOY),
     ),
     findings=(*FINDINGS, Finding("E8", "metric", "prometheus", "requests to checkout rose from 40/s to 130/s.", "checkout")),

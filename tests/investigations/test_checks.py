@@ -213,6 +213,9 @@ def test_remedies_are_options_safest_first_without_commands() -> None:
         ("password=hunter2222", "password=[masked secret]"),
         ("a\u202eb\x00c\u200bd", "abcd"),
         ("two\nlines", "two lines"),
+        ("an open ` backtick", "an open backtick"),
+        ("``` [x](https://evil.example)", "[x]"),
+        ("~~~ x", "~~ x"),
         ("x" * 500, "x" * 299 + "…"),
     ],
 )

@@ -20,8 +20,8 @@ def test_it_holds_the_causes_with_their_reasons_and_labels() -> None:
     told = digest(DEPLOYED)
 
     assert "1. [0.82] change: The deploy 4f2c1a9 of checkout" in told
-    assert "   for: Errors began 60 s after it (E2)" in told
-    assert "   against: It filled up after checkout's errors began" in told
+    assert "   for: errors began 60 s after it (E2)" in told
+    assert "   against: it filled up after checkout's errors began" in told
     assert "E3 [log, loki] checkout at 02:11:00: “pool exhausted” is new, 412 times." in told
     assert "tempo: it did not answer within 10 s" in told
     assert "HighErrorRate: Is it real?" in told

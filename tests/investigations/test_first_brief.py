@@ -25,14 +25,14 @@ def test_a_bad_deploy_reads_like_this() -> None:
     assert brief.since == "2026-11-20 02:11 UTC, as the data shows; the alert came 4 min later."
     assert brief.impact.text == "12 % of requests to checkout fail, 0.1 % before. Also affected: web, mobile."
     assert brief.likely_cause.text == (
-        "The deploy 4f2c1a9 of checkout. Errors began 60 s after it. A new log template names what it touched."
+        "The deploy 4f2c1a9 of checkout. For it: errors began 60 s after it; a new log template names what it touched."
     )
     assert brief.likely_cause.evidence == ("E2", "E3")
     assert (brief.confidence, brief.confidence_level) == (0.82, "high")
     assert [(each.cause, each.why) for each in brief.alternatives] == [
         (
             "The connection pool of payments-db is exhausted.",
-            "It filled up after checkout's errors began.",
+            "Against it: it filled up after checkout's errors began. For it: it is at its limit since the onset.",
         )
     ]
     assert brief.evidence == ("E2", "E3", "E1", "E5", "E6", "E4")
@@ -42,9 +42,7 @@ def test_a_bad_deploy_reads_like_this() -> None:
         "Compare errors and latency of checkout by version before and after 02:11 UTC.",
         "Check tempo by hand: it could not be looked at.",
     )
-    assert brief.options == (
-        "Roll checkout back to what ran before 4f2c1a9, if it is confirmed as the cause.",
-    )
+    assert brief.options == ("If the cause is confirmed: roll checkout back to what ran before 4f2c1a9.",)
     assert (brief.recurrence, brief.before.dates) == ("recurring", ("2026-10-05", "2026-11-02"))
     assert brief.follow_up == "It is the 3rd time on record: a lasting repair may be due."
     assert brief.runbooks == ("[HighErrorRate](https://git.example.com/runbooks/HighErrorRate.md)",)
@@ -58,7 +56,9 @@ def test_when_no_change_explains_it_the_brief_says_so() -> None:
     assert "None of the changes in the window explains it." in brief.likely_cause.text
     assert brief.confidence == 0.5  # one finding alone supports it
     assert brief.alternatives[0].cause == "The deploy 4f2c1a9 of checkout."
-    assert brief.options[0] == "Scale checkout out, if what it calls can take more."
+    assert (
+        brief.options[0] == "If the cause is confirmed: scale checkout out, if what it calls can take more."
+    )
 
 
 def test_when_nothing_stands_out_no_cause_and_no_remedy_is_named() -> None:
@@ -119,6 +119,12 @@ def test_a_cause_elsewhere_names_whom_to_page() -> None:
     assert (
         "Page whoever is on call for payments-db, and say that checkout suffers from it." in brief.next_steps
     )
+
+
+def test_a_service_is_not_told_that_it_suffers_from_itself() -> None:
+    ranking = replace(DEPLOYED.ranking, impact=("checkout", "web"))
+
+    assert first_brief(replace(DEPLOYED, ranking=ranking)).impact.text.endswith("Also affected: web.")
 
 
 def test_sources_that_were_down_lower_what_it_claims() -> None:
