@@ -22,6 +22,7 @@ from app.agent import models
 from app.agent.budget import PostgresBudget, WindowLimits
 from app.agent.compaction import CompactionLimits
 from app.agent.prices import Prices
+from app.agent.run import Means
 from app.agent.tally import RunLimits
 from app.context.addresses import parse
 from app.context.library import Library
@@ -266,9 +267,11 @@ class Runtime:
         return Analyst(
             engine=engine,
             library=library,
-            tools=discover(ToolParts(library, repos)),
-            budget=PostgresBudget(engine, windows),
-            prices=Prices.load(self._settings.model.prices),
+            means=Means(
+                tools=discover(ToolParts(library, repos)),
+                budget=PostgresBudget(engine, windows),
+                prices=Prices.load(self._settings.model.prices),
+            ),
             limits=RunLimits(
                 tool_calls=budgets.max_tool_calls_conversation,
                 model_turns=budgets.max_model_turns,

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_ai.messages import ModelMessage, ModelResponse, ToolReturnPart
 
 from app.agent.answer import CONCLUDE, Answer, Conclusion, named_sources
 from app.context.models import Source
+
+C = TypeVar("C", bound=BaseModel)
 
 
 def answer_from(
@@ -23,7 +26,7 @@ def answer_from(
 
     Its sources are those the conclusion names; when it names none we know, what the tools found.
     """
-    conclusion, found = conclusion_in(rows), found_in(rows)
+    conclusion, found = conclusion_in(rows, Conclusion), found_in(rows)
     responses = [row for row in rows if isinstance(row, ModelResponse)]
     if responses[-1].finish_reason == "length":
         notices += ("The answer was cut at the longest length allowed (MODEL_MAX_TOKENS).",)
@@ -41,12 +44,12 @@ def answer_from(
     )
 
 
-def conclusion_in(rows: Sequence[ModelMessage]) -> Conclusion | None:
+def conclusion_in(rows: Sequence[ModelMessage], ending: type[C]) -> C | None:
     """The newest conclusion that fits its type."""
     for row in reversed(rows):
         if isinstance(row, ModelResponse):
             for call in row.tool_calls:
-                if call.tool_name == CONCLUDE and (read := _read(call.args_as_dict())):
+                if call.tool_name == CONCLUDE and (read := _read(call.args_as_dict(), ending)):
                     return read
     return None
 
@@ -62,8 +65,8 @@ def found_in(rows: Sequence[ModelMessage]) -> tuple[Source, ...]:
     return tuple(sources)
 
 
-def _read(arguments: dict[str, object]) -> Conclusion | None:
+def _read(arguments: dict[str, object], ending: type[C]) -> C | None:
     try:
-        return Conclusion.model_validate(arguments)
+        return ending.model_validate(arguments)
     except ValidationError:
         return None

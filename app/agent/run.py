@@ -12,10 +12,11 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 import structlog
+from pydantic import BaseModel
 from pydantic_ai import (
     Agent,
     AgentRunError,
@@ -64,6 +65,7 @@ from app.agent.tally import (
     Tally,
     concluded,
     journal_keys,
+    labels,
     refusals,
     response_text,
     tally,
@@ -90,8 +92,9 @@ FALLBACK_ON = (
 MODEL_FAILED = (AgentRunError, fault.FallbackExceptionGroup)
 """Failures of the model; a stale attempt or a lost database passes through."""
 
-Loop = Agent[Desk, Conclusion | str]
-Steps = AgentRun[Desk, Conclusion | str]
+Loop = Agent[Desk, Any]
+Steps = AgentRun[Desk, Any]
+C = TypeVar("C", bound=BaseModel)
 
 
 @dataclass(frozen=True)
@@ -99,7 +102,8 @@ class RunRequest:
     """One turn to be run. Its question is already the newest row of the transcript.
 
     `instructions` are byte-stable for the session. `link_hosts` are the hosts an answer may link to,
-    besides those of its `sources` and of what its tools find.
+    besides those of its `sources` and of what its tools find. `ending` is the form in which the model
+    concludes. With `first_label`, what each call finds is evidence: E7, E8 … from that number on.
     """
 
     turn_id: UUID
@@ -112,6 +116,31 @@ class RunRequest:
     link_hosts: frozenset[str] = frozenset()
     tool_result_bytes: int = 4096
     compaction: CompactionLimits = field(default_factory=CompactionLimits)
+    ending: type[BaseModel] = Conclusion
+    first_label: int | None = None
+
+
+@dataclass(frozen=True)
+class Means:
+    """What a run works with, whatever it is asked."""
+
+    tools: Catalogue
+    budget: Budget
+    prices: Prices
+    backoff: Backoff = field(default_factory=Backoff)
+    sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep
+    seconds: Callable[[], float] = time.monotonic
+
+
+@dataclass(frozen=True)
+class Ended(Generic[C]):
+    """A run that is over: its conclusion (None when the model would not give one), the rows of its turn, and
+    what it used."""
+
+    conclusion: C | None
+    rows: tuple[ModelMessage, ...]
+    used: Tally
+    model: str
 
 
 async def run(
@@ -120,46 +149,67 @@ async def run(
     model: LoadedModel,
     transcript: Transcript,
     progress: Progress,
-    tools: Catalogue,
-    budget: Budget,
-    prices: Prices,
-    backoff: Backoff | None = None,
-    sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep,
-    seconds: Callable[[], float] = time.monotonic,
+    means: Means,
 ) -> Answer:
     """Run a turn to its answer, going on from whatever rows it already has.
 
     Raises:
-        ModelUnavailable: the model gave no answer after the attempts of `backoff`.
+        ModelUnavailable: the model gave no answer after the attempts of `means.backoff`.
         BudgetSpent: a cap of the run, the hour or the day forbids the next request.
     """
-    desk = Desk(tools, request.scope, transcript, progress, request.tool_result_bytes, seconds)
-    turn = _Turn(request, model, transcript, progress, budget, prices, desk)
+    turn = _Turn.of(request, model, transcript, progress, means)
+    return turn.answer(*await _carried_out(turn, means))
+
+
+async def run_to(
+    ending: type[C],
+    request: RunRequest,
+    *,
+    model: LoadedModel,
+    transcript: Transcript,
+    progress: Progress,
+    means: Means,
+) -> Ended[C]:
+    """Run a turn until the model concludes in a form of its own, `ending`; prose alone is no end of it.
+
+    Raises:
+        ModelUnavailable, BudgetSpent: as `run` does.
+    """
+    turn = _Turn.of(replace(request, ending=ending), model, transcript, progress, means)
+    await _carried_out(turn, means)
+    responses = [row for row in turn.rows if isinstance(row, ModelResponse)]
+    answered_by = (responses[-1].model_name if responses else None) or model.name
+    return Ended(conclusion_in(turn.rows, ending), tuple(turn.rows), turn.tally(), answered_by)
+
+
+async def _carried_out(turn: _Turn, means: Means) -> tuple[str, ...]:
+    """Step until the turn is concluded, again after failures that pass; sentences on what went wrong."""
     await turn.load()
-    backoff, failures = backoff or Backoff(), 0
-    while not concluded(turn.rows):
+    failures = 0
+    while not turn.over():
         known = len(turn.rows)
         try:
             await turn.steps()
         except MODEL_FAILED as error:
             failures = failures + 1 if len(turn.rows) == known else 1
-            failure = explain(error, model.name)
-            wait = backoff.wait(failures, failure)
+            failure = explain(error, turn.model.name)
+            wait = means.backoff.wait(failures, failure)
             if wait is None and isinstance(error, fault.UnexpectedModelBehavior) and text_of(turn.rows):
-                return turn.answer("The model did not finish its conclusion.")
+                return ("The model did not finish its conclusion.",)
             if wait is None:
                 raise ModelUnavailable(failure.sentence, failure.reason) from error
-            await progress.reset(turn.text())
-            await sleep(wait)
-    return turn.answer()
+            await turn.progress.reset(turn.text())
+            await means.sleep(wait)
+    return ()
 
 
 @lru_cache(maxsize=8)
-def _loop(model: LoadedModel) -> Loop:
+def _loop(model: LoadedModel, ending: type[BaseModel]) -> Loop:
     """One agent a model: only the agent's own model gives way for good to the one that took over."""
+    prose: list[Any] = [str] if ending is Conclusion else []
     loop: Loop = Agent(
         model.model,
-        output_type=[ToolOutput(Conclusion, name=CONCLUDE), str],
+        output_type=[ToolOutput(ending, name=CONCLUDE), *prose],
         deps_type=Desk,
         model_settings=model.settings,
         toolsets=[CatalogueToolset()],
@@ -172,7 +222,7 @@ def _loop(model: LoadedModel) -> Loop:
     return loop
 
 
-def _text_comes_first(ctx: RunContext[Desk], output: Conclusion | str) -> Conclusion | str:
+def _text_comes_first(ctx: RunContext[Desk], output: Any) -> Any:
     rows = ctx.messages[this_turn(ctx.messages) :]
     if isinstance(output, Conclusion) and not text_of(rows):
         raise ModelRetry("There is no answer yet. Write the answer as text, then call conclude after it.")
@@ -192,6 +242,23 @@ class _Turn:
     desk: Desk
     before: list[ModelMessage] = field(default_factory=list)
     rows: list[ModelMessage] = field(default_factory=list)
+
+    @classmethod
+    def of(
+        cls,
+        request: RunRequest,
+        model: LoadedModel,
+        transcript: Transcript,
+        progress: Progress,
+        means: Means,
+    ) -> _Turn:
+        desk = Desk(
+            means.tools, request.scope, transcript, progress, request.tool_result_bytes, means.seconds
+        )
+        return cls(request, model, transcript, progress, means.budget, means.prices, desk)
+
+    def over(self) -> bool:
+        return concluded(self.rows, by_prose=self.request.ending is Conclusion)
 
     async def load(self) -> None:
         """Read the session's tail; what an earlier turn left unanswered (a cancel) is closed."""
@@ -240,7 +307,7 @@ class _Turn:
     async def steps(self) -> None:
         """Ask, run tools, ask again until the model concludes; raises what the model layer raises."""
         self.desk.open = True
-        async with _loop(self.model).iter(
+        async with _loop(self.model, self.request.ending).iter(
             None,
             message_history=[*self.before, *self.rows],
             instructions=self.request.instructions,
@@ -257,6 +324,7 @@ class _Turn:
                 elif isinstance(node, CallToolsNode):
                     self.desk.refused = refusals(self.rows, self.request.limits)
                     self.desk.journal_keys = journal_keys(self.rows)
+                    self.desk.labels = labels(self.rows, self.request.first_label)
                 node = await steps.next(node)
             last = steps.all_messages()[-1]
             if isinstance(last, ModelRequest):
@@ -301,7 +369,7 @@ class _Turn:
         return keep_known_links(text_of(self.rows), self._hosts())
 
     def answer(self, *notices: str) -> Answer:
-        if self.tally().closes_tools(self.request.limits) and conclusion_in(self.rows) is None:
+        if self.tally().closes_tools(self.request.limits) and conclusion_in(self.rows, Conclusion) is None:
             notices += ("I stopped looking further: the budget of this turn is used up.",)
         return answer_from(
             self.rows, text=self.text(), given=self.request.sources, model=self.model.name, notices=notices

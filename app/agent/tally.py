@@ -138,6 +138,14 @@ def journal_keys(rows: Sequence[ModelMessage]) -> dict[str, str]:
     return keys
 
 
+def labels(rows: Sequence[ModelMessage], first: int | None) -> dict[str, str]:
+    """The evidence each call of the newest response is, by call id: E7 for the first call of the turn when
+    `first` is 7. Which number a call has depends on the stored rows alone."""
+    if first is None:
+        return {}
+    return {call.tool_call_id: f"E{number}" for number, call in enumerate(tool_calls(rows), first)}
+
+
 def fingerprint(call: ToolCallPart) -> str:
     return call.tool_name + json.dumps(call.args_as_dict(), sort_keys=True, default=str)
 
@@ -152,13 +160,14 @@ def response_text(response: ModelResponse) -> str:
     return "".join(part.content for part in response.parts if isinstance(part, TextPart)).strip()
 
 
-def concluded(rows: Sequence[ModelMessage]) -> bool:
-    """Whether the turn is over: its last response is prose alone, or its conclusion was accepted."""
+def concluded(rows: Sequence[ModelMessage], *, by_prose: bool = True) -> bool:
+    """Whether the turn is over: its conclusion was accepted, or its last response is prose alone where that
+    is an end."""
     if not rows:
         return False
     last = rows[-1]
     if isinstance(last, ModelResponse):
-        return not last.tool_calls and bool(response_text(last))
+        return by_prose and not last.tool_calls and bool(response_text(last))
     return any(
         isinstance(part, ToolReturnPart) and part.tool_name == CONCLUDE and part.outcome == "success"
         for part in last.parts

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pydantic import BaseModel
@@ -34,6 +34,8 @@ class Desk:
     open: bool = True
     refused: dict[str, str] = field(default_factory=dict)
     journal_keys: dict[str, str] = field(default_factory=dict)
+    labels: dict[str, str] = field(default_factory=dict)
+    """Of the calls whose results are evidence, by call id."""
 
 
 class CatalogueToolset(AbstractToolset[Desk]):
@@ -82,7 +84,7 @@ async def call(desk: Desk, call_id: str, name: str, arguments: dict[str, Any]) -
     title = describe(name, arguments)
     await desk.progress.task(key, title, "in_progress")
     started = desk.seconds()
-    done = await _perform(desk, call_id, name, arguments)
+    done = _labelled(await _perform(desk, call_id, key, name, arguments), desk.labels.get(call_id))
     await desk.transcript.tool_finished(
         key,
         result=done.text,
@@ -101,10 +103,16 @@ async def call(desk: Desk, call_id: str, name: str, arguments: dict[str, Any]) -
     return _returned(done.text, done.sources)
 
 
-async def _perform(desk: Desk, call_id: str, name: str, arguments: dict[str, Any]) -> Executed:
+async def _perform(desk: Desk, call_id: str, key: str, name: str, arguments: dict[str, Any]) -> Executed:
     if call_id in desk.refused:
         return Executed(desk.refused[call_id], failed=True)
-    return await execute(desk.tools, name, arguments, scope=desk.scope, limit_bytes=desk.limit_bytes)
+    scope = replace(desk.scope, call_id=key)
+    return await execute(desk.tools, name, arguments, scope=scope, limit_bytes=desk.limit_bytes)
+
+
+def _labelled(done: Executed, label: str | None) -> Executed:
+    """The result with the name by which it can be cited; a call that failed is no evidence."""
+    return done if label is None or done.failed else replace(done, text=f"[{label}]\n{done.text}")
 
 
 def _returned(text: str, sources: tuple[Source, ...]) -> ToolReturn:

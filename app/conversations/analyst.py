@@ -11,14 +11,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.agent import offline
 from app.agent.answer import Answer
-from app.agent.budget import Budget, BudgetSpent
+from app.agent.budget import BudgetSpent
 from app.agent.compaction import CompactionLimits
 from app.agent.failures import ModelUnavailable
 from app.agent.links import hosts_of, keep_known_links
 from app.agent.models import LoadedModel
-from app.agent.prices import Prices
 from app.agent.prompt import user_message
-from app.agent.run import RunRequest, run
+from app.agent.run import Means, RunRequest, run
 from app.agent.tally import RunLimits
 from app.context.library import Library
 from app.context.models import Context
@@ -30,7 +29,7 @@ from app.conversations.shortcuts import notices
 from app.conversations.transcript import SessionTranscript
 from app.knowledge.models import Knowledge
 from app.storage.engine import begin
-from app.tools.catalogue import Catalogue, ToolScope
+from app.tools.catalogue import ToolScope
 from app.tools.masking import mask
 
 NO_MODEL = "no model is configured"
@@ -45,9 +44,7 @@ class Analyst:
 
     engine: AsyncEngine
     library: Library
-    tools: Catalogue
-    budget: Budget
-    prices: Prices
+    means: Means
     limits: RunLimits
     compaction: CompactionLimits
     tool_result_bytes: int
@@ -119,9 +116,7 @@ class Analyst:
                     model=self.model,
                     transcript=transcript,
                     progress=reply,
-                    tools=self.tools,
-                    budget=self.budget,
-                    prices=self.prices,
+                    means=self.means,
                 )
             except (ModelUnavailable, BudgetSpent) as error:
                 reason = error.sentence
@@ -138,7 +133,9 @@ class Analyst:
             attempt=turn.attempt,
             instructions=knowledge.system_prompt.text,
             limits=self.limits,
-            scope=ToolScope(service=context.service.name if context.service else None),
+            scope=ToolScope(
+                service=context.service.name if context.service else None, session_id=turn.session.id
+            ),
             sources=context.sources,
             link_hosts=self.library.catalog.hosts(),
             tool_result_bytes=self.tool_result_bytes,

@@ -16,7 +16,7 @@ from app.agent.budget import Budget
 from app.agent.failures import Backoff
 from app.agent.models import LoadedModel, load
 from app.agent.prices import Prices
-from app.agent.run import RunRequest, run
+from app.agent.run import Means, RunRequest, run
 from app.context.models import Source
 from app.settings import ModelSettings
 from app.tools.catalogue import Catalogue, Tool, ToolFailed, ToolResult, ToolScope
@@ -74,6 +74,16 @@ class Stage:
     def kinds(self) -> list[str]:
         return [load_row(row).kind for row in self.transcript.rows]
 
+    @property
+    def means(self) -> Means:
+        return Means(
+            tools=Catalogue([self.shelf.tool()]),
+            budget=self.budget,
+            prices=self.prices,
+            backoff=Backoff(attempts=3, first_seconds=1),
+            sleep=self._sleep,
+        )
+
     async def ask(self, question: str, **changes: Any) -> Answer:
         """A new turn: store the question, run the loop."""
         await self.transcript.ask(question)
@@ -87,11 +97,7 @@ class Stage:
             model=self.model,
             transcript=self.transcript,
             progress=self.progress,
-            tools=Catalogue([self.shelf.tool()]),
-            budget=self.budget,
-            prices=self.prices,
-            backoff=Backoff(attempts=3, first_seconds=1),
-            sleep=self._sleep,
+            means=self.means,
         )
 
     async def _sleep(self, seconds: float) -> None:
