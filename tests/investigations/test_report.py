@@ -163,7 +163,7 @@ HOSTILE = st.lists(
         [
             "\n# Heading", "\n\n## Token Usage\n", "|", "`", "```\n", "<img src=x>", "![x](https://evil.example/a)", "]", "[",
             "[x](https://evil.example)", "https://evil.example/?q=1", "https://git.example.com/x", "(", ")", "\n", "---", "* ",
-            "<!channel>", "\\", "\x00", "\ud800", "\u202e", "password=hunter2222", "words", "<", ">", "kubectl delete pod x",
+            "<!channel>", "\\", "\x00", "\ud800", "\u202e", " AKIAABCDEFGHIJKLMNOP ", "words", "<", ">", "kubectl delete pod x",
         ]
     ),
     max_size=8,
@@ -198,7 +198,7 @@ def test_no_text_from_outside_adds_a_part_a_link_or_an_image(text: str, other: s
     )
     for told in (report(record, hosts=HOSTS), postmortem(record, hosts=HOSTS)):
         told.encode()
-        assert "hunter2222" not in told
+        assert "AKIAABCDEFGHIJKLMNOP" not in told
         assert [each for each in targets(told) if urlsplit(each).hostname not in HOSTS] == []
     assert headings(report(record, hosts=HOSTS))[1:] == PARTS
     assert len(announcement(record).splitlines()) == 1
