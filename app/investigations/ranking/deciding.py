@@ -38,9 +38,16 @@ def rank(observations: Observations) -> Ranking:
         verdict=verdict,
         confidence=confidence,
         causes=causes[:MOST_CAUSES],
-        services=scene.walk.ranked,
+        services=_in_order(causes[0] if causes and verdict != "unknown" else None, scene.walk.ranked),
         impact=_impact(first, scene),
     )
+
+
+def _in_order(best: Cause | None, walked: Sequence[str]) -> tuple[str, ...]:
+    """The service of the cause that is named comes first, then those of the walk."""
+    if best is None or best.service is None:
+        return tuple(walked)
+    return (best.service, *(service for service in walked if service != best.service))
 
 
 def _explained(changes: Sequence[Cause], rest: Sequence[Cause], *, looked: bool) -> tuple[Cause, ...]:
@@ -54,7 +61,9 @@ def _explained(changes: Sequence[Cause], rest: Sequence[Cause], *, looked: bool)
         changes = [lowered(cause, reason) for cause in changes]
     if looked and all(cause.score < UNLIKELY for cause in changes):
         fit = Reason("none of the changes fits", NONE_FITS)
-        rest = [cause if _is_direct(cause) else raised(cause, fit) for cause in rest]
+        why = any(cause.score >= NAMED and _is_direct(cause) for cause in rest)
+        # Where the trouble is must not outshine what is known of why.
+        rest = [raised(cause, fit) if _is_direct(cause) or not why else cause for cause in rest]
     return tuple(
         sorted(
             (*changes, *rest),
@@ -74,7 +83,7 @@ def _verdict(causes: Sequence[Cause], scene: Scene) -> tuple[Verdict, float]:
     best = causes[0] if causes else None
     if best is None or best.score < NAMED:
         return "unknown", 0.0 if best is None else round(1 - best.score, 3) * 0.5
-    rival = next((cause for cause in causes[1:] if _differs(cause, best)), None)
+    rival = next((cause for cause in causes[1:] if _rivals(cause, best)), None)
     margin = best.score - (rival.score if rival else 0.0)
     confidence = round(best.score * (0.5 + 0.5 * min(margin / 0.5, 1.0)), 3)
     if best.kind == "change":
@@ -86,9 +95,10 @@ def _verdict(causes: Sequence[Cause], scene: Scene) -> tuple[Verdict, float]:
     return "cause", confidence
 
 
-def _differs(cause: Cause, best: Cause) -> bool:
-    """A component in trouble is no rival of the change that was made to it."""
-    return not (cause.service == best.service and cause.change_id is None)
+def _rivals(cause: Cause, best: Cause) -> bool:
+    """Where the trouble is does not compete with why: a component rivals a component only."""
+    why = cause.kind == "change" or _is_direct(cause)
+    return why or not (best.kind == "change" or _is_direct(best))
 
 
 def _looked_at_changes(seen: Observations) -> bool:

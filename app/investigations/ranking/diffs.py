@@ -20,6 +20,8 @@ from app.tools.masking import mask
 INERT = 0.03
 UNKNOWN = 0.45
 MOST_LINES = 2_000
+TELLING_LINE = 3
+"""Different words from which on a line says something: `return p` does not."""
 
 INERT_FILE = re.compile(
     r"(?:^|/)(?:docs?|tests?|testdata|__tests__|spec|examples?|\.github|\.circleci|static|assets)/"
@@ -181,7 +183,11 @@ def _unmatched(lines: Sequence[str], others: Sequence[str]) -> list[str]:
 
 
 def _tuned(value: Value, words: str) -> Effect:
-    return Effect(value.weight, mask(f"changes {value.name} from {value.before} to {value.after}"), words)
+    told = f"changes {value.name} from {value.before} to {value.after}"
+    assigned = f"{value.name}={value.before}\n{value.name}={value.after}"
+    if value.is_text or mask(assigned) != assigned:
+        told = f"changes the value of {value.name}"
+    return Effect(value.weight, mask(told), words)
 
 
 def _guards(gone: Sequence[str], new: Sequence[str], added: Sequence[str], words: str) -> list[Effect]:
@@ -222,22 +228,35 @@ def _indent(line: str) -> int:
 
 
 def _shape(gone: Sequence[str], new: Sequence[str], hunks: Sequence[Hunk], words: str) -> Effect:
-    """What is left when no single line gives it away: additions, extractions, rewrites."""
+    """What is left when no single line gives it away: additions, removals, rewrites."""
     if not gone:
         return _additions(new, hunks, words)
-    if new and all(OBSERVING.search(line) for line in gone):
-        return Effect(0.12, "changes what is logged or counted", words)
     if not new:
         return Effect(0.75, "takes code away", words)
-    before, after = _subwords(gone), _subwords(new)
-    kept = len(before & after) / len(before) if before else 0.0
-    if kept < 0.5:
-        return Effect(0.5, "rewrites code", words)
-    if _reaches_out(new, before):
-        return Effect(0.5, "rewrites code, with new calls to others", words)
+    if all(OBSERVING.search(line) for line in gone):
+        return Effect(0.12, "changes what is logged or counted", words)
+    return _rewrite(gone, new, hunks, words)
+
+
+def _rewrite(gone: Sequence[str], new: Sequence[str], hunks: Sequence[Hunk], words: str) -> Effect:
     if Counter(NAME.findall(" ".join(gone))) == Counter(NAME.findall(" ".join(new))):
         return Effect(0.45, "changes a calculation", words)
-    return Effect(0.22, "rearranges code that stays the same in substance", words)
+    if _reaches_out(new, _subwords(gone)):
+        return Effect(0.5, "rewrites code, with new calls to others", words)
+    if _stays(gone, new) and _stays(new, [*gone, *(line for hunk in hunks for line in hunk.context)]):
+        return Effect(0.22, "rearranges code that stays the same in substance", words)
+    return Effect(0.48, "rewrites code", words)
+
+
+def _stays(lines: Sequence[str], others: Sequence[str]) -> bool:
+    """Whether what the lines speak of is spoken of by the others: half of the words of all lines, and some
+    of each line."""
+    spoken = _subwords(others)
+    mine = _subwords(lines)
+    if len(mine & spoken) < len(mine) / 2:
+        return False
+    every = [_subwords([line]) for line in lines if not (DEFINITION.match(line) or PASSED_ON.search(line))]
+    return all(len(said & spoken) > len(said) / 4 for said in every if len(said) >= TELLING_LINE)
 
 
 def _reaches_out(new: Sequence[str], before: set[str]) -> bool:

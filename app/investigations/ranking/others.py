@@ -221,7 +221,7 @@ def _resources(scene: Scene) -> Iterator[Cause]:
 
 
 def _platform(scene: Scene) -> Iterator[Cause]:
-    """Warnings of the cluster about nodes and scheduling accuse the platform, those about pods the service."""
+    """Warnings about nodes and scheduling accuse the platform; those about pods, their service."""
     nodes = [e for e in scene.events if e.kind.lower() == "node" or NODE_TROUBLE.search(e.reason)]
     if nodes:
         event = min(nodes, key=lambda each: (abs(each.at - scene.since), each.name))
@@ -251,9 +251,17 @@ def _component(scene: Scene) -> Iterator[Cause]:
     if len(scene.walk.path) > 1:
         way = " → ".join(scene.walk.path)
         reasons.append(Reason(f"it is the deepest service in trouble along {way}", 0.8, suspect))
+    elif (well := _well_callees(suspect, scene)) > 0:
+        reasons.append(Reason(f"none of the {well} it calls is in trouble", 0.6, suspect))
     reasons += [_told_by(event, 0.7) for event in pods[:1]]
     kind, told = _kind_of_component(suspect, worse, scene)
     yield weighed(kind, suspect, told, START, reasons)
+
+
+def _well_callees(suspect: str, scene: Scene) -> int:
+    """How many services that one calls were looked at, when all of them are well; 0 otherwise."""
+    seen = [callee for callee in scene.depends_on.get(suspect, ()) if callee in scene.heard]
+    return 0 if any(callee in scene.troubled for callee in seen) else len(seen)
 
 
 def _kind_of_component(suspect: str, worse: Sequence[Anomaly], scene: Scene) -> tuple[CauseKind, str]:

@@ -28,6 +28,8 @@ HALF_LIFE = 20 * 60.0
 OLD = 3 * 60 * 60.0
 NEUTRAL_EFFECT = 0.45
 EFFECT = 4.0
+HARMLESS = 8.0
+"""A diff that hardly does anything says more against a change than one that does something says for it."""
 WORDS = 1.8
 LONGEST_TITLE = 120
 
@@ -177,7 +179,8 @@ def _amplified(service: str, scene: Scene) -> Anomaly | None:
 def _what(suspect: Suspect, effect: Effect) -> list[Reason]:
     if suspect.change.kind == "flag":
         return [Reason("a flag says little about what it switched", -0.4)]
-    weight = EFFECT * (effect.weight - NEUTRAL_EFFECT)
+    above = effect.weight - NEUTRAL_EFFECT
+    weight = above * (EFFECT if above > 0 else HARMLESS)
     if not effect.known or abs(weight) < 0.05:
         return []
     return [Reason(f"it {effect.what}", weight)]

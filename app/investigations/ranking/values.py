@@ -39,6 +39,7 @@ class Value:
     before: str
     after: str
     weight: float
+    is_text: bool = False
 
 
 def changed_values(lines: Sequence[str], others: Sequence[str]) -> tuple[Value, ...]:
@@ -60,7 +61,8 @@ def _first_difference(pattern: re.Pattern[str], line: str, other: str) -> Value 
     for was, now in zip(pattern.finditer(line), pattern.finditer(other), strict=False):
         if was[0] != now[0]:
             name = _name_before(line[: was.start()])
-            return Value(name, was[0].strip()[:60], now[0].strip()[:60], _weight(pattern, was, now))
+            before, after = was[0].strip()[:60], now[0].strip()[:60]
+            return Value(name, before, after, _weight(pattern, was, now), is_text=pattern is QUOTED)
     return None
 
 
