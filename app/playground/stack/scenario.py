@@ -121,7 +121,8 @@ class Truth:
     """What an investigation ought to find; nothing of the stack ever says it."""
 
     statement: str
-    kind: CauseKind
+    kinds: tuple[CauseKind, ...]
+    """The kinds a right answer may give, the most exact one first."""
     service: str
     must_find: tuple[str, ...]
     change: str | None = None

@@ -30,7 +30,7 @@ BAD_DEPLOY = Scenario(
     ),
     truth=Truth(
         statement="checkout 1.15.0 dereferences the promotion of carts that have none; /pay panics",
-        kind="change",
+        kinds=("change",),
         service="checkout",
         must_find=("1.15.0", "/pay", "nil pointer"),
         change="1.15.0",
@@ -97,7 +97,7 @@ POOL_EXHAUSTED = Scenario(
     ),
     truth=Truth(
         statement="payments has no free connection to the ledger: a reconciliation run holds them",
-        kind="saturation",
+        kinds=("saturation", "dependency"),
         service="payments",
         must_find=("payments", "ledger", "pool"),
         innocent=("1.14.3",),
@@ -174,7 +174,7 @@ TRAFFIC_SURGE = Scenario(
     ),
     truth=Truth(
         statement="traffic grew fivefold; checkout's CPU and payments' limit per caller are reached",
-        kind="traffic",
+        kinds=("traffic",),
         service="checkout",
         must_find=("traffic", "checkout", "429"),
         innocent=("1.14.3",),
@@ -269,7 +269,7 @@ EXPIRED_CERTIFICATE = Scenario(
     ),
     truth=Truth(
         statement="the TLS certificate of payments.internal.acme.example expired; callers refuse it",
-        kind="certificate",
+        kinds=("certificate",),
         service="payments",
         must_find=("certificate", "payments.internal.acme.example", "expired"),
         innocent=("1.14.3",),

@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from email.utils import formatdate
 from typing import Any, Literal, TypeVar
 
 from aiohttp import web
@@ -49,7 +50,7 @@ class Asked:
 class Fault:
     """How a system misbehaves with every request until told otherwise."""
 
-    kind: Literal["delay", "status", "hang", "html", "huge", "nan", "empty"]
+    kind: Literal["delay", "status", "hang", "html", "huge", "nan", "empty", "skew"]
     seconds: float = 0
     status: int = 500
 
@@ -83,6 +84,11 @@ class Fault:
         return cls("nan")
 
     @classmethod
+    def skewed(cls, seconds: float) -> Fault:
+        """Answers as ever, and says in its Date that it is so many seconds later."""
+        return cls("skew", seconds=seconds)
+
+    @classmethod
     def empty(cls) -> Fault:
         """Every list of the answer is empty."""
         return cls("empty")
@@ -110,15 +116,22 @@ class Faults:
 class System:
     """A server with its own port. Add what it answers, then start it."""
 
-    def __init__(self, name: str, faults: Faults, asked: list[Asked], thread: Executor) -> None:
-        """`thread` computes the answers; a single one, for figures are counted as they are read."""
+    def __init__(
+        self, name: str, faults: Faults, asked: list[Asked], thread: Executor, now: Callable[[], float]
+    ) -> None:
+        """`thread` computes the answers; a single one, for figures are counted as they are read.
+
+        `now` is the time answers are dated with, in seconds since the epoch.
+        """
         self.name = name
+        self._now = now
         self._thread = thread
         self.url = ""
         self._faults = faults
         self._asked = asked
         self._leaving = asyncio.Event()
         self._application = web.Application(middlewares=[self._through_faults])
+        self._application.on_response_prepare.append(self._date)
         self._runner: web.AppRunner | None = None
 
     def get(self, path: str, answer: Answer, page: Page | None = None) -> None:
@@ -180,6 +193,12 @@ class System:
                 return web.Response(text=refusal.body, status=refusal.status)
             return _as_json(refusal.body, refusal.status)
         return response
+
+    async def _date(self, _: web.Request, response: web.StreamResponse) -> None:
+        """The time of the story, not of this machine: clients compare it with their own."""
+        fault = self._faults.of(self.name)
+        skew = fault.seconds if fault and fault.kind == "skew" else 0
+        response.headers["Date"] = formatdate(self._now() + skew, usegmt=True)
 
     async def _instead(self, fault: Fault, request: web.Request) -> web.StreamResponse | None:
         """The answer of a fault that does not ask the system at all."""

@@ -59,7 +59,9 @@ class SimulatedStack:
         self.asked: list[Asked] = []
         # Some answers take a good part of a second to compute; the event loop does not wait for them.
         self._thread = ThreadPoolExecutor(1, "simulated-stack")
-        self._systems = {name: System(name, self.faults, self.asked, self._thread) for name in SYSTEMS}
+        self._systems = {
+            name: System(name, self.faults, self.asked, self._thread, self._world.now) for name in SYSTEMS
+        }
         Prometheus(self._world, self._systems["prometheus"])
         Loki(self._world, self._systems["loki"])
         Tempo(self._world, self._systems["tempo"])

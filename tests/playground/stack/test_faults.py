@@ -177,3 +177,16 @@ async def test_it_runs_as_a_process_of_its_own() -> None:
     assert fired < datetime.now(UTC)
     process.terminate()
     assert await process.wait() == 0
+
+
+async def test_answers_are_dated_by_the_clock_of_the_story_unless_that_is_skewed(
+    stack: SimulatedStack,
+) -> None:
+    dates = []
+    async with aiohttp.ClientSession() as session:
+        for fault in (None, Fault.skewed(-3600)):
+            if fault:
+                stack.faults.set("loki", fault)
+            async with session.get(f"{stack.urls['loki']}/loki/api/v1/labels") as reply:
+                dates.append(reply.headers.getall("Date"))
+    assert dates == [["Fri, 20 Nov 2026 14:00:07 GMT"], ["Fri, 20 Nov 2026 13:00:07 GMT"]]
