@@ -1,9 +1,8 @@
-"""The SQL of what people and escalation do about an investigation, each thing once. Nothing here commits."""
+"""The SQL of what people do about an investigation: buttons, outcomes, another round. No commits."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Literal
 from uuid import UUID, uuid4
 
 from sqlalchemy import text
@@ -17,18 +16,6 @@ from app.storage.tables import outcomes
 
 OutcomeSource = Literal["button", "modal", "resolution_note"]
 
-CLAIM = text("""
-UPDATE investigations
-   SET escalations = escalations ||
-       jsonb_build_object(CAST(:reason AS text), CAST(:state AS jsonb))
- WHERE id = :id AND NOT escalations ? CAST(:reason AS text)
-""")
-SETTLE = text("""
-UPDATE investigations
-   SET escalations = escalations ||
-       jsonb_build_object(CAST(:reason AS text), CAST(:state AS jsonb))
- WHERE id = :id
-""")
 PRESS = text("""
 UPDATE investigations
    SET presses = presses || jsonb_build_object(CAST(:button AS text), CAST(:press AS jsonb))
@@ -42,20 +29,6 @@ UPDATE investigations
  WHERE id = :id AND finished_at IS NOT NULL AND status <> 'joined'
 RETURNING round
 """)
-
-
-async def claim_escalation(connection: AsyncConnection, investigation_id: UUID, reason: str) -> bool:
-    """Store the intent to escalate for a reason; False when somebody has had it before."""
-    state = as_json({"intended_at": datetime.now(UTC).isoformat()})
-    claimed = await connection.execute(CLAIM, {"id": investigation_id, "reason": reason, "state": state})
-    return claimed.rowcount == 1
-
-
-async def settle_escalation(
-    connection: AsyncConnection, investigation_id: UUID, reason: str, state: dict[str, Any]
-) -> None:
-    """What became of it."""
-    await connection.execute(SETTLE, {"id": investigation_id, "reason": reason, "state": as_json(state)})
 
 
 async def press(

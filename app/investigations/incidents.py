@@ -147,8 +147,9 @@ async def fires(
     window_seconds: float,
     storm_incidents: int,
 ) -> dict[str, Any]:
-    """Refresh the open incident (`again`: its `investigation_id`, and whether it was `raised`), or say what
-    a new one comes into; then nobody else opens one until this transaction ends.
+    """Refresh the open incident (`again`: its `investigation_id`, whether it was `raised`, whether it was
+    acknowledged and is `reopened`), or say what a new one comes into; then nobody else opens one until this
+    transaction ends.
 
     `told_before`: this very alert was taken in an earlier life of the incident; `twins`: of other sources,
     about the same service at the same time; `recent`: how many there were in the window; `leaders`: in a

@@ -182,6 +182,7 @@ class Intake:
         investigation_id = _id(again["investigation_id"])
         if again["raised"] and investigation_id:
             await self._raise(connection, investigation_id, delivery.severity)
+        if (again["raised"] or again["reopened"]) and investigation_id:
             await self._tell_thread(connection, investigation_id)
         return Accepted("joined", investigation_id, "this incident is open already")
 

@@ -71,10 +71,11 @@ SELECT attempt FROM begun
 FENCED = "WHERE id = :id AND attempt = :attempt AND finished_at IS NULL"
 SAVED = ("onset_at", "observations", "evidence_brief", "brief", "report")
 JSON_COLUMNS = frozenset({"observations", "evidence_brief", "brief"})
-# Key by key: the update of a thread and a stage of its investigation may both be at it.
-SAVE_THREAD_STATE = text(
-    "UPDATE investigations SET thread_state = thread_state || CAST(:state AS jsonb) WHERE id = :id"
-)
+SAVE_THREAD_STATE = text("""
+UPDATE investigations SET thread_state = merged_state(thread_state, CAST(:state AS jsonb))
+ WHERE id = :id
+   AND (CAST(:attempt AS int) IS NULL OR (attempt = CAST(:attempt AS int) AND finished_at IS NULL))
+""")
 NAME_THREAD = text(f"UPDATE investigations SET session_id = :session_id, turn_id = :turn_id {FENCED}")
 END = text(f"""
 UPDATE investigations SET status = :status, error_code = :error_code, finished_at = now() {FENCED}
@@ -251,10 +252,15 @@ async def load_thread_state(connection: AsyncConnection, investigation_id: UUID)
 
 
 async def save_thread_state(
-    connection: AsyncConnection, investigation_id: UUID, state: dict[str, Any]
+    connection: AsyncConnection, investigation_id: UUID, state: dict[str, Any], *, attempt: int | None = None
 ) -> None:
-    """Store the keys of `state` beside those that are there: stages and updates write to one thread."""
-    await connection.execute(SAVE_THREAD_STATE, {"id": investigation_id, "state": as_json(state)})
+    """Store `state` over what is there, part by part: a stage and the thread's update both write to it.
+
+    A stage gives its `attempt`; then it raises `StaleAttempt` when another worker has begun.
+    """
+    values = {"id": investigation_id, "state": as_json(state), "attempt": attempt}
+    if (await connection.execute(SAVE_THREAD_STATE, values)).rowcount != 1:
+        raise StaleAttempt("This investigation is being carried on by another worker.")
 
 
 async def finish(

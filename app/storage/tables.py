@@ -248,7 +248,7 @@ investigations = Table(
     Column("brief", JSONB),
     Column("report", Text),
     Column("thread_state", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
-    # Reasons for which it was escalated, each once: the intent is stored before it is sent.
+    # Intents to call people, by key: each is stored before anything is sent.
     Column("escalations", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
     # By button: who pressed it first, and the words that stand in its place.
     Column("presses", JSONB, nullable=False, server_default=text("'{}'::jsonb")),

@@ -63,24 +63,43 @@ END $$;
 CREATE TRIGGER evidence_fence BEFORE INSERT OR UPDATE ON evidence
     FOR EACH ROW EXECUTE FUNCTION refuse_stale_evidence();
 
+-- Two writers keep what a thread shows (a stage of the investigation and the thread's update): what one of them
+-- had not read stays. Objects are merged, lists too by the `key` of their elements; else the newer value counts.
+CREATE FUNCTION merged_state(stored jsonb, newer jsonb) RETURNS jsonb LANGUAGE sql IMMUTABLE AS $$
+    SELECT coalesce(jsonb_object_agg(key, CASE
+               WHEN jsonb_typeof(old.value) = 'object' AND jsonb_typeof(new.value) = 'object'
+               THEN old.value || new.value
+               WHEN jsonb_typeof(old.value) = 'array' AND jsonb_typeof(new.value) = 'array'
+               THEN new.value || coalesce((
+                   SELECT jsonb_agg(kept) FROM jsonb_array_elements(old.value) AS kept
+                    WHERE kept ? 'key' AND NOT EXISTS (
+                        SELECT 1 FROM jsonb_array_elements(new.value) AS other
+                         WHERE other -> 'key' = kept -> 'key')), '[]')
+               ELSE coalesce(new.value, old.value) END), '{}')
+      FROM jsonb_each(stored) AS old FULL JOIN jsonb_each(newer) AS new USING (key)
+$$;
+
 -- An incident that is open fires again: null when none is.
 CREATE FUNCTION incident_fires_again(
     its_source text, its_key text, its_title text, its_severity text, its_alert jsonb, its_start timestamptz,
     its_digest text, digests_kept integer)
     RETURNS jsonb LANGUAGE sql AS $$
     WITH before AS (
-        SELECT id, severity FROM incidents
+        SELECT id, severity, status FROM incidents
          WHERE source = its_source AND incident_key = its_key AND status <> 'resolved' FOR UPDATE
     ), again AS (
         UPDATE incidents AS incident
            SET alert = its_alert, title = its_title, severity = least(incident.severity, its_severity),
                started_at = least(incident.started_at, its_start),
+               -- Something new from what somebody has taken care of: it is open again.
+               status = CASE WHEN its_digest = ANY(incident.deliveries) THEN incident.status ELSE 'open' END,
                fires = incident.fires + CASE WHEN its_digest = ANY(incident.deliveries) THEN 0 ELSE 1 END,
                deliveries = CASE WHEN its_digest = ANY(incident.deliveries) THEN incident.deliveries
                                  ELSE (its_digest || incident.deliveries)[1:digests_kept] END
           FROM before
          WHERE incident.id = before.id
-        RETURNING incident.investigation_id, incident.severity < before.severity AS raised
+        RETURNING incident.investigation_id, incident.severity < before.severity AS raised,
+                  incident.status <> before.status AS reopened
     )
     SELECT to_jsonb(again) FROM again
 $$;

@@ -3,6 +3,7 @@ DROP FUNCTION incident_fires(
     text, text, text, text, jsonb, timestamptz, text, integer, text, double precision, double precision,
     double precision, integer);
 DROP FUNCTION incident_fires_again(text, text, text, text, jsonb, timestamptz, text, integer);
+DROP FUNCTION merged_state(jsonb, jsonb);
 DROP TRIGGER evidence_fence ON evidence;
 DROP FUNCTION refuse_stale_evidence();
 

@@ -135,7 +135,19 @@ async def test_an_acknowledgement_is_stored_and_told(intake: Intake, rows: Rows)
         assert (await intake.accept(alert(status="acknowledged"))).status == "joined"
     assert await rows("SELECT status, acknowledged_at IS NOT NULL FROM incidents") == [("acknowledged", True)]
     assert await rows(JOBS) == [("look", 1), ("update_incident", 1)]
-    assert (await intake.accept(alert(title="still"))).status == "joined"
+    await intake.accept(alert())  # the first one, delivered again
+    assert await rows("SELECT status FROM incidents") == [("acknowledged",)]
+
+
+async def test_what_burns_on_after_it_was_acknowledged_is_open_again(intake: Intake, rows: Rows) -> None:
+    await intake.accept(alert())
+    await intake.accept(alert(status="acknowledged"))
+    await rows("UPDATE procrastinate_jobs SET status = 'succeeded'")
+    assert (await intake.accept(alert(annotations={"event": "unacknowledged"}))).status == "joined"
+    assert await rows("SELECT status, fires FROM incidents") == [("open", 2)]
+    assert await rows("SELECT task_name FROM procrastinate_jobs WHERE status = 'todo'") == [
+        ("update_incident",)
+    ]
 
 
 async def test_a_resolution_note_is_kept_as_the_outcome(intake: Intake, rows: Rows) -> None:

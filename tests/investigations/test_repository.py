@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
@@ -15,6 +14,7 @@ from app.conversations.models import Incoming
 from app.investigations import afterwards, overview, repository
 from app.investigations.evidence import Finding
 from app.investigations.intake import Intake
+from app.investigations.ledger import InvestigationLedger
 from app.investigations.models import Investigation, Place
 from app.investigations.queueing import defer_diagnose, queue_diagnosis
 from app.storage.engine import begin
@@ -249,38 +249,38 @@ async def test_the_end_is_written_with_its_audit_row(engine: AsyncEngine, intake
     ]
 
 
-async def test_a_thread_s_state_is_kept_key_by_key(engine: AsyncEngine, intake: Intake) -> None:
+async def test_a_stage_and_an_update_keep_what_each_has_shown(engine: AsyncEngine, intake: Intake) -> None:
     taken = await begun(engine, intake)
+    stage, update = (
+        InvestigationLedger(engine, taken.id, taken.attempt),
+        InvestigationLedger(engine, taken.id),
+    )
+    assert await stage.load() == {}
+    await stage.save({"messages": {"root": {"ts": "1"}}, "files": [{"key": "a", "at": 1}], "n": 1})
+    # Both go on from what they read there.
+    await update.save({"messages": {"root": {"ts": "1", "seal": "x"}, "note": {"ts": "2"}}, "n": 2})
+    await stage.save({"messages": {"root": {"ts": "1"}, "brief": {"ts": "3"}}, "files": [{"key": "b"}]})
+    await stage.save({"files": [{"key": "a", "at": 2}], "new": None})
+    assert await update.load() == {
+        "messages": {"root": {"ts": "1"}, "note": {"ts": "2"}, "brief": {"ts": "3"}},
+        "files": [{"key": "a", "at": 2}, {"key": "b"}],
+        "n": 2,
+        "new": None,
+    }
 
-    async def keep(state: dict[str, object]) -> None:
-        async with begin(engine) as connection:
-            await repository.save_thread_state(connection, taken.id, state)
 
-    await asyncio.gather(*(keep({f"part{n}": {"ts": str(n)}}) for n in range(5)))
-    await keep({"part0": {"ts": "new"}})
-    async with begin(engine) as connection:
-        state = await repository.load_thread_state(connection, taken.id)
-    assert state == {"part0": {"ts": "new"}, **{f"part{n}": {"ts": str(n)} for n in range(1, 5)}}
+async def test_a_superseded_stage_shows_nothing_more_but_an_update_does(
+    engine: AsyncEngine, intake: Intake
+) -> None:
+    stale = await begun(engine, intake)
+    await look(engine, stale.id)
+    with pytest.raises(StaleAttempt):
+        await InvestigationLedger(engine, stale.id, stale.attempt).save({"messages": {}})
+    await InvestigationLedger(engine, stale.id).save({"messages": {"note": {}}})
+    assert await InvestigationLedger(engine, stale.id).load() == {"messages": {"note": {}}}
 
 
 # -- afterwards -------------------------------------------------------------------------------------------
-
-
-async def test_a_reason_escalates_once_however_many_try(engine: AsyncEngine, intake: Intake) -> None:
-    taken = await begun(engine, intake)
-
-    async def claim() -> bool:
-        async with begin(engine) as connection:
-            return await afterwards.claim_escalation(connection, taken.id, "low_confidence")
-
-    assert sorted(await asyncio.gather(*(claim() for _ in range(5)))) == [False] * 4 + [True]
-    async with begin(engine) as connection:
-        assert await afterwards.claim_escalation(connection, taken.id, "budget")
-        await afterwards.settle_escalation(connection, taken.id, "budget", {"sent": True})
-        found = await repository.load(connection, taken.id)
-    assert found
-    assert found.escalations.keys() == {"low_confidence", "budget"}
-    assert found.escalations["budget"] == {"sent": True}
 
 
 async def test_the_first_press_of_a_button_stands(engine: AsyncEngine, intake: Intake) -> None:
