@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from types import MappingProxyType
+from typing import Any
+
+from pydantic import TypeAdapter
 
 from app.investigations.alert import Alert, Severity
 from app.investigations.brief import Past
@@ -82,6 +86,22 @@ class Gathered:
         if not cited and cause.service:
             cited = [each.label for each in supporting if each.service == cause.service]
         return tuple(dict.fromkeys(cited))
+
+
+def stored(gathered: Gathered) -> dict[str, Any]:
+    """As plain JSON: the look ends in one process and the diagnosis begins in another."""
+    written: dict[str, Any] = _adapter().dump_python(gathered, mode="json")
+    return written
+
+
+def restored(written: Mapping[str, Any]) -> Gathered:
+    """What `stored` wrote."""
+    return _adapter().validate_python(written)
+
+
+@lru_cache(maxsize=1)
+def _adapter() -> TypeAdapter[Gathered]:
+    return TypeAdapter(Gathered)
 
 
 def _label_of(what: str, service: str | None, findings: Sequence[Finding]) -> str | None:

@@ -6,13 +6,18 @@ from dataclasses import replace
 from itertools import permutations
 
 import pytest
+from pydantic_core import from_json
 
 from app.investigations.advice import REMEDIES
 from app.investigations.brief import MOST_EVIDENCE, MOST_STEPS, Brief
 from app.investigations.checks import checked
-from app.investigations.evidence import Cause, Ranking, Reason
+from app.investigations.evidence import Cause, Observations, Ranking, Reason
 from app.investigations.first_brief import first_brief
+from app.investigations.gathered import Gathered, restored, stored
+from app.investigations.ranking import rank
 from app.investigations.steps import danger
+from app.signals.models import Series
+from app.storage.engine import as_json
 from tests.investigations.cases import ALERT, BAD_DEPLOY, DEPLOYED, NOTHING, ONSET, TRAFFIC, UNKNOWN
 
 HOSTS = frozenset({"git.example.com"})
@@ -84,13 +89,13 @@ def test_an_alert_alone_makes_a_brief_that_invents_nothing() -> None:
 
 
 @pytest.mark.parametrize("gathered", [DEPLOYED, TRAFFIC, UNKNOWN, NOTHING])
-def test_it_keeps_the_rules_that_are_demanded_of_a_model(gathered: object) -> None:
-    brief = first_brief(gathered)  # type: ignore[arg-type]
+def test_it_keeps_the_rules_that_are_demanded_of_a_model(gathered: Gathered) -> None:
+    brief = first_brief(gathered)
     again, changes = checked(
         brief,
-        findings=gathered.findings,  # type: ignore[attr-defined]
-        gaps=gathered.gaps,  # type: ignore[attr-defined]
-        past=gathered.past,  # type: ignore[attr-defined]
+        findings=gathered.findings,
+        gaps=gathered.gaps,
+        past=gathered.past,
     )
 
     assert (again, changes) == (brief, ())
@@ -152,3 +157,37 @@ def test_labels_that_gathering_knows_win_over_guessing() -> None:
     )
 
     assert first_brief(told).likely_cause.evidence == ("E5", "E3")
+
+
+def test_it_takes_the_ranking_as_it_comes() -> None:
+    def series(name: str, service: str, before: float, after: float) -> Series:
+        points = tuple(
+            (ONSET + 30 * n, (before if n < 0 else after) * (1 + n % 3 / 100)) for n in range(-120, 20)
+        )
+        return Series(name, points, service)
+
+    symptom = series("error_rate", "checkout", 0.001, 0.12)
+    pool = series("db_pool_in_use", "payments-db", 20, 50)
+    ranking = rank(
+        Observations(
+            "checkout",
+            ALERT.started_at.timestamp(),
+            symptom=symptom,
+            series=(symptom, pool),
+            depends_on={"checkout": ("payments-db",)},
+            sources_asked=frozenset({"metrics"}),
+        )
+    )
+    brief = first_brief(replace(DEPLOYED, ranking=ranking, changes=()))
+
+    assert brief.likely_cause.evidence or brief.likely_cause.text.startswith("Not established")
+    assert checked(brief, findings=DEPLOYED.findings, gaps=DEPLOYED.gaps, past=DEPLOYED.past) == (brief, ())
+    assert "02:1" in brief.since
+
+
+@pytest.mark.parametrize("gathered", [DEPLOYED, TRAFFIC, UNKNOWN, NOTHING])
+def test_what_was_gathered_survives_being_stored(gathered: Gathered) -> None:
+    again = restored(from_json(as_json(stored(gathered))))
+
+    assert again == gathered
+    assert first_brief(again) == first_brief(gathered)
