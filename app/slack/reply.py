@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -19,9 +18,10 @@ from app.conversations.reply import Closing, Ledger, NotShown, Said, TaskStatus
 from app.slack import blocks as kit
 from app.slack.channels import Channels
 from app.slack.client import Clock, Pace, SlackRefused, SlackUnavailable, Sleep, ask
+from app.slack.files import ThreadFiles
 from app.slack.incoming import Ignored, Me, read
 from app.slack.people import Admission
-from app.slack.shown import Attachment, Shown
+from app.slack.shown import Shown
 from app.slack.stream import GrowingMessage
 from app.slack.text import incoming as plain
 from app.slack.thread import replies
@@ -30,9 +30,6 @@ log = structlog.get_logger(__name__)
 
 WORKING = "Working on it"
 NO_ANSWER = "I have nothing to say to this."
-LOOKS = (0.2, 0.3, 0.5, 1.0, 2.0, 4.0, 8.0)
-"""Seconds between looks whether an uploaded file has appeared."""
-UPLOADS = 2
 DONE = {"done": "white_check_mark", "failed": "x"}
 HARMLESS = frozenset({"already_reacted", "no_reaction", "message_not_found", "thread_not_found"})
 
@@ -159,64 +156,17 @@ class SlackReply:
             SlackUnavailable: when Slack never showed it; calling again goes on.
             SlackRefused: when it may not be uploaded.
         """
-        content = content or b"\n"  # Slack refuses empty files
-        file = await self._attachment(file_name, content)
-        for _ in range(UPLOADS):
-            if file.file_id is None:
-                file = await self._upload(file, file_name, title, content)
-            if file.file_id and await self._appeared(file.file_id):
-                return
-            log.warning("file_never_appeared", turn_id=self._turn_id, file_name=file_name)
-            file = file.model_copy(update={"file_id": None})
-            await self._shown.attachment(file)
-        raise SlackUnavailable(f"Slack took the file {file_name} and did not show it.", certain=False)
-
-    async def _attachment(self, file_name: str, content: bytes) -> Attachment:
-        """What is known of this file; the intent is stored before anything is uploaded."""
-        key = hashlib.sha256(file_name.encode() + b"\0" + content).hexdigest()[:16]
-        known = next((each for each in self._shown.state.attachments if each.key == key), None)
-        if known is None:
-            known = Attachment(key=key, started_at=self._clock())
-            await self._shown.attachment(known)
-        elif known.file_id is None:
-            found = await self._look_for(file_name, len(content))
-            known = known.model_copy(update={"file_id": found})
-        return known
-
-    async def _look_for(self, file_name: str, size: int) -> str | None:
-        where = (self._client, self._question.channel_id, self._question.thread_ts)
-        async for message in replies(*where, oldest=float(self._question.message_ts)):
-            for file in message.get("files") or [] if message.get("bot_id") else []:
-                if file.get("name") == file_name and file.get("size") == size:
-                    return str(file["id"])
-        return None
-
-    async def _upload(self, file: Attachment, file_name: str, title: str, content: bytes) -> Attachment:
-        answer = await ask(
-            "files.upload",
-            self._client.files_upload_v2(
-                channel=self._question.channel_id,
-                thread_ts=self._question.thread_ts,
-                file_uploads=[{"filename": file_name, "title": title, "content": content}],
-            ),
+        asked = self._question
+        files = ThreadFiles(
+            self._client,
+            asked.channel_id,
+            asked.thread_ts,
+            since=asked.message_ts,
+            kept=self._shown,
+            clock=self._clock,
+            sleep=self._sleep,
         )
-        file = file.model_copy(update={"file_id": str(answer["files"][0]["id"])})
-        await self._shown.attachment(file)
-        return file
-
-    async def _appeared(self, file_id: str) -> bool:
-        """Completing an upload answers before the file is in its channel, and sometimes it never is."""
-        for wait in LOOKS:
-            try:
-                answer = await ask("files.info", self._client.files_info(file=file_id))
-            except SlackRefused as refused:
-                if refused.error != "file_not_found":
-                    raise
-                return False
-            if _is_shared(answer["file"], self._question.channel_id):
-                return True
-            await self._sleep(wait)
-        return False
+        await files.attach(file_name, title, content)
 
 
 @asynccontextmanager
@@ -286,8 +236,3 @@ def _words(message: Mapping[str, Any]) -> str:
         str(each.get("fallback") or each.get("text") or "") for each in message.get("attachments") or []
     ]
     return plain("\n".join(each for each in written if each.strip())).strip()
-
-
-def _is_shared(file: Mapping[str, Any], channel_id: str) -> bool:
-    shares = file.get("shares") or {}
-    return any(channel_id in places for places in shares.values())

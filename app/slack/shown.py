@@ -86,6 +86,9 @@ class Shown:
         self.state = self.state.model_copy(update={"attachments": (*others, attachment)})
         await self.save()
 
+    def attachments(self) -> tuple[Attachment, ...]:
+        return self.state.attachments
+
     async def closed(self) -> None:
         self.state = self.state.model_copy(update={"closed": True})
         await self.save()

@@ -11,6 +11,7 @@ import structlog
 from slack_sdk.web.async_client import AsyncWebClient
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from app.investigations.surface import IncidentDesk
 from app.slack.incoming import Me
 from app.slack.people import Admission
 
@@ -51,4 +52,5 @@ class Desk:
     client: AsyncWebClient
     engine: AsyncEngine
     admission: Admission
+    incidents: IncidentDesk | None = None
     afterwards: Afterwards = field(default_factory=Afterwards)
