@@ -1,4 +1,4 @@
-"""A small simulated stack: six systems on loopback that tell one incident, always in the same way.
+"""A small simulated stack: systems on loopback that tell one incident, always in the same way.
 
 async with SimulatedStack("pool-exhausted", clock=lambda: datetime.now(UTC)) as stack:
     settings = Settings.load(**stack.environment())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
@@ -16,6 +16,7 @@ from app.errors import AgentError
 from app.playground.stack.argocd import ArgoCd
 from app.playground.stack.kubernetes import Kubernetes
 from app.playground.stack.loki import Loki
+from app.playground.stack.ops import Ops
 from app.playground.stack.pagerduty import POLICY, PagerDuty, Written
 from app.playground.stack.paging import State, from_alertmanager, from_pagerduty
 from app.playground.stack.prometheus import Prometheus
@@ -25,7 +26,7 @@ from app.playground.stack.shop import NAMESPACE, Shop
 from app.playground.stack.tempo import Tempo
 from app.playground.stack.world import World
 
-SYSTEMS = ("prometheus", "loki", "tempo", "argocd", "kubernetes", "pagerduty")
+SYSTEMS = ("prometheus", "loki", "tempo", "argocd", "kubernetes", "pagerduty", "ops")
 
 
 class NothingWrong(AgentError):
@@ -36,7 +37,7 @@ class NothingWrong(AgentError):
 
 
 class SimulatedStack:
-    """Six servers on loopback, each on a port of its own.
+    """A server on loopback for each system, on a port of its own.
 
         async with SimulatedStack("bad-deploy", clock=clock) as stack:
             settings = Settings.load(**stack.environment())
@@ -68,6 +69,7 @@ class SimulatedStack:
         argocd = ArgoCd(self._world, self._systems["argocd"])
         Kubernetes(self._world, self._systems["kubernetes"], argocd)
         self._pagerduty = PagerDuty(self._world, self._systems["pagerduty"])
+        Ops(self._world, self._systems["ops"])
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self.begin(scenario)
 
@@ -126,6 +128,7 @@ class SimulatedStack:
             "TEMPO_URL": urls["tempo"],
             "ARGOCD_URL": urls["argocd"],
             "KUBERNETES": str(Path(self._folder.name) / "kubeconfig"),
+            "SERVICE_REGISTRY": ",".join(self._registered()),
             "PAGERDUTY_API_URL": urls["pagerduty"],
             "PAGERDUTY_EVENTS_URL": urls["pagerduty"],
             "PAGERDUTY_API_TOKEN": "playground",
@@ -133,7 +136,15 @@ class SimulatedStack:
             "PAGERDUTY_ESCALATION_POLICY_ID": POLICY,
         }
 
+    def _registered(self) -> Iterator[str]:
+        """Entries of the registry; services of tier 1 are critical."""
+        for service in self._world.shop.services.values():
+            if service.replicas:
+                critical = "critical" if service.tier == 1 else ""
+                yield f"{service.name}|{self.urls['ops']}/{service.name}|{critical}"
+
     async def start(self) -> None:
+        """Once; a stack that has stopped stays so."""
         for system in self._systems.values():
             await system.start()
         self._folder = tempfile.TemporaryDirectory(prefix="sre-agent-stack-")

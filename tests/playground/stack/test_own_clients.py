@@ -8,10 +8,11 @@ from datetime import datetime
 import pytest
 
 from app.playground.stack import SCENARIOS, Fault, SimulatedStack
-from app.settings import Endpoint, SourceSettings
+from app.settings import AlertSettings, Endpoint, SourceSettings
 from app.sources.argocd import ArgoCd
 from app.sources.failures import SourceFailed
 from app.sources.loki import Loki
+from app.sources.ops import OpsEndpoints
 from app.sources.prometheus import Prometheus
 from app.sources.tempo import Tempo
 from tests.playground.stack.conftest import NOW
@@ -72,6 +73,12 @@ async def test_a_deploy_is_told_with_its_version_message_and_author(clients: Cli
     assert "checkout:1.15.0" in change.title
     assert "Apply the cart's promotion" in change.title
     assert change.author == "Jonas Weber"
+
+
+async def test_ops_pages_are_read_from_registered_services(stack: SimulatedStack) -> None:
+    ops = OpsEndpoints(AlertSettings.model_validate(stack.environment()).services, clock=clock)
+    assert "1.15.0" in await ops.get("checkout", "status")
+    await ops.aclose()
 
 
 async def test_rules_are_read_with_their_state(clients: Clients) -> None:

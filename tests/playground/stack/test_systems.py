@@ -337,6 +337,31 @@ async def test_pagerduty_refuses_writes_that_are_not_whole(
     assert stack.written == []
 
 
+# --- the services themselves ---------------------------------------------------------------------------------
+
+
+async def test_services_tell_of_themselves_below_ops(stack: SimulatedStack, client: Client) -> None:
+    stack.begin("pool-exhausted")
+    assert (await client.get("ops", "/payments/ops/health")).json == {
+        "status": "degraded",
+        "full_pools": ["ledger"],
+    }
+    assert (await client.get("ops", "/inventory/ops/health")).json["status"] == "ok"
+    assert (await client.get("ops", "/payments/ops/status")).json["version"] == "1.14.2"
+    assert (await client.get("ops", "/payments/ops/metrics")).json["pools"]["ledger"]["in_use"] == 50
+    assert (await client.get("ops", "/payments/ops/config")).json["LEDGER_POOL_SIZE"] == "50"
+    dependencies = (await client.get("ops", "/checkout/ops/dependencies")).json
+    assert dependencies == {
+        "payments": "charge: payments answered 503",
+        "inventory": None,
+        "notifications": None,
+    }
+    errors = (await client.get("ops", "/checkout/ops/errors")).json
+    assert len(errors) == 10
+    for nobody in ("/nobody/ops/status", "/reports/ops/status", "/checkout/ops/restart"):
+        assert (await client.get("ops", nobody)).status == 404
+
+
 # --- all together ----------------------------------------------------------------------------------------------
 
 
@@ -347,6 +372,7 @@ async def test_nothing_but_pagerduty_can_be_written_to(stack: SimulatedStack, cl
         ("tempo", "/api/search"),
         ("argocd", "/api/v1/applications/checkout"),
         ("kubernetes", "/api/v1/namespaces/shop/pods"),
+        ("ops", "/checkout/ops/status"),
     ):
         assert (await client.send("POST", system, path, {})).status == 405
     assert {each.method for each in stack.asked} == {"POST"}
@@ -400,9 +426,16 @@ async def test_a_quiet_day_pages_nobody_and_an_unknown_scenario_is_refused(stack
 
 
 async def test_the_environment_is_what_the_settings_take(stack: SimulatedStack) -> None:
-    from app.settings import EscalationSettings, SourceSettings
+    from app.settings import AlertSettings, EscalationSettings, SourceSettings
 
     sources = SourceSettings.model_validate(stack.environment())
     assert sources.prometheus_url == stack.urls["prometheus"]
     assert sources.kubernetes.endswith("kubeconfig")
+    registered = AlertSettings.model_validate(stack.environment()).services
+    assert {each.name: each.critical for each in registered} == {
+        "checkout": True,
+        "payments": True,
+        "inventory": False,
+        "notifications": False,
+    }
     assert EscalationSettings.model_validate(stack.environment()).pagerduty_api_url == stack.urls["pagerduty"]
