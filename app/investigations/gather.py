@@ -1,0 +1,366 @@
+"""Evidence first: every configured source is asked at once, each with its own deadline.
+
+None can delay another: what has not answered in time is a gap, said so in the brief. What comes back is
+frozen into `Observations`; everything after that is computed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Protocol, TypeVar
+
+import structlog
+
+from app.context.catalog import Catalog
+from app.context.models import Service
+from app.context.runbooks import FoundRunbook, Runbooks
+from app.errors import AgentError
+from app.investigations.alert import Alert
+from app.investigations.evidence import Gap, Observations
+from app.investigations.models import Investigation
+from app.investigations.questions import Questions, Signal, Signals, questions, symptom_names
+from app.signals.changes import shift
+from app.signals.models import Change, ClusterEvent, LogLine, Series, Span
+from app.tools.masking import mask
+
+log = structlog.get_logger(__name__)
+
+SOURCE_SECONDS = 3.0
+"""A source that takes longer is a gap: the evidence brief is to come within five seconds of the page."""
+METRICS_BEFORE = 90 * 60
+STEP = 30
+LOGS_BEFORE = 15 * 60
+BASELINE_BEFORE = 45 * 60
+MOST_LINES = 500
+TRACES_BEFORE = 15 * 60
+MOST_TRACES = 5
+CHANGES_BEFORE = 24 * 3600
+MOST_SERVICES = 12
+LEVEL = re.compile(r"\b(debug|info|warn(?:ing)?|error|fatal|critical|panic)\b", re.IGNORECASE)
+
+T = TypeVar("T")
+
+
+class Metrics(Protocol):
+    async def query_range(
+        self, promql: str, start: float, end: float, step: float = 30
+    ) -> tuple[Series, ...]: ...
+
+    def link(self, promql: str, start: float, end: float) -> str: ...
+
+
+class Logs(Protocol):
+    async def query_range(
+        self, logql: str, start: float, end: float, limit: int = 500
+    ) -> tuple[LogLine, ...]: ...
+
+    def link(self, logql: str, start: float, end: float) -> str: ...
+
+
+class Traces(Protocol):
+    async def search(
+        self,
+        *,
+        start: float,
+        end: float,
+        service: str | None = None,
+        traceql: str | None = None,
+        error_only: bool = False,
+        limit: int = 20,
+    ) -> tuple[Span, ...]: ...
+
+    def link(self, trace_id: str) -> str: ...
+
+
+class Deploys(Protocol):
+    async def deploys(self, start: float, end: float, service: str | None = None) -> tuple[Change, ...]: ...
+
+
+class Cluster(Protocol):
+    async def not_healthy(self, service: str) -> tuple[ClusterEvent, ...]: ...
+
+
+@dataclass(frozen=True)
+class PastTime:
+    """An earlier incident like this one; `cause` as people told it, else as it was diagnosed."""
+
+    at: datetime
+    title: str
+    cause: str | None = None
+    link: str | None = None
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What is configured; None is not. `past` and `on_call` take a service's name and the incident's source
+    key, and answer with what people read."""
+
+    metrics: Metrics | None = None
+    logs: Logs | None = None
+    traces: Traces | None = None
+    deploys: Deploys | None = None
+    commits: Callable[[Sequence[Change]], Awaitable[tuple[Change, ...]]] | None = None
+    cluster: Cluster | None = None
+    past: Callable[[Investigation], Awaitable[tuple[PastTime, ...]]] | None = None
+    on_call: Callable[[Investigation], Awaitable[str]] | None = None
+    runbooks: Callable[[], Runbooks] | None = None
+    clock_notices: Callable[[], tuple[Gap, ...]] = tuple
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A question as it was put, so that people can put it themselves."""
+
+    source: str
+    query: str
+    start: float
+    end: float
+    link: str | None = None
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the sources said, and how they were asked. `asked` is by observation: `series:<name>`, `logs`."""
+
+    observations: Observations
+    gaps: tuple[Gap, ...]
+    asked: dict[str, Asked] = field(default_factory=dict)
+    trace_links: dict[str, str] = field(default_factory=dict)
+    service: Service | None = None
+    past: tuple[PastTime, ...] | None = None
+    runbooks: tuple[FoundRunbook, ...] = ()
+    on_call: str = ""
+
+
+@dataclass(frozen=True)
+class Gatherer:
+    """`signals` are what to ask of metrics and logs; `seconds` the deadline of each source."""
+
+    sources: Sources
+    catalog: Callable[[], Catalog]
+    signals: Callable[[], Awaitable[Signals]]
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    seconds: float = SOURCE_SECONDS
+
+    async def gather(self, investigation: Investigation) -> Seen:
+        """Ask everything about an investigation's first incident. Never raises for what a source does."""
+        look = _Look(self, investigation, await self.signals())
+        return await look.seen()
+
+
+@dataclass
+class _Look:
+    gatherer: Gatherer
+    investigation: Investigation
+    signals: Signals
+    gaps: list[Gap] = field(default_factory=list)
+    answered: set[str] = field(default_factory=set)
+    asked: dict[str, Asked] = field(default_factory=dict)
+    trace_links: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        catalog = self.gatherer.catalog()
+        self.name = self.investigation.service_name
+        self.service = catalog.get(self.name)
+        self.around = _around(self.name, catalog)
+        self.depends_on = {each: catalog.depends_on(each) for each in self.around}
+        self.now = self.gatherer.clock().timestamp()
+        self.alerted_at = min(self.alert.started_at.timestamp(), self.now)
+        self.questions: Questions = questions(self.signals, self.around)
+
+    @property
+    def alert(self) -> Alert:
+        return self.investigation.alert
+
+    async def seen(self) -> Seen:
+        self._say_what_is_unknown()
+        (series, logs, spans, changes, events), (past, on_call) = await asyncio.gather(
+            asyncio.gather(self._series(), self._logs(), self._spans(), self._changes(), self._events()),
+            asyncio.gather(self._past(), self._on_call()),
+        )
+        observations = Observations(
+            service=self.name,
+            alerted_at=self.alerted_at,
+            title=" ".join([self.alert.name or "", self.alert.title]).strip(),
+            symptom=symptom(series, self.name, symptom_names(self.signals, self.alert)),
+            series=series,
+            logs=logs,
+            spans=spans,
+            changes=changes,
+            events=events,
+            depends_on=self.depends_on,
+            sources_asked=frozenset(self.answered),
+        )
+        return Seen(
+            observations,
+            tuple(dict.fromkeys((*self.gaps, *self.gatherer.sources.clock_notices()))),
+            self.asked,
+            self.trace_links,
+            self.service,
+            past,
+            self._runbooks(),
+            on_call,
+        )
+
+    def _say_what_is_unknown(self) -> None:
+        if self.name is None:
+            self.gaps.append(Gap("catalog", "the alert names no service; looked at by its labels alone"))
+        elif self.service is None:
+            self.gaps.append(
+                Gap("catalog", f"{mask(self.name)} is not in the catalog; its dependencies are not known")
+            )
+
+    # -- one source each -----------------------------------------------------------------------------------
+
+    async def _series(self) -> tuple[Series, ...]:
+        metrics = self.gatherer.sources.metrics
+        if metrics is None or not self.around:
+            return ()
+        start, end = self.alerted_at - METRICS_BEFORE, self.now
+
+        async def one(signal: Signal, query: str) -> tuple[Series, ...]:
+            found = await metrics.query_range(query, start, end, STEP)
+            self.asked[f"series:{signal.name}"] = Asked(
+                "prometheus", query, start, end, metrics.link(query, start, end)
+            )
+            return tuple(named(each, signal, self.signals.label) for each in found)
+
+        answers = await asyncio.gather(
+            *(self._of("prometheus", one(signal, query), ()) for signal, query in self.questions.metrics)
+        )
+        return tuple(series for answer in answers for series in answer)
+
+    async def _logs(self) -> tuple[LogLine, ...]:
+        """The newest lines, and as many from before them to know what is new."""
+        logs, query = self.gatherer.sources.logs, self.questions.logs
+        if logs is None or query is None or not self.around:
+            return ()
+        parted, start = self.alerted_at - LOGS_BEFORE, self.alerted_at - BASELINE_BEFORE
+        self.asked["logs"] = Asked("loki", query, parted, self.now, logs.link(query, parted, self.now))
+        before, after = await asyncio.gather(
+            self._of("loki", logs.query_range(query, start, parted, MOST_LINES), ()),
+            self._of("loki", logs.query_range(query, parted, self.now, MOST_LINES), ()),
+        )
+        return tuple(with_level(line) for line in (*before, *after))
+
+    async def _spans(self) -> tuple[Span, ...]:
+        traces = self.gatherer.sources.traces
+        if traces is None or self.name is None:
+            return ()
+        spans = await self._of(
+            "traces",
+            traces.search(
+                start=self.alerted_at - TRACES_BEFORE,
+                end=self.now,
+                service=self.name,
+                error_only=True,
+                limit=MOST_TRACES,
+            ),
+            (),
+        )
+        self.trace_links |= {span.trace_id: traces.link(span.trace_id) for span in spans}
+        return spans
+
+    async def _changes(self) -> tuple[Change, ...]:
+        sources = self.gatherer.sources
+        if sources.deploys is None:
+            return ()
+        start = self.alerted_at - CHANGES_BEFORE
+        changes = await self._of("argocd", sources.deploys.deploys(start, self.now), ())
+        if sources.commits is not None and changes:
+            brought = [each for each in changes if each.service in self.around]
+            changes += await self._of("github", sources.commits(brought), ())
+        return changes
+
+    async def _events(self) -> tuple[ClusterEvent, ...]:
+        cluster = self.gatherer.sources.cluster
+        if cluster is None:
+            return ()
+        answers = await asyncio.gather(
+            *(self._of("kubernetes", cluster.not_healthy(each), ()) for each in self.around)
+        )
+        return tuple(
+            event if event.service else replace(event, service=name)
+            for name, events in zip(self.around, answers, strict=True)
+            for event in events
+        )
+
+    async def _past(self) -> tuple[PastTime, ...] | None:
+        past = self.gatherer.sources.past
+        return None if past is None else await self._of("past incidents", past(self.investigation), None)
+
+    def _runbooks(self) -> tuple[FoundRunbook, ...]:
+        index = self.gatherer.sources.runbooks
+        if index is None:
+            return ()
+        text = " ".join([self.alert.title, *self.alert.annotations.values()])
+        found = index().find(self.alert.name, text, service=self.name)
+        return tuple(each for each in found if each.exact or each.fit >= 0.5)
+
+    async def _on_call(self) -> str:
+        on_call = self.gatherer.sources.on_call
+        return "" if on_call is None else await self._of("on call", on_call(self.investigation), "")
+
+    async def _of(self, source: str, answer: Awaitable[T], otherwise: T) -> T:
+        """What a source answers, or a gap; an answer of its own, even an empty one, is remembered as one."""
+        try:
+            async with asyncio.timeout(self.gatherer.seconds):
+                found = await answer
+        except TimeoutError:
+            self.gaps.append(Gap(source, f"did not answer within {self.gatherer.seconds:g} s"))
+        except AgentError as error:
+            self.gaps.append(Gap(source, mask(error.sentence)))
+        except Exception as error:
+            log.warning("source_broke", source=source, exc_info=error)
+            self.gaps.append(Gap(source, "gave an answer that could not be read"))
+        else:
+            self.answered.add(source)
+            return found
+        return otherwise
+
+
+def _around(name: str | None, catalog: Catalog) -> tuple[str, ...]:
+    """The service, those it needs (two calls deep), and those that need it; nearest first."""
+    if name is None:
+        return ()
+    near = catalog.depends_on(name)
+    further = (each for callee in near for each in catalog.depends_on(callee))
+    return tuple(dict.fromkeys((name, *near, *catalog.dependents(name), *further)))[:MOST_SERVICES]
+
+
+def named(series: Series, signal: Signal, label: str) -> Series:
+    """A series under its signal's name; where a service has several, what tells them apart is in the name."""
+    apart = [
+        value for key, value in sorted(series.labels.items()) if key not in (label, "__name__", "service")
+    ]
+    return replace(
+        series,
+        name=" ".join([signal.name, *apart]),
+        service=series.labels.get(label) or series.service,
+        unit=signal.unit,
+    )
+
+
+def with_level(line: LogLine) -> LogLine:
+    """A line whose source gives no level has the one it names first."""
+    if line.level or not (found := LEVEL.search(line.text[:200])):
+        return line
+    level = found[1].lower()
+    return replace(line, level={"warning": "warn", "critical": "fatal", "panic": "fatal"}.get(level, level))
+
+
+def symptom(series: Sequence[Series], service: str | None, names: Sequence[str]) -> Series | None:
+    """The series the alert is about: the first it complains of that moved, else the one of the service that
+    moved most, else the first there is."""
+    own = [each for each in series if each.service == service and each.points]
+    told: list[Series] = [each for name in names for each in own if each.name.split(" ")[0] == name]
+    moved: list[tuple[float, Series]] = [
+        (found.size, each) for each in told if (found := shift(each)) is not None
+    ]
+    if moved:
+        return moved[0][1]
+    return next(iter(told), next(iter(own), None))
