@@ -12,10 +12,13 @@ from app.investigations.ranking.weighing import lowered, odds, raised
 
 NAMED = 0.5
 """From this score on a cause is named; below it the answer is “unknown”."""
+BLAMED = 0.55
+"""The same for a change: an innocent one that is blamed costs more than one that was missed."""
+NOT_RULED_OUT = 0.4
 PLAIN = 0.8
 """A cause that is no change and stands out this much explains the onset without any change."""
 EXPLAINED_AWAY = 1.5
-CLOSE = 0.4
+CLOSE = 0.9
 """Log odds by which a change has to be ahead of the next one to be named."""
 UNLIKELY = 0.3
 NONE_FITS = 1.2
@@ -81,18 +84,28 @@ def _is_direct(cause: Cause) -> bool:
 
 def _verdict(causes: Sequence[Cause], scene: Scene) -> tuple[Verdict, float]:
     best = causes[0] if causes else None
-    if best is None or best.score < NAMED:
-        return "unknown", 0.0 if best is None else round(1 - best.score, 3) * 0.5
+    if best is None:
+        return "unknown", 0.0
     rival = next((cause for cause in causes[1:] if _rivals(cause, best)), None)
     margin = best.score - (rival.score if rival else 0.0)
     confidence = round(best.score * (0.5 + 0.5 * min(margin / 0.5, 1.0)), 3)
-    if best.kind == "change":
-        if rival is not None and rival.kind == "change" and odds(best.score) - odds(rival.score) < CLOSE:
-            return "unknown", confidence
+    if not _stands_out(best, causes[1:]):
+        return "unknown", round(confidence / 2, 3)
+    if best.kind == "change" or not _looked_at_changes(scene.seen):
         return "cause", confidence
-    if _looked_at_changes(scene.seen):
-        return "none_of_the_changes", confidence
-    return "cause", confidence
+    return "none_of_the_changes", confidence
+
+
+def _stands_out(best: Cause, rest: Sequence[Cause]) -> bool:
+    """Whether the first cause can be named beside the others."""
+    change = next((cause for cause in rest if cause.kind == "change"), None)
+    if best.kind == "change":
+        ahead = change is None or odds(best.score) - odds(change.score) >= CLOSE
+        return best.score >= BLAMED and ahead
+    if _is_direct(best):
+        return best.score >= NAMED
+    # That a component is in trouble does not clear a change that may have brought it there.
+    return best.score >= NAMED and (change is None or change.score < NOT_RULED_OUT)
 
 
 def _rivals(cause: Cause, best: Cause) -> bool:

@@ -19,6 +19,9 @@ from app.tools.masking import mask
 
 INERT = 0.03
 UNKNOWN = 0.45
+OBSERVED = 0.22
+HARMLESS = 0.22
+NEITHER = 0.48
 MOST_LINES = 2_000
 TELLING_LINE = 3
 """Different words from which on a line says something: `return p` does not."""
@@ -63,7 +66,19 @@ NAME = re.compile(r"[A-Za-z_]\w*")
 DEFINITION = re.compile(
     r"^\s*(?:(?:pub|public|private|protected|static|async|export|default|inline)\s+)*(?:func|def|fn|function|class|interface|type|struct|sub|proc)\b"
 )
-SCHEMA = re.compile(r"\b(?:alter|drop|truncate|rename|lock)\s+(?:table|index|column|type)\b", re.IGNORECASE)
+SCHEMA = re.compile(
+    r"\b(?:alter|drop|truncate|rename|lock)\s+(?:table|index|column|type)\b"
+    r"|\bcreate\s+(?:unique\s+)?index\s+(?!concurrently)",
+    re.IGNORECASE,
+)
+"""Statements that change tables or lock them while they run."""
+ASIDE = re.compile(
+    r"\bgo\s+(?:func\b|\w[\w.]*\()|\b(?:async|await|spawn|submit|executor|goroutine|threading|Thread|Future|parallel)\b"
+)
+SETTINGS = re.compile(
+    r"\.(?:ya?ml|json|toml|ini|cfg|conf|properties|env|tf|tfvars|hcl)$|(?:^|/)(?:Dockerfile|\.env)[^/]*$",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True)
@@ -161,6 +176,10 @@ def _judged(hunks: Sequence[Hunk]) -> list[Effect]:
     effects += [each for hunk in hunks for each in _looped(hunk, removed, words)]
     if any(SCHEMA.search(line) for line in new):
         effects.append(Effect(0.7, "alters a schema", words))
+    if any(map(ASIDE.search, gone)) != any(map(ASIDE.search, new)):
+        effects.append(Effect(0.6, "changes what runs side by side", words))
+    if any(SETTINGS.search(hunk.file) for hunk in hunks):
+        effects.append(Effect(NEITHER, "changes settings", words))
     effects.append(_shape(gone, new, hunks, words))
     return effects
 
@@ -229,12 +248,15 @@ def _indent(line: str) -> int:
 
 def _shape(gone: Sequence[str], new: Sequence[str], hunks: Sequence[Hunk], words: str) -> Effect:
     """What is left when no single line gives it away: additions, removals, rewrites."""
+    if not gone and any(_code(hunk.removed) for hunk in hunks):
+        wrapped = any(CONDITION.search(line) or LOOP.search(line) for line in new)
+        return Effect(NEITHER if wrapped else HARMLESS, "moves code that stays the same", words)
     if not gone:
         return _additions(new, hunks, words)
     if not new:
         return Effect(0.75, "takes code away", words)
     if all(OBSERVING.search(line) for line in gone):
-        return Effect(0.12, "changes what is logged or counted", words)
+        return Effect(OBSERVED, "changes what is logged or counted", words)
     return _rewrite(gone, new, hunks, words)
 
 
@@ -244,8 +266,8 @@ def _rewrite(gone: Sequence[str], new: Sequence[str], hunks: Sequence[Hunk], wor
     if _reaches_out(new, _subwords(gone)):
         return Effect(0.5, "rewrites code, with new calls to others", words)
     if _stays(gone, new) and _stays(new, [*gone, *(line for hunk in hunks for line in hunk.context)]):
-        return Effect(0.22, "rearranges code that stays the same in substance", words)
-    return Effect(0.48, "rewrites code", words)
+        return Effect(HARMLESS, "rearranges code that stays the same in substance", words)
+    return Effect(NEITHER, "rewrites code", words)
 
 
 def _stays(lines: Sequence[str], others: Sequence[str]) -> bool:
@@ -268,7 +290,7 @@ def _reaches_out(new: Sequence[str], before: set[str]) -> bool:
 def _additions(new: Sequence[str], hunks: Sequence[Hunk], words: str) -> Effect:
     observing = [line for line in new if OBSERVING.search(line)]
     if observing and not any(CALL.search(line) for line in new if line not in observing):
-        return Effect(0.12, "adds to what is logged or counted", words)
+        return Effect(OBSERVED, "adds to what is logged or counted", words)
     if all(DEFINITION.match(next(iter(_code(hunk.added)), "")) for hunk in hunks if _code(hunk.added)):
         return Effect(0.2, "adds code without changing any that was there", words)
     if any(CONDITION.search(line) for line in new) and not any(CALL.search(line) for line in new):

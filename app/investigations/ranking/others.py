@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from urllib.parse import urlsplit
 
-from app.context.names import squeezed
+from app.context.names import squeezed, words
 from app.investigations.evidence import Cause, CauseKind, Reason
 from app.investigations.ranking.anomalies import Anomaly
 from app.investigations.ranking.measures import measure_of
@@ -28,21 +28,12 @@ PEER_KEYS = (
     "http.url",
     "url.full",
 )
-HOST = re.compile(r"\b(?:[a-z0-9][a-z0-9-]{0,62}\.)+[a-z]{2,18}\b", re.IGNORECASE)
-INSIDE = (
-    ".local",
-    ".internal",
-    ".svc",
-    ".cluster",
-    ".lan",
-    ".go",
-    ".py",
-    ".js",
-    ".ts",
-    ".java",
-    ".rb",
-    ".rs",
-)
+LABELS = r"(?:[a-z0-9][a-z0-9-]{0,62}\.)+"
+PUBLIC = r"(?:com|net|org|io|dev|app|cloud|ai|co|gov|edu|eu|us|uk|de|fr|jp|cn|in|au|ca|br)"
+HOST = re.compile(rf"(?<=://){LABELS}[a-z]{{2,18}}\b|(?<![\w.]){LABELS}{PUBLIC}\b(?![\w.(])", re.IGNORECASE)
+"""A host in an address, or a name in one of the larger public domains: `Checkout.Validate` is a method."""
+OTHERS = frozenset({"provider", "external", "vendor", "partner", "thirdparty", "outbound", "egress"})
+INSIDE = (".local", ".internal", ".svc", ".cluster", ".lan")
 CERTIFICATE = re.compile(r"\b(?:certificate|x509|tls|ssl|cert)\b", re.IGNORECASE)
 EXPIRED = re.compile(r"expired|not yet valid|past its validity", re.IGNORECASE)
 
@@ -168,9 +159,15 @@ def _outside(scene: Scene) -> Iterator[Cause]:
             share = template.after / sum(each.after for each in bad)
             seen = f"log:{template.service or ''}/{template.text}"
             peers.setdefault(peer, []).append(
-                Reason(f"errors since the onset name {peer}", 1.0 + 1.5 * share, template.service, seen)
+                Reason(f"errors since the onset name {peer}", 1.6 + 1.5 * share, template.service, seen)
             )
+    chart = next(
+        (each for each in scene.anomalies if each.rose and OTHERS & set(words(each.series.name))), None
+    )
     for peer, reasons in sorted(_joined(peers).items()):
+        if chart is not None:
+            told = f"{chart.series.name} of {chart.service} rose"
+            reasons.append(Reason(told, 0.6, chart.service, chart.seen))
         yield weighed("dependency", peer, f"{peer}, which is not one of our services, fails", START, reasons)
 
 

@@ -31,6 +31,7 @@ EFFECT = 4.0
 HARMLESS = 8.0
 """A diff that hardly does anything says more against a change than one that does something says for it."""
 WORDS = 1.8
+BY_TITLE = 0.3
 LONGEST_TITLE = 120
 
 
@@ -121,7 +122,7 @@ def _told(suspect: Suspect) -> str:
 def _when(suspect: Suspect, scene: Scene) -> list[Reason]:
     late = suspect.at - scene.since
     slack = scene.step if scene.onset is not None else 10 * 60.0
-    if late > slack:
+    if late >= slack:
         return [Reason(f"took effect {minutes(late)} after the trouble began", -RULED_OUT)]
     reasons = []
     if not suspect.deployed:
@@ -131,7 +132,8 @@ def _when(suspect: Suspect, scene: Scene) -> list[Reason]:
     if gap > OLD:
         return [*reasons, Reason(f"took effect {minutes(gap)} before the trouble began", -1.0)]
     # Trouble that led to the symptom began earlier than the symptom; whichever is nearer counts.
-    weight = TIMELY * math.pow(0.5, min(gap, lead if suspect.at <= scene.began else gap) / HALF_LIFE)
+    nearest = min(gap, lead) if suspect.at <= scene.began else gap
+    weight = TIMELY * math.pow(0.5, nearest / HALF_LIFE) * (1 - max(late, 0.0) / slack)
     if weight > 0.1:
         reasons.append(Reason(f"took effect {minutes(gap)} before the trouble began", weight))
     return reasons
@@ -188,8 +190,9 @@ def _what(suspect: Suspect, effect: Effect) -> list[Reason]:
 
 def _alike(suspect: Suspect, effect: Effect, wording: Wording) -> list[Reason]:
     shared = wording.shared(suspect.key)
-    # What hardly does anything may speak of anything.
-    weight = WORDS * shared.score * min(1.0, effect.weight / NEUTRAL_EFFECT)
+    # What hardly does anything may speak of anything, and a title alone says little of what was done.
+    substance = min(1.0, effect.weight / NEUTRAL_EFFECT) if effect.known else BY_TITLE
+    weight = WORDS * shared.score * substance
     if weight < 0.1:
         return []
     return [Reason(f"speaks of what the symptoms speak of: {', '.join(shared.words)}", weight)]
