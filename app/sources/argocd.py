@@ -134,11 +134,12 @@ class ArgoCd:
     def _service(self, application: Part, wanted: str | None) -> str | None:
         """Whose application it is; None when another service is wanted."""
         names = list(_names(application))
+        owner = next(filter(None, map(self._known, names)), None)
         if wanted is None:
-            return next(filter(None, map(self._known, names)), names[0] if names else None)
-        same = wanted.casefold()
+            return owner or (names[0] if names else None)
         canonical = self._known(wanted) or wanted
-        fits = any(name.casefold() == same or self._known(name) == canonical for name in names)
+        # Where the catalog knows the owner (`checkout-worker`), a shorter name is another service's.
+        fits = owner == canonical if owner else wanted.casefold() in map(str.casefold, names)
         return canonical if fits else None
 
     def _rollouts(self, application: Part, service: str) -> Iterator[Rollout]:
