@@ -13,6 +13,8 @@ from app.playground.stack.story import Pod, Story
 
 SCRAPE = 15.0
 BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+LOGARITHMS = (*map(log, BOUNDS), None)
+ROOT = sqrt(2)
 FAILING_SPREAD = 0.12
 LOST = 0.006
 """The part of what is asked for by its id and is not there."""
@@ -72,8 +74,11 @@ class RouteCounters:
         spread = route.spread * (1.25 if slow > 1.3 else 1.0)
         parts = [(fine, median, spread)]
         parts += [(count * share, failure.seconds, FAILING_SPREAD) for failure, share in failing]
-        for column, bound in zip(self.buckets, (*BOUNDS, None), strict=True):
-            self._add(column, sum(many * _below(bound, mid, wide) for many, mid, wide in parts))
+        for column, bound in zip(self.buckets, LOGARITHMS, strict=True):
+            below = 0.0
+            for many, mid, wide in parts:
+                below += many * _below(bound, mid, wide)
+            self._add(column, below)
         self._add(self.sum, sum(many * mid * exp(wide * wide / 2) for many, mid, wide in parts))
 
     def _shares(self, at: float) -> dict[str, float]:
@@ -137,7 +142,7 @@ class PodSeconds:
 
 
 def _below(bound: float | None, median: float, spread: float) -> float:
-    """The part of a log-normal distribution at or below `bound`; None is infinity."""
+    """The part of a log-normal distribution at or below the bound of this logarithm; None is infinity."""
     if bound is None:
         return 1.0
-    return 0.5 * (1 + erf((log(bound) - log(median)) / (spread * sqrt(2))))
+    return 0.5 * (1 + erf((bound - log(median)) / (spread * ROOT)))

@@ -10,7 +10,7 @@ from math import ceil, floor
 from app.playground.stack.counters import BOUNDS, SCRAPE, PodSeconds, RouteCounters
 from app.playground.stack.noise import around_one, salt
 from app.playground.stack.promql.store import Matcher, Stored
-from app.playground.stack.shop import Route, Service
+from app.playground.stack.shop import Pool, Route, Service
 from app.playground.stack.story import Pod, Story
 
 WINDOW = 3.25 * 3600
@@ -74,8 +74,9 @@ class Metrics:
                 yield from self._of_route(service, route)
             for pod in self._story.pods(service.name):
                 yield from self._of_pod(service, pod)
-            yield from self._of_pools(service)
-            yield from self._of_queues(service)
+            for pool in service.pools:
+                yield from self._of_pool(service, pool)
+            yield from (self._of_queue(service, queue) for queue in service.queues)
             if service.host:
                 yield self._certificate(service)
 
@@ -114,40 +115,32 @@ class Metrics:
     def _pod_line(name: str, pod: Pod, labels: Mapping[str, str], read: Read) -> Line:
         return Line(_named(name, labels), read, pod.born, pod.gone)
 
-    def _of_pools(self, service: Service) -> Iterator[Line]:
-        for pool in service.pools:
-            labels = {"service": service.name, "pool": pool.name}
-            chance = salt(self._story.seed, "pool", service.name, pool.name)
+    def _of_pool(self, service: Service, pool: Pool) -> Iterator[Line]:
+        labels = {"service": service.name, "pool": pool.name}
+        chance = salt(self._story.seed, "pool", service.name, pool.name)
 
-            def wanted(
-                number: int, at: float, pool: str = pool.name, usual: float = pool.usual, chance: int = chance
-            ) -> float:
-                noise = around_one(chance, number, 0.22)
-                return round(self._story.demand(service.name, pool, usual, at) * noise)
+        def wanted(number: int, at: float) -> float:
+            noise = around_one(chance, number, 0.22)
+            return round(self._story.demand(service.name, pool.name, pool.usual, at) * noise)
 
-            def lent(number: int, at: float, size: int = pool.size, wanted: _At = wanted) -> float:
-                return min(wanted(number, at), size)
+        def lent(number: int, at: float) -> float:
+            return min(wanted(number, at), pool.size)
 
-            def waiting(number: int, at: float, size: int = pool.size, wanted: _At = wanted) -> float:
-                return max(wanted(number, at) - size, 0)
+        def waiting(number: int, at: float) -> float:
+            return max(wanted(number, at) - pool.size, 0)
 
-            def most(_: int, __: float, size: int = pool.size) -> float:
-                return size
+        yield Line(_named("db_pool_connections_in_use", labels), self._gauge(lent))
+        yield Line(_named("db_pool_connections_max", labels), self._gauge(lambda *_: pool.size))
+        yield Line(_named("db_pool_requests_waiting", labels), self._gauge(waiting))
 
-            yield Line(_named("db_pool_connections_in_use", labels), self._gauge(lent))
-            yield Line(_named("db_pool_connections_max", labels), self._gauge(most))
-            yield Line(_named("db_pool_requests_waiting", labels), self._gauge(waiting))
+    def _of_queue(self, service: Service, queue: str) -> Line:
+        chance = salt(self._story.seed, "queue", service.name, queue)
 
-    def _of_queues(self, service: Service) -> Iterator[Line]:
-        for queue in service.queues:
-            chance = salt(self._story.seed, "queue", service.name, queue)
+        def depth(number: int, at: float) -> float:
+            grown = self._story.factor(service.name, "queue", queue, at)
+            return round(7 * grown * around_one(chance, number, 0.6))
 
-            def depth(number: int, at: float, queue: str = queue, chance: int = chance) -> float:
-                grown = self._story.factor(service.name, "queue", queue, at)
-                return round(7 * grown * around_one(chance, number, 0.6))
-
-            labels = {"service": service.name, "queue": queue}
-            yield Line(_named("queue_depth", labels), self._gauge(depth))
+        return Line(_named("queue_depth", {"service": service.name, "queue": queue}), self._gauge(depth))
 
     def _certificate(self, service: Service) -> Line:
         labels = {"service": service.name, "host": service.host}
