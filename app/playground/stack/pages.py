@@ -124,7 +124,8 @@ def series_name(labels: Mapping[str, str]) -> str:
 
 def log_lines(lines: Sequence[LogLine]) -> str:
     rows = "".join(
-        f"<tr><td>{clock_time(line.at)}</td><td>{escape(line.service or '')}</td>"
+        f'<tr><td class="number">{clock_time(line.at)}</td>'
+        f'<td class="number">{escape(line.service or "")}</td>'
         f'<td class="{escape(line.level)}">{escape(line.text)}</td></tr>'
         for line in lines
     )

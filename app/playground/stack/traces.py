@@ -133,8 +133,11 @@ class _Tracing:
         span = self._span(parent, parent.service, f"call {call.service} {call.route}", start, seconds)
         host = self.story.shop.services[call.service].host
         attributes = {"span.kind": "client", "server.address": host, "peer.service": call.service}
-        client = self._add(_failed(replace(span, attributes=attributes), failure))
-        if failure is None or failure.service == call.service:
+        reached = failure is None or failure.service == call.service
+        # The caller sees a status, not what went wrong behind it.
+        seen = f"{call.service} answered {failure.status}" if failure and reached else None
+        client = self._add(_failed(replace(span, attributes=attributes), failure, seen))
+        if reached:
             self._server(client, route, failure, call.service)
 
     def _database(self, server: Span, route: Route, failure: Failure | None) -> None:
@@ -177,5 +180,5 @@ class _Tracing:
         self._add(replace(taken, attributes=attributes))
 
 
-def _failed(span: Span, failure: Failure | None) -> Span:
-    return replace(span, failed=True, error=failure.error) if failure else span
+def _failed(span: Span, failure: Failure | None, error: str | None = None) -> Span:
+    return replace(span, failed=True, error=error or failure.error) if failure else span

@@ -188,6 +188,16 @@ def test_a_wait_for_a_connection_takes_most_of_a_charge() -> None:
         assert wait.duration_ms > 0.9 * trace[0].duration_ms
 
 
+def test_a_caller_sees_a_status_and_not_what_went_wrong_behind_it() -> None:
+    calls = [
+        span
+        for trace in traces_of("pool-exhausted")
+        for span in trace
+        if span.name == "call payments /v2/charges"
+    ]
+    assert {span.error for span in calls if span.failed} == {"payments answered 503"}
+
+
 def test_a_surge_is_seen_in_traffic_processors_and_queue_and_not_only_on_the_new_version() -> None:
     metrics = metrics_of("traffic-surge")
     now, before = by_service(TRAFFIC, metrics), by_service(TRAFFIC, metrics, BEFORE)
