@@ -16,7 +16,7 @@ from app.investigations.ranking.measures import measure_of
 from app.signals.changes import median
 from app.signals.models import Series
 
-LEAST_SHARE = 0.3
+LEAST_SHARE = 0.5
 """Of its caller's excess, which a callee has to explain to be followed."""
 SPAN = 15 * 60.0
 
