@@ -20,17 +20,20 @@ from app.investigations.models import Rejected
 from app.storage.engine import as_json
 from app.storage.tables import rejected_webhooks
 
-FIRING = ("source", "key", "title", "severity", "alert", "started_at", "digest", "service")
 KEEP_REJECTED_SECONDS = 3600
 DELIVERIES_KEPT = 20
 REPEATS_SECONDS = 86_400
 """So long after its end an incident's alerts, delivered again word for word, count as repeats."""
 
-FIRES = text("""
-SELECT incident_fires(:source, :key, :title, :severity, CAST(:alert AS jsonb), :started_at, :digest, :kept,
-                      CAST(:service AS text), :repeats_seconds, :together_seconds, :window_seconds,
-                      :storm_incidents)
+NEW = (
+    ":source, :key, :title, :severity, CAST(:alert AS jsonb), :started_at, :digest, CAST(:service AS text), "
+    ":symptom, CAST(:marks AS jsonb), CAST(:priority AS int), :investigation_id, "
+    f"CAST({jobs.JOB} AS procrastinate_job_to_defer_v1)"
+)
+FIRES = text(f"""
+SELECT incident_fires({NEW}, :kept, :repeats_seconds, :together_seconds, :window_seconds, :storm_incidents)
 """)
+OPEN = text(f"SELECT investigation_opens({NEW})")
 ADD_INCIDENT = """
 INSERT INTO incidents (source, incident_key, title, service_name, severity, alert, started_at, symptom,
                        deliveries, investigation_id, joined_because)
@@ -39,15 +42,7 @@ VALUES (:source, :key, :title, :service, :severity, CAST(:alert AS jsonb), :star
 RETURNING id
 """
 JOIN = text(ADD_INCIDENT)
-# One statement each: all that is done while nobody else may open an incident is quick.
-OPEN = text(f"""
-WITH incident AS ({ADD_INCIDENT}), job AS ({jobs.DEFER_ONE})
-INSERT INTO investigations (id, incident_id, title, service_name, severity, priority, look_job_id, trace_id,
-                            marks)
-SELECT :investigation_id, incident.id, :title, :service, :severity, :priority, job.id, :trace_id,
-       CAST(:marks AS jsonb)
-  FROM incident, job
-""")
+# In one statement, for everybody who brings a new incident waits for it.
 JOIN_STORM = text(f"""
 WITH incident AS ({ADD_INCIDENT}), member AS (
     INSERT INTO investigations (id, incident_id, title, service_name, severity, priority, status, trace_id,
@@ -139,24 +134,43 @@ class Delivery:
         }
 
 
+@dataclass(frozen=True)
+class Opening:
+    """What becomes of an alert that nothing is known of: an investigation, its look, its marks as JSON."""
+
+    investigation_id: UUID
+    marks: str
+    look: jobs.Deferral
+
+    @property
+    def columns(self) -> dict[str, Any]:
+        # The job's priority is the investigation's.
+        return {
+            "investigation_id": self.investigation_id,
+            "marks": self.marks,
+            **jobs.columns(self.look),
+        }
+
+
 async def fires(
     connection: AsyncConnection,
     delivery: Delivery,
+    opening: Opening,
     *,
     together_seconds: float,
     window_seconds: float,
     storm_incidents: int,
 ) -> dict[str, Any]:
-    """Refresh the open incident (`again`: its `investigation_id`, whether it was `raised`, whether it was
-    acknowledged and is `reopened`), or say what a new one comes into; then nobody else opens one until this
-    transaction ends.
+    """Open an investigation, or say why not: one of `again` (it is open; its `investigation_id`, whether it
+    was `raised`, whether it was acknowledged and is `reopened`), `told_before` (this alert, in an earlier
+    life of the incident), `twin` (of another source, about the same), `leaders` (in a storm, the oldest
+    first); else `opened`.
 
-    `told_before`: this very alert was taken in an earlier life of the incident; `twins`: of other sources,
-    about the same service at the same time; `recent`: how many there were in the window; `leaders`: in a
-    storm the investigations with threads of their own, oldest first.
+    Nobody else opens one until this transaction ends.
     """
     values = {
-        **{name: delivery.columns[name] for name in FIRING},
+        **delivery.columns,
+        **opening.columns,
         "kept": DELIVERIES_KEPT,
         "repeats_seconds": float(REPEATS_SECONDS),
         "together_seconds": float(together_seconds),
@@ -167,23 +181,15 @@ async def fires(
     return found
 
 
+async def open_investigation(connection: AsyncConnection, delivery: Delivery, opening: Opening) -> None:
+    """After `fires` said that it is a storm: one that has a thread of its own nevertheless."""
+    await connection.execute(OPEN, {**delivery.columns, **opening.columns})
+
+
 async def join(connection: AsyncConnection, delivery: Delivery, investigation_id: UUID, because: str) -> None:
     """Another incident of an investigation that is there."""
     values = {**delivery.columns, "investigation_id": investigation_id, "joined_because": because}
     await connection.execute(JOIN, values)
-
-
-async def open_investigation(
-    connection: AsyncConnection,
-    delivery: Delivery,
-    investigation_id: UUID,
-    *,
-    marks: str,
-    look: jobs.Deferral,
-) -> None:
-    """An incident with an investigation of its own, whose look is put into the queue."""
-    values = {**delivery.columns, **_of_investigation(investigation_id), **jobs.columns(look)}
-    await connection.execute(OPEN, {**values, "marks": marks})
 
 
 async def join_storm(
@@ -199,17 +205,16 @@ async def join_storm(
 ) -> None:
     """An incident whose investigation is shown in another one's thread, which is told. The other one gets
     the severity and priority of the gravest."""
-    values = {**delivery.columns, **_of_investigation(investigation_id), **jobs.columns(update)}
-    storm = {"leader_id": leader_id, "leader_marks": leader_marks, "grouped_because": because, "marks": marks}
-    await connection.execute(JOIN_STORM, {**values, **storm})
-
-
-def _of_investigation(investigation_id: UUID) -> dict[str, Any]:
-    return {
+    storm = {
         "investigation_id": investigation_id,
         "joined_because": None,
         "trace_id": investigation_id.hex,
+        "leader_id": leader_id,
+        "leader_marks": leader_marks,
+        "grouped_because": because,
+        "marks": marks,
     }
+    await connection.execute(JOIN_STORM, {**delivery.columns, **storm, **jobs.columns(update)})
 
 
 async def raise_severity(

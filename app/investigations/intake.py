@@ -20,7 +20,7 @@ from app.context.names import slug
 from app.investigations import afterwards, incidents, queueing, storm
 from app.investigations.alert import Alert, Severity
 from app.investigations.fingerprint import digest, symptoms
-from app.investigations.incidents import Delivery
+from app.investigations.incidents import Delivery, Opening
 from app.investigations.masked import masked, storable
 from app.investigations.models import PRIORITIES, Rejected
 from app.investigations.services import Services
@@ -158,31 +158,39 @@ class Intake:
     # -- what fires --------------------------------------------------------------------------------------
 
     async def _fired(self, connection: AsyncConnection, delivery: Delivery) -> Accepted:
+        marks = storm.Marks.of(delivery.service, delivery.alert.labels)
+        opening = self._opening(delivery, marks)
         now = await incidents.fires(
             connection,
             delivery,
+            opening,
             together_seconds=TOGETHER_SECONDS,
             window_seconds=self.limits.window_seconds,
             storm_incidents=self.limits.incidents,
         )
-        if again := now.get("again"):
-            return await self._fired_again(connection, delivery, again)
-        if told := now["told_before"]:
-            return Accepted("joined", _id(told["investigation_id"]), "a repeat of an alert that is over")
-        if twin := same_symptom(delivery, now["twins"] or ()):
-            return await self._join_twin(connection, delivery, twin)
-        if now["recent"] >= self.limits.incidents:
-            return await self._place_in_storm(connection, delivery, now["leaders"] or [])
-        marks = storm.Marks.of(delivery.service, delivery.alert.labels)
-        return await self._open(connection, delivery, marks)
+        match now:
+            case {"again": again}:
+                return await self._fired_again(connection, delivery, again)
+            case {"told_before": told}:
+                return Accepted("joined", UUID(told["investigation_id"]), "a repeat of an alert that is over")
+            case {"twin": twin}:
+                return await self._join_twin(connection, delivery, twin)
+            case {"leaders": leaders}:
+                return await self._place_in_storm(connection, delivery, marks, leaders)
+        return Accepted("queued", opening.investigation_id)
+
+    def _opening(self, delivery: Delivery, marks: storm.Marks) -> Opening:
+        investigation_id = uuid4()
+        look = queueing.look(investigation_id, PRIORITIES[delivery.severity])
+        return Opening(investigation_id, as_json(marks), look)
 
     async def _fired_again(
         self, connection: AsyncConnection, delivery: Delivery, again: dict[str, Any]
     ) -> Accepted:
-        investigation_id = _id(again["investigation_id"])
-        if again["raised"] and investigation_id:
+        investigation_id = UUID(again["investigation_id"])
+        if again["raised"]:
             await self._raise(connection, investigation_id, delivery.severity)
-        if (again["raised"] or again["reopened"]) and investigation_id:
+        if again["raised"] or again["reopened"]:
             await self._tell_thread(connection, investigation_id)
         return Accepted("joined", investigation_id, "this incident is open already")
 
@@ -199,14 +207,19 @@ class Intake:
         return Accepted("joined", investigation_id, f"joined: {because}")
 
     async def _place_in_storm(
-        self, connection: AsyncConnection, delivery: Delivery, leaders: list[dict[str, Any]]
+        self,
+        connection: AsyncConnection,
+        delivery: Delivery,
+        mine: storm.Marks,
+        leaders: list[dict[str, Any]],
     ) -> Accepted:
         marks = {UUID(leader["id"]): storm.Marks.load(leader["marks"]) for leader in leaders}
-        mine = storm.Marks.of(delivery.service, delivery.alert.labels)
         placed = storm.place(mine, marks, self._depends_on)
         if placed.group is None:
             # The first that nothing connects: what else comes without a connection is shown with it.
-            return await self._open(connection, delivery, mine.gathering_the_rest())
+            opening = self._opening(delivery, mine.gathering_the_rest())
+            await incidents.open_investigation(connection, delivery, opening)
+            return Accepted("queued", opening.investigation_id)
         investigation_id = uuid4()
         because = storm.sentence(placed.because, storm=str(self.limits))
         await incidents.join_storm(
@@ -221,29 +234,12 @@ class Intake:
         )
         return Accepted("joined", investigation_id, because)
 
-    async def _open(self, connection: AsyncConnection, delivery: Delivery, marks: storm.Marks) -> Accepted:
-        investigation_id = uuid4()
-        look = queueing.look(investigation_id, PRIORITIES[delivery.severity])
-        await incidents.open_investigation(
-            connection, delivery, investigation_id, marks=as_json(marks), look=look
-        )
-        return Accepted("queued", investigation_id)
-
     async def _raise(self, connection: AsyncConnection, investigation_id: UUID, severity: Severity) -> None:
         await incidents.raise_severity(connection, investigation_id, severity, PRIORITIES[severity])
 
     def _depends_on(self, service: str) -> tuple[str, ...]:
         known = self.services.resolve(service)
         return known.depends_on if known else ()
-
-
-def same_symptom(delivery: Delivery, twins: list[dict[str, Any]] | tuple[()]) -> dict[str, Any] | None:
-    """The newest incident of another source that complains of the same; the service is the same already.
-
-    Alerts whose words name no known symptom are never taken for one thing.
-    """
-    mine = set(delivery.symptom.split())
-    return next((twin for twin in twins if mine & set(twin["symptom"].split())), None)
 
 
 def plain(payload: Any, depth: int = 0) -> Any:
@@ -257,7 +253,3 @@ def plain(payload: Any, depth: int = 0) -> Any:
     if isinstance(payload, float) and not math.isfinite(payload):
         return None
     return payload
-
-
-def _id(stored: str | None) -> UUID | None:
-    return UUID(stored) if stored else None

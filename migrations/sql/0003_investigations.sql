@@ -104,54 +104,90 @@ CREATE FUNCTION incident_fires_again(
     SELECT to_jsonb(again) FROM again
 $$;
 
--- An incident fires. `again` says that it is open already; without that nobody else opens one until the caller's
--- transaction ends, and the rest is what a new one comes into: `told_before` (this very alert was taken in an
--- earlier life of it), `twins` (of other sources, about the same service), how many were `recent`, and in a
--- storm its `leaders`. All of it in one call, for everybody waits for the lock.
+-- A new incident with an investigation of its own, whose look is put into the queue.
+CREATE FUNCTION investigation_opens(
+    its_source text, its_key text, its_title text, its_severity text, its_alert jsonb, its_start timestamptz,
+    its_digest text, its_service text, its_symptom text, its_marks jsonb, its_priority integer, its_id uuid,
+    its_look procrastinate_job_to_defer_v1)
+    RETURNS void LANGUAGE sql AS $$
+    WITH incident AS (
+        INSERT INTO incidents (source, incident_key, title, service_name, severity, alert, started_at, symptom,
+                               deliveries, investigation_id)
+        VALUES (its_source, its_key, its_title, its_service, its_severity, its_alert, its_start, its_symptom,
+                ARRAY[its_digest], its_id)
+        RETURNING id
+    ), job AS (
+        SELECT unnest(procrastinate_defer_jobs_v1(ARRAY[its_look])) AS id
+    )
+    INSERT INTO investigations (id, incident_id, title, service_name, severity, priority, look_job_id, trace_id,
+                                marks)
+    SELECT its_id, incident.id, its_title, its_service, its_severity, its_priority, job.id,
+           replace(its_id::text, '-', ''), its_marks
+      FROM incident, job
+$$;
+
+-- An incident fires; all in one call, for everybody else who brings a new one waits from the lock to the end of
+-- the caller's transaction. Either `again` says that it is open already, or `told_before` that this very alert
+-- was taken in an earlier life of it, or `twin` is one of another source about the same service and symptom, or
+-- `leaders` are those with threads of their own in the storm it comes in; else it is `opened`.
 CREATE FUNCTION incident_fires(
     its_source text, its_key text, its_title text, its_severity text, its_alert jsonb, its_start timestamptz,
-    its_digest text, digests_kept integer, its_service text, repeats_seconds double precision,
+    its_digest text, its_service text, its_symptom text, its_marks jsonb, its_priority integer, its_id uuid,
+    its_look procrastinate_job_to_defer_v1, digests_kept integer, repeats_seconds double precision,
     together_seconds double precision, window_seconds double precision, storm_incidents integer)
     RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE
-    again jsonb := incident_fires_again(
-        its_source, its_key, its_title, its_severity, its_alert, its_start, its_digest, digests_kept);
+    found jsonb;
     recent integer;
 BEGIN
-    IF again IS NULL THEN
+    found := incident_fires_again(
+        its_source, its_key, its_title, its_severity, its_alert, its_start, its_digest, digests_kept);
+    IF found IS NULL THEN
         PERFORM pg_advisory_xact_lock(1229865801); -- "INCI"
         -- Another delivery may have opened it while this one waited.
-        again := incident_fires_again(
+        found := incident_fires_again(
             its_source, its_key, its_title, its_severity, its_alert, its_start, its_digest, digests_kept);
     END IF;
-    IF again IS NOT NULL THEN
-        RETURN jsonb_build_object('again', again);
+    IF found IS NOT NULL THEN
+        RETURN jsonb_build_object('again', found);
     END IF;
+
+    SELECT to_jsonb(told) INTO found FROM (
+        SELECT investigation_id FROM incidents
+         WHERE source = its_source AND incident_key = its_key AND its_digest = ANY(deliveries)
+           AND resolved_at > now() - make_interval(secs => repeats_seconds)
+         ORDER BY id DESC LIMIT 1) AS told;
+    IF found IS NOT NULL THEN
+        RETURN jsonb_build_object('told_before', found);
+    END IF;
+
+    -- Conservative: without a service, or a symptom that is known by its words, nothing is taken for the same.
+    SELECT to_jsonb(twin) INTO found FROM (
+        SELECT source, incident_key, investigation_id FROM incidents
+         WHERE service_name = its_service AND status <> 'resolved' AND source <> its_source
+           AND string_to_array(symptom, ' ') && string_to_array(its_symptom, ' ')
+           AND abs(extract(epoch FROM started_at - its_start)) <= together_seconds
+         ORDER BY id DESC LIMIT 1) AS twin;
+    IF found IS NOT NULL THEN
+        RETURN jsonb_build_object('twin', found);
+    END IF;
+
     SELECT count(*) INTO recent FROM (
         SELECT 1 FROM investigations
          WHERE created_at > now() - make_interval(secs => window_seconds) LIMIT storm_incidents) AS counted;
-    RETURN jsonb_build_object(
-        'told_before', (
-            SELECT to_jsonb(told) FROM (
-                SELECT investigation_id FROM incidents
-                 WHERE source = its_source AND incident_key = its_key AND its_digest = ANY(deliveries)
-                   AND resolved_at > now() - make_interval(secs => repeats_seconds)
-                 ORDER BY id DESC LIMIT 1) AS told),
-        'twins', (
-            SELECT jsonb_agg(to_jsonb(twin)) FROM (
-                SELECT source, incident_key, symptom, investigation_id FROM incidents
-                 WHERE service_name = its_service AND status <> 'resolved' AND source <> its_source
-                   AND symptom <> '' AND investigation_id IS NOT NULL
-                   AND abs(extract(epoch FROM started_at - its_start)) <= together_seconds
-                 ORDER BY id DESC LIMIT 20) AS twin),
-        'recent', recent,
-        'leaders', CASE WHEN recent >= storm_incidents THEN (
-            SELECT jsonb_agg(to_jsonb(leader)) FROM (
-                SELECT id, marks FROM investigations
-                 WHERE storm_id IS NULL AND created_at > now() - interval '1 day'
-                   AND storm_at > now() - make_interval(secs => window_seconds)
-                   AND (resolved_at IS NULL OR storm_size > 0)
-                 ORDER BY created_at, id LIMIT 50) AS leader) END);
+    IF recent < storm_incidents THEN
+        PERFORM investigation_opens(
+            its_source, its_key, its_title, its_severity, its_alert, its_start, its_digest, its_service,
+            its_symptom, its_marks, its_priority, its_id, its_look);
+        RETURN jsonb_build_object('opened', true);
+    END IF;
+    SELECT coalesce(jsonb_agg(to_jsonb(leader)), '[]') INTO found FROM (
+        SELECT id, marks FROM investigations
+         WHERE storm_id IS NULL AND created_at > now() - interval '1 day'
+           AND storm_at > now() - make_interval(secs => window_seconds)
+           AND (resolved_at IS NULL OR storm_size > 0)
+         ORDER BY created_at, id LIMIT 50) AS leader;
+    RETURN jsonb_build_object('leaders', found);
 END $$;
 
 -- A job that may wait once only: the id of the one that waits, or of a new one. The one that waits is held until

@@ -1,7 +1,10 @@
 DROP FUNCTION queue_defer_once(procrastinate_job_to_defer_v1);
 DROP FUNCTION incident_fires(
-    text, text, text, text, jsonb, timestamptz, text, integer, text, double precision, double precision,
-    double precision, integer);
+    text, text, text, text, jsonb, timestamptz, text, text, text, jsonb, integer, uuid,
+    procrastinate_job_to_defer_v1, integer, double precision, double precision, double precision, integer);
+DROP FUNCTION investigation_opens(
+    text, text, text, text, jsonb, timestamptz, text, text, text, jsonb, integer, uuid,
+    procrastinate_job_to_defer_v1);
 DROP FUNCTION incident_fires_again(text, text, text, text, jsonb, timestamptz, text, integer);
 DROP FUNCTION merged_state(jsonb, jsonb);
 DROP TRIGGER evidence_fence ON evidence;
