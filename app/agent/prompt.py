@@ -61,9 +61,8 @@ def _fenced_section(text: str) -> str:
     return fenced(text)
 
 
-def _about(service: Service | None) -> str:
-    if service is None:
-        return "service: not named, or not in the catalog"
+def facts_of(service: Service) -> dict[str, str]:
+    """What the catalog says of a service, by name, as text."""
     facts = {
         "tier": service.tier,
         "team": service.team,
@@ -73,7 +72,13 @@ def _about(service: Service | None) -> str:
         "dashboards": ", ".join(service.dashboards),
         "runbooks": ", ".join(service.runbooks),
     }
-    told = "; ".join(f"{name}: {value}" for name, value in facts.items() if value)
+    return {name: str(value) for name, value in facts.items() if value}
+
+
+def _about(service: Service | None) -> str:
+    if service is None:
+        return "service: not named, or not in the catalog"
+    told = "; ".join(f"{name}: {value}" for name, value in facts_of(service).items())
     return fenced(f"service: {service.name}" + (f" ({told})" if told else ""))
 
 

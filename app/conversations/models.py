@@ -12,7 +12,7 @@ LONGEST_QUESTION = 12_000
 """Characters; what is longer is used up to here, and the answer says so."""
 
 TurnStatus = Literal["queued", "running", "done", "failed", "cancelled", "expired"]
-TurnKind = Literal["mention", "follow_up", "direct"]
+TurnKind = Literal["mention", "follow_up", "direct", "alert"]
 
 
 class _Frozen(BaseModel):

@@ -115,6 +115,10 @@ class SessionTranscript:
         self._tails = tails or Tails()
         self._rows: list[_Row] | None = None
 
+    @property
+    def session_id(self) -> int:
+        return self._turn.session.id
+
     async def history(self) -> list[ModelMessage]:
         """Read once: nobody else writes to a session while one of its turns runs."""
         return [row.message for row in await self._load()]

@@ -158,7 +158,9 @@ def _changed(change: Change, onset: float | None) -> str:
 
 def _logs(seen: Seen, ranking: Ranking) -> Iterator[Found]:
     asked = seen.asked.get("logs")
-    for each in templates(seen.observations.logs, ranking.onset):
+    found = templates(seen.observations.logs, ranking.onset)
+    fresh = [each for each in found if each.is_new or each.rising]
+    for each in fresh or found:
         if each.level and each.level not in TELLING_LEVELS:
             continue
         finding = Finding(

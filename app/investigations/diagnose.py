@@ -1,0 +1,362 @@
+"""The diagnosis: the model tests hypotheses on the evidence, within its budget; what it says is checked.
+
+Without a model, or when it fails, what the evidence core found is the diagnosis, and says so. Each step is
+stored before the next one is shown; an attempt goes on where its predecessor died.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any, Literal
+from uuid import UUID
+
+import structlog
+from pydantic_ai.messages import ModelRequest, ModelResponse, TextPart, UserPromptPart
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.agent.budget import BudgetSpent
+from app.agent.failures import ModelUnavailable
+from app.agent.links import hosts_of
+from app.agent.models import LoadedModel
+from app.agent.run import Ended, RunRequest, run_to
+from app.agent.tally import RunLimits
+from app.context.models import Source
+from app.conversations.reply import NotShown
+from app.conversations.transcript import SessionTranscript
+from app.conversations.turn import MOST_ATTEMPTS, passes
+from app.escalation.models import Why
+from app.investigations import journal, repository
+from app.investigations.brief import Brief, Past
+from app.investigations.checks import checked
+from app.investigations.digest import digest
+from app.investigations.evidence import Finding
+from app.investigations.first_brief import headline as plain_headline
+from app.investigations.form import Diagnosis
+from app.investigations.gathered import Gathered
+from app.investigations.guidance import guidance_of
+from app.investigations.look import Looked, down
+from app.investigations.means import DiagnoseMeans
+from app.investigations.models import Investigation
+from app.investigations.surface import (
+    DIAGNOSED,
+    FAILED,
+    Button,
+    Footer,
+    IncidentSurface,
+    IncidentThread,
+    Told,
+)
+from app.investigations.thread import ThreadLedger, headline
+from app.investigations.wrapping import Wrapping
+from app.storage.engine import begin
+from app.storage.errors import StaleAttempt
+from app.tools.catalogue import ToolScope
+
+log = structlog.get_logger(__name__)
+
+SURE_ENOUGH = 0.5
+"""A diagnosis less sure than this goes to the strong model once, and to a person if that does not help."""
+NO_MODEL = "no model is configured"
+OUT_OF_TIME = "the diagnosis took longer than it may (INVESTIGATION_TIMEOUT_SECONDS)"
+SECOND_LOOK = (
+    "A second look at the same incident. Take nothing of the conclusion above for granted: test the "
+    "alternatives that were not refuted, across services, and conclude again."
+)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a diagnosis came to. `failure` says why no model concluded, `why` why a person is to be called."""
+
+    brief: Brief
+    findings: tuple[Finding, ...]
+    changed: tuple[str, ...] = ()
+    failure: str | None = None
+    over_budget: str | None = None
+    why: Why | None = None
+
+    def stored(self, round: int) -> dict[str, Any]:
+        """The brief with what its ending needs; `round` tells it from that of an earlier diagnosis."""
+        besides = {name: getattr(self, name) for name in ("changed", "failure", "over_budget", "why")}
+        return {**self.brief.model_dump(mode="json"), "round": round, "ending": besides}
+
+    @classmethod
+    def restored(cls, kept: Mapping[str, Any], findings: tuple[Finding, ...]) -> Outcome:
+        besides = {**kept["ending"], "changed": tuple(kept["ending"]["changed"])}
+        return cls(Brief.model_validate(kept), findings, **besides)
+
+
+class _Quiet:
+    """The growing message of a run nobody watches: the brief is what is shown."""
+
+    async def text(self, delta: str) -> None: ...
+
+    async def reset(self, text: str) -> None: ...
+
+    async def task(
+        self,
+        id: str,
+        title: str,
+        status: Literal["pending", "in_progress", "complete", "error"],
+        details: str = "",
+        sources: tuple[Source, ...] = (),
+    ) -> None: ...
+
+
+@dataclass(frozen=True)
+class Diagnoser:
+    """Carries out diagnoses; `run` is the handler of the queue's `diagnose`."""
+
+    engine: AsyncEngine
+    surface: IncidentSurface
+    channel: str
+    means: DiagnoseMeans
+    wrapping: Wrapping
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+
+    async def run(self, investigation_id: str) -> None:
+        async with begin(self.engine) as connection:
+            investigation = await repository.begin_diagnose(
+                connection, UUID(investigation_id), ttl_seconds=self.means.ttl_seconds
+            )
+        if investigation is None:
+            return
+        with structlog.contextvars.bound_contextvars(
+            trace_id=investigation.trace_id, investigation_id=investigation_id
+        ):
+            await _Diagnosis(self, investigation).carry_out()
+
+
+@dataclass
+class _Diagnosis:
+    diagnoser: Diagnoser
+    investigation: Investigation
+    transcript: SessionTranscript | None = None
+    looked: Looked | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        ledger = ThreadLedger(self.diagnoser.engine, self.investigation.id)
+        self.thread: IncidentThread = self.diagnoser.surface.thread(
+            self.investigation.id, self.diagnoser.channel, ledger
+        )
+        if self.investigation.observations is not None:
+            self.looked = Looked.restored(self.investigation.observations)
+
+    @property
+    def gathered(self) -> Gathered:
+        assert self.looked is not None
+        return self.looked.gathered
+
+    async def carry_out(self) -> None:
+        try:
+            if self.investigation.status == "expired":
+                await self.diagnoser.wrapping.expired(self.investigation, self.thread)
+            elif self.looked is None:
+                await self.fail("The evidence could not be gathered.", "failure")
+            else:
+                await self.show(await self.outcome())
+        except StaleAttempt:
+            log.warning("diagnosis_taken_over", attempt=self.investigation.attempt)
+        except Exception as error:
+            log.error("diagnosis_went_wrong", attempt=self.investigation.attempt, exc_info=error)
+            if self.investigation.attempt < MOST_ATTEMPTS or passes(error):
+                raise
+            await self.fail("Something on my side broke.", "failure")
+
+    # -- deciding ------------------------------------------------------------------------------------------
+
+    async def outcome(self) -> Outcome:
+        """The brief this investigation ends in, decided now if no earlier attempt has."""
+        kept = self.investigation.brief
+        if kept is not None and kept.get("round", 1) == self.investigation.round:
+            return Outcome.restored(kept, await self.known_findings())
+        outcome = await self.decide()
+        async with begin(self.diagnoser.engine) as connection:
+            await repository.save_evidence(
+                connection, self.investigation, outcome.findings[len(self.gathered.findings) :]
+            )
+            await repository.save(
+                connection, self.investigation, brief=outcome.stored(self.investigation.round)
+            )
+        return outcome
+
+    async def known_findings(self) -> tuple[Finding, ...]:
+        async with begin(self.diagnoser.engine) as connection:
+            return await repository.load_evidence(connection, self.investigation.id)
+
+    async def decide(self) -> Outcome:
+        means = self.diagnoser.means
+        if means.models is None or self.investigation.turn_id is None:
+            return await self.alone(NO_MODEL, None)
+        try:
+            async with asyncio.timeout(await self.seconds_left()):
+                return await self.by_model(means.models.fast, means.models.strong)
+        except TimeoutError:
+            return await self.alone(OUT_OF_TIME, "timeout")
+        except BudgetSpent as error:
+            spent = await self.alone(error.sentence, "budget")
+            return replace(spent, over_budget=error.sentence)
+        except ModelUnavailable as error:
+            return await self.alone(error.sentence, "failure")
+
+    async def seconds_left(self) -> float:
+        """Of the time a diagnosis may take, counted from its first attempt's beginning."""
+        async with begin(self.diagnoser.engine) as connection:
+            turn = await repository.load_turn(connection, self.investigation)
+            spent = await journal.seconds_since_begun(connection, turn.id)
+        self.transcript = SessionTranscript(self.diagnoser.engine, turn)
+        return max(0.0, self.diagnoser.means.seconds - spent)
+
+    async def alone(self, reason: str, why: Why | None) -> Outcome:
+        """What the evidence core found stands as the diagnosis."""
+        assert self.looked is not None
+        kept = Brief.model_validate(self.investigation.evidence_brief)
+        brief = kept.model_copy(update={"gaps": (*kept.gaps, f"model: {reason}; this is the evidence alone")})
+        if self.investigation.turn_id is not None:
+            await self.remember(brief)
+        return Outcome(brief, self.gathered.findings, failure=None if why is None else reason, why=why)
+
+    async def remember(self, brief: Brief) -> None:
+        """So that a follow-up in the thread knows what was found, a model's rows or none."""
+        async with begin(self.diagnoser.engine) as connection:
+            turn = await repository.load_turn(connection, self.investigation)
+            transcript = SessionTranscript(self.diagnoser.engine, turn)
+        if not await transcript.has_question():
+            await self.ask(transcript, digest(self.gathered))
+        said = f"{brief.headline}\n\n{brief.likely_cause.text}"
+        await transcript.append(ModelResponse([TextPart(said)], model_name="offline"))
+
+    async def by_model(self, fast: LoadedModel, strong: LoadedModel) -> Outcome:
+        """The fast model first; the strong one once, when that is not sure or the cause spans services."""
+        deeper = self.investigation.round > 1
+        assert self.transcript is not None
+        if not await self.transcript.has_question():
+            await self.ask(self.transcript, SECOND_LOOK if deeper else digest(self.gathered))
+        ended = await self.run(strong if deeper else fast, self.transcript)
+        outcome = await self.checked(ended)
+        unsure = outcome.brief.confidence < SURE_ENOUGH
+        several = ended.conclusion is not None and ended.conclusion.several_services
+        if (unsure or several) and not deeper and strong is not fast:
+            await self.ask(self.transcript, SECOND_LOOK)
+            outcome = await self.checked(await self.run(strong, self.transcript, ended))
+        if outcome.brief.confidence < SURE_ENOUGH and outcome.why is None:
+            outcome = replace(outcome, why="low_confidence")
+        return outcome
+
+    async def ask(self, transcript: SessionTranscript, text: str) -> None:
+        await transcript.append(ModelRequest(parts=[UserPromptPart(text)]), kind="question")
+
+    async def run(
+        self, model: LoadedModel, transcript: SessionTranscript, before: Ended[Diagnosis] | None = None
+    ) -> Ended[Diagnosis]:
+        means = self.diagnoser.means
+        knowledge = await means.knowledge()
+        used = before.used if before else None
+        limits = means.limits
+        if used is not None:
+            limits = RunLimits(
+                tool_calls=max(1, limits.tool_calls - used.tool_calls),
+                model_turns=max(2, limits.model_turns - used.model_turns),
+                tokens=max(1, limits.tokens - used.tokens) if limits.tokens else 0,
+                usd=limits.usd and max(limits.usd - used.usd, limits.usd / 10),
+            )
+        assert self.investigation.turn_id is not None
+        turn_id = self.investigation.turn_id
+        return await run_to(
+            Diagnosis,
+            RunRequest(
+                turn_id=turn_id,
+                session_id=transcript.session_id,
+                attempt=self.investigation.attempt,
+                instructions=f"{knowledge.system_prompt.text}\n\n{guidance_of(knowledge)}",
+                limits=limits,
+                scope=ToolScope(service=self.investigation.service_name, session_id=transcript.session_id),
+                sources=tuple(_source(each) for each in self.gathered.findings),
+                link_hosts=means.hosts(),
+                tool_result_bytes=means.tool_result_bytes,
+                first_label=len(self.gathered.findings) + 1 + (used.tool_calls if used else 0),
+            ),
+            model=model,
+            transcript=transcript,
+            progress=_Quiet(),
+            means=means.means,
+        )
+
+    async def checked(self, ended: Ended[Diagnosis]) -> Outcome:
+        """The model's brief after the checks that do not trust it."""
+        gathered = self.gathered
+        findings = (*gathered.findings, *await self.diagnoser.wrapping.called(self.investigation, gathered))
+        if ended.conclusion is None:
+            return await self.alone("the model did not conclude", "failure")
+        stated = ended.conclusion.brief(
+            gathered.past or Past(),
+            tuple(each.title for each in gathered.runbooks),
+            gathered.tickets,
+            ended.model,
+        )
+        links = tuple(_source(each) for each in findings)
+        brief, changed = checked(
+            stated,
+            findings=findings,
+            gaps=gathered.gaps,
+            sources_down=down(gathered.gaps),
+            hosts=self.diagnoser.means.hosts() | hosts_of(links),
+            past=gathered.past,
+            plain_headline=plain_headline(gathered),
+        )
+        return Outcome(brief, findings, changed)
+
+    # -- showing -------------------------------------------------------------------------------------------
+
+    async def show(self, outcome: Outcome) -> None:
+        """The brief, the headline that says the same, the report; people are called when it is not sure."""
+        wrapping = self.diagnoser.wrapping
+        record = await wrapping.record(self.investigation, self.gathered, outcome, self.diagnoser.clock())
+        footer = Footer(
+            seconds=record.seconds or 0.0,
+            model=outcome.brief.model,
+            turns=sum(each.requests for each in record.usage),
+            tool_calls=len(record.tool_calls),
+            tokens=record.tokens,
+            usd=record.usd,
+        )
+        told = Told(
+            outcome.brief, outcome.findings, self.gathered.ranking, footer, buttons=self.buttons(DIAGNOSED)
+        )
+        try:
+            await self.thread.open(headline(self.investigation))
+            await self.thread.final_brief(told, round=self.investigation.round)
+            done = self.investigation.model_copy(update={"brief": outcome.brief.model_dump(mode="json")})
+            await self.thread.headline(headline(done, state="diagnosed"))
+        except NotShown as error:
+            log.error("brief_not_shown", reason=error.sentence)
+        await wrapping.done(self.investigation, self.thread, record, outcome)
+
+    def buttons(self, offered: tuple[Button, ...]) -> tuple[Button, ...]:
+        """Acknowledging is offered where the source knows it."""
+        paged = self.investigation.alert.source == "pagerduty"
+        return (*offered, "acknowledge") if paged else offered
+
+    async def fail(self, sentence: str, why: Why) -> None:
+        """It has finally failed: said in the same place, with the reason; the report is written nevertheless."""
+        try:
+            await self.thread.open(headline(self.investigation))
+            await self.thread.failed(
+                sentence,
+                trace_id=self.investigation.trace_id,
+                buttons=self.buttons(FAILED),
+                round=self.investigation.round,
+            )
+            await self.thread.headline(headline(self.investigation, state="failed"))
+        except NotShown as error:
+            log.error("failure_not_shown", reason=error.sentence)
+        await self.diagnoser.wrapping.failed(
+            self.investigation, self.thread, self.looked.gathered if self.looked else None, sentence, why
+        )
+
+
+def _source(finding: Finding) -> Source:
+    return Source(kind=finding.kind, title=finding.label, path=finding.label, url=finding.link)

@@ -1,0 +1,82 @@
+"""The SQL of what a diagnosis has used so far: time, tool calls, tokens. Nothing here commits."""
+
+from __future__ import annotations
+
+import re
+from uuid import UUID
+
+from pydantic import TypeAdapter
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.context.models import Source
+from app.investigations.evidence import Finding, FindingKind
+from app.investigations.record import ModelUse, ToolCall
+from app.storage.engine import as_json
+
+SINCE_BEGUN = text(
+    "SELECT CAST(extract(epoch FROM now() - started_at) AS double precision) FROM turns WHERE id = :turn_id"
+)
+CALLS = text("SELECT * FROM tool_calls WHERE turn_id = :turn_id ORDER BY id")
+USAGE = text("""
+SELECT model, count(*) AS requests, sum(input_tokens) AS input_tokens, sum(output_tokens) AS output_tokens,
+       sum(cache_read_tokens) AS cache_read_tokens, sum(cache_write_tokens) AS cache_write_tokens,
+       sum(usd) AS usd
+  FROM usage WHERE turn_id = :turn_id GROUP BY model ORDER BY min(id)
+""")
+SOURCES = TypeAdapter(tuple[Source, ...])
+LABELLED = re.compile(r"\[(E\d+)\]\n")
+LONGEST_STATEMENT = 300
+KINDS: dict[str, FindingKind] = {
+    "promql": "metric",
+    "logql": "log",
+    "traces": "trace",
+    "deploy_history": "change",
+    "kubernetes": "cluster",
+    "past_incidents": "past_incident",
+    "runbook_search": "runbook",
+    "on_call": "on_call",
+}
+
+
+async def seconds_since_begun(connection: AsyncConnection, turn_id: UUID) -> float:
+    """By the database's clock, from the beginning of the turn's first attempt."""
+    return float((await connection.execute(SINCE_BEGUN, {"turn_id": turn_id})).scalar_one() or 0.0)
+
+
+async def usage(connection: AsyncConnection, turn_id: UUID) -> tuple[ModelUse, ...]:
+    rows = await connection.execute(USAGE, {"turn_id": turn_id})
+    return tuple(ModelUse(**row) for row in rows.mappings())
+
+
+async def calls(
+    connection: AsyncConnection, turn_id: UUID
+) -> tuple[tuple[ToolCall, ...], tuple[Finding, ...]]:
+    """The tool calls of a diagnosis, and those that became evidence, in the order in which they were made."""
+    rows = (await connection.execute(CALLS, {"turn_id": turn_id})).mappings().all()
+    told = tuple(
+        ToolCall(row["name"], as_json(row["arguments"]), bool(row["failed"]), row["duration_ms"])
+        for row in rows
+    )
+    found: list[Finding] = []
+    for row in rows:
+        label = LABELLED.match(row["result"] or "")
+        if label and not row["failed"]:
+            sources = SOURCES.validate_python(row["sources"])
+            found.append(
+                Finding(
+                    label=label[1],
+                    kind=KINDS.get(row["name"], "service"),
+                    source=row["name"],
+                    statement=statement(row["result"][label.end() :]),
+                    query=as_json(row["arguments"]),
+                    link=next((each.url for each in sources if each.url), None),
+                )
+            )
+    return told, tuple(found)
+
+
+def statement(result: str) -> str:
+    """A result in one line: its beginning, which says most."""
+    line = " ".join(result.split())
+    return line if len(line) <= LONGEST_STATEMENT else line[: LONGEST_STATEMENT - 1] + "…"

@@ -1,0 +1,251 @@
+"""The look: a thread at once, and within seconds what the evidence says, without asking a model.
+
+It waits for nothing but a worker, so a P1 is never dark. Each step is stored before the next one is shown.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.agent.prompt import facts_of
+from app.conversations.reply import NotShown
+from app.conversations.turn import MOST_ATTEMPTS, passes
+from app.investigations import queueing, repository
+from app.investigations.brief import Brief, Past
+from app.investigations.chart import ChartFailed, alt_text, drawing, render
+from app.investigations.evidence import Finding, Gap, Ranking
+from app.investigations.findings import findings
+from app.investigations.first_brief import first_brief
+from app.investigations.gather import Gatherer, PastTime, Seen
+from app.investigations.gathered import Gathered, Runbook, restored, stored
+from app.investigations.models import Investigation, Place
+from app.investigations.ranking import rank
+from app.investigations.surface import LOOKING, Footer, IncidentSurface, IncidentThread, Told
+from app.investigations.thread import ThreadLedger, headline
+from app.signals.models import Series
+from app.storage.engine import begin
+from app.storage.errors import DatabaseUnavailable, StaleAttempt
+from app.tools.masking import mask
+
+log = structlog.get_logger(__name__)
+
+TELLS_OF_CAUSES = frozenset({"prometheus", "loki", "traces", "argocd", "github", "kubernetes"})
+"""A gap of one of these could have hidden the cause."""
+WAITS_FOR = "A diagnosis follows."
+HEAD_OF_RUNBOOK = 1_500
+
+
+@dataclass(frozen=True)
+class Looked:
+    """What a look leaves for the thread and for the diagnosis."""
+
+    gathered: Gathered
+    symptom: Series | None = None
+    on_call: str = ""
+
+    def stored(self) -> dict[str, Any]:
+        symptom = self.symptom
+        return {
+            "gathered": stored(self.gathered),
+            "on_call": self.on_call,
+            "symptom": symptom
+            and {
+                "name": symptom.name,
+                "service": symptom.service,
+                "unit": symptom.unit,
+                "points": [list(point) for point in symptom.points],
+            },
+        }
+
+    @classmethod
+    def restored(cls, written: Mapping[str, Any]) -> Looked:
+        kept = written["symptom"]
+        symptom = kept and Series(
+            kept["name"],
+            tuple((at, value) for at, value in kept["points"]),
+            kept["service"],
+            {},
+            kept["unit"],
+        )
+        return cls(restored(written["gathered"]), symptom, written["on_call"])
+
+
+@dataclass(frozen=True)
+class Looker:
+    """Carries out looks; `run` is the handler of the queue's `look`."""
+
+    engine: AsyncEngine
+    surface: IncidentSurface
+    channel: str
+    gatherer: Gatherer
+    hosts: Callable[[], frozenset[str]] = frozenset
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+
+    async def run(self, investigation_id: str) -> None:
+        async with begin(self.engine) as connection:
+            investigation = await repository.begin_look(connection, UUID(investigation_id))
+        if investigation is None:
+            return
+        with structlog.contextvars.bound_contextvars(
+            trace_id=investigation.trace_id, investigation_id=investigation_id
+        ):
+            await _Look(self, investigation).carry_out()
+
+
+@dataclass
+class _Look:
+    looker: Looker
+    investigation: Investigation
+
+    def __post_init__(self) -> None:
+        ledger = ThreadLedger(self.looker.engine, self.investigation.id)
+        self.thread: IncidentThread = self.looker.surface.thread(
+            self.investigation.id, self.looker.channel, ledger
+        )
+
+    async def carry_out(self) -> None:
+        try:
+            # Neither waits for the other, and what the sources said is kept when Slack is away.
+            opened, looked = await asyncio.gather(self.open_thread(), self.looked(), return_exceptions=True)
+            for outcome in (looked, opened):
+                if isinstance(outcome, BaseException):
+                    raise outcome
+            assert isinstance(looked, Looked)
+            await self.show(looked)
+            await self.hand_over()
+        except StaleAttempt:
+            log.warning("look_taken_over", attempt=self.investigation.attempt)
+        except Exception as error:
+            if self.investigation.attempt < MOST_ATTEMPTS or passes(error):
+                raise
+            await self.give_up(error)
+
+    async def give_up(self, error: Exception) -> None:
+        """What cannot be looked at goes on to the diagnosis as it is: it ends in a report, whatever it says."""
+        log.error("look_given_up", exc_info=error)
+        with suppress(NotShown):
+            await self.thread.note("I could not look at the evidence; something on my side broke.")
+        await self.hand_over()
+
+    async def open_thread(self) -> None:
+        """The thread first: whoever is paged has a place to look at while the sources are asked."""
+        try:
+            place = Place(*await self.thread.open(headline(self.investigation)))
+        except NotShown as error:
+            # The evidence is looked for nevertheless: it is in the report and behind the API.
+            log.error("thread_not_shown", reason=error.sentence, channel=self.looker.channel)
+            return
+        if self.investigation.place is None:
+            async with begin(self.looker.engine) as connection:
+                turn_id = await repository.open_thread(connection, self.investigation, place)
+            self.investigation = self.investigation.model_copy(update={"place": place, "turn_id": turn_id})
+
+    async def looked(self) -> Looked:
+        """What the sources say, asked once: an attempt before this one may have stored it."""
+        if self.investigation.observations is not None:
+            return Looked.restored(self.investigation.observations)
+        seen = await self.looker.gatherer.gather(self.investigation)
+        ranking = await asyncio.to_thread(rank, seen.observations)
+        looked = assembled(self.investigation, seen, ranking)
+        brief = first_brief(
+            looked.gathered, hosts=self.looker.hosts(), sources_down=down(looked.gathered.gaps)
+        )
+        onset = datetime.fromtimestamp(ranking.onset, UTC) if ranking.onset else None
+        async with begin(self.looker.engine) as connection:
+            await repository.save_evidence(connection, self.investigation, looked.gathered.findings)
+            await repository.save(
+                connection,
+                self.investigation,
+                observations=looked.stored(),
+                evidence_brief=brief.model_dump(mode="json"),
+                onset_at=onset,
+            )
+        self.investigation = self.investigation.model_copy(
+            update={"evidence_brief": brief.model_dump(mode="json")}
+        )
+        return looked
+
+    async def show(self, looked: Looked) -> None:
+        brief = Brief.model_validate(self.investigation.evidence_brief)
+        told = Told(
+            brief,
+            looked.gathered.findings,
+            looked.gathered.ranking,
+            Footer(seconds=(self.looker.clock() - self.investigation.created_at).total_seconds()),
+            buttons=LOOKING,
+            waits_for=WAITS_FOR,
+        )
+        try:
+            await self.thread.evidence_brief(told)
+            await asyncio.gather(
+                self.thread.headline(headline(self.investigation, state="evidence", on_call=looked.on_call)),
+                self.show_chart(looked),
+            )
+        except NotShown as error:
+            log.error("evidence_not_shown", reason=error.sentence)
+        log.info("looked", verdict=looked.gathered.ranking.verdict, gaps=len(looked.gathered.gaps))
+
+    async def show_chart(self, looked: Looked) -> None:
+        """A picture is a help; without it the brief says the same in words."""
+        if looked.symptom is None:
+            return
+        gathered = looked.gathered
+        drawn = drawing(looked.symptom, onset=gathered.ranking.onset, changes=gathered.changes)
+        try:
+            await self.thread.chart(await render(drawn), alt_text(drawn))
+        except (StaleAttempt, DatabaseUnavailable):
+            raise
+        except Exception as error:
+            level = log.info if isinstance(error, ChartFailed) else log.warning
+            level("chart_left_out", reason=str(error))
+
+    async def hand_over(self) -> None:
+        async with begin(self.looker.engine) as connection:
+            await queueing.defer_diagnose(connection, self.investigation)
+
+
+def assembled(investigation: Investigation, seen: Seen, ranking: Ranking) -> Looked:
+    """Everything known when the sources have answered. Pure."""
+    told, labels = findings(seen, ranking)
+    gathered = Gathered(
+        alert=investigation.alert,
+        ranking=ranking,
+        findings=told,
+        gaps=seen.gaps,
+        service=seen.service.name if seen.service else None,
+        severity=investigation.severity,
+        facts=facts_of(seen.service) if seen.service else {},
+        changes=_near(seen, told),
+        past=None if seen.past is None else past_of(seen.past),
+        runbooks=tuple(
+            Runbook(each.runbook.title, each.runbook.url, each.runbook.text[:HEAD_OF_RUNBOOK])
+            for each in seen.runbooks
+        ),
+        labels=labels,
+    )
+    return Looked(gathered, seen.observations.symptom, seen.on_call)
+
+
+def _near(seen: Seen, told: tuple[Finding, ...]) -> tuple[Any, ...]:
+    """The changes that became evidence: those of the services around."""
+    shown = {each.at for each in told if each.kind == "change"}
+    return tuple(each for each in seen.observations.changes if each.at in shown)
+
+
+def past_of(times: tuple[PastTime, ...]) -> Past:
+    dates = tuple(each.at.date().isoformat() for each in times)
+    causes = [each.cause for each in times if each.cause]
+    return Past(happened=bool(times), dates=dates, pattern=mask(causes[0]) if causes else "")
+
+
+def down(gaps: tuple[Gap, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(each.source for each in gaps if each.source in TELLS_OF_CAUSES))
