@@ -7,6 +7,7 @@ delivered again changes nothing.
 
 from __future__ import annotations
 
+import asyncio
 import math
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -28,6 +29,9 @@ from app.storage.engine import as_json, begin
 
 log = structlog.get_logger(__name__)
 
+AT_ONCE = 2
+"""Alerts stored at once by a process: new ones wait for each other anyway, and those that wait here take no
+connection from the rest of it."""
 TOGETHER_SECONDS = 600
 """Two sources that tell of one service and symptom within this time tell of one thing."""
 DEEPEST_PAYLOAD = 100
@@ -70,6 +74,7 @@ class Intake:
     services: Services
     critical: frozenset[str] = frozenset()
     limits: StormLimits = field(default_factory=StormLimits)
+    _room: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE), init=False)
 
     async def accept(self, alert: Alert) -> Accepted:
         """Store what the alert says. Its sender is answered after this returned, not at all when it raised.
@@ -78,7 +83,7 @@ class Intake:
             DatabaseUnavailable: nothing is stored.
         """
         delivery = self.delivery(alert)
-        async with begin(self.engine) as connection:
+        async with self._room, begin(self.engine) as connection:
             if alert.status == "resolved":
                 accepted = await self._resolved(connection, delivery)
             elif alert.status == "acknowledged":
