@@ -140,6 +140,8 @@ DECLARE
     found jsonb;
     recent integer;
 BEGIN
+    -- A process that is stopped just here must not keep all others from taking alerts.
+    PERFORM set_config('idle_in_transaction_session_timeout', '5s', true);
     found := incident_fires_again(
         its_source, its_key, its_title, its_severity, its_alert, its_start, its_digest, digests_kept);
     IF found IS NULL THEN

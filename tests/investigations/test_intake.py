@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from app.investigations import incidents, queueing
+from app.investigations.incidents import Opening
 from app.investigations.intake import Intake
 from app.storage.engine import create_engine
 from app.storage.errors import DatabaseUnavailable
@@ -184,6 +187,27 @@ def test_a_service_gets_its_name_in_the_catalog_else_keeps_its_own(
     intake: Intake, said: str | None, known: str | None
 ) -> None:
     assert intake.delivery(alert(service=said)).service == known
+
+
+@pytest.mark.slow
+async def test_a_replica_that_is_stopped_in_the_middle_holds_nobody_up(
+    intake: Intake, engine: AsyncEngine, rows: Rows
+) -> None:
+    delivery = intake.delivery(alert("Q1"))
+    stopped = await engine.connect()
+    await incidents.fires(
+        stopped,
+        delivery,
+        Opening(uuid4(), "{}", queueing.look(uuid4(), 90)),
+        together_seconds=600,
+        window_seconds=120,
+        storm_incidents=10,
+    )
+    assert (await intake.accept(alert("Q2"))).status == "queued"
+    await stopped.invalidate()
+    await stopped.close()
+    assert (await intake.accept(alert("Q1"))).status == "queued"
+    assert await rows("SELECT incident_key FROM incidents ORDER BY 1") == [("Q1",), ("Q2",)]
 
 
 # -- two sources about one thing -------------------------------------------------------------------------
