@@ -341,7 +341,7 @@ class _Diagnosis:
         return (*offered, "acknowledge") if paged else offered
 
     async def fail(self, sentence: str, why: Why) -> None:
-        """It has finally failed: said in the same place, with the reason; the report is written nevertheless."""
+        """It has finally failed: said in the same place, with its reason, and in the report."""
         try:
             await self.thread.open(headline(self.investigation))
             await self.thread.failed(

@@ -130,7 +130,7 @@ class _Look:
             await self.give_up(error)
 
     async def give_up(self, error: Exception) -> None:
-        """What cannot be looked at goes on to the diagnosis as it is: it ends in a report, whatever it says."""
+        """What cannot be looked at goes on to the diagnosis as it is: it ends in a report, come what may."""
         log.error("look_given_up", exc_info=error)
         with suppress(NotShown):
             await self.thread.note("I could not look at the evidence; something on my side broke.")

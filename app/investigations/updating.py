@@ -1,0 +1,85 @@
+"""The thread of an incident that goes on: resolved, acknowledged, joined by others, waited too long."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from uuid import UUID
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.conversations.reply import NotShown
+from app.investigations import repository
+from app.investigations.models import Incident, Investigation
+from app.investigations.surface import IncidentSurface, IncidentThread
+from app.investigations.thread import ThreadLedger, headline
+from app.investigations.times import clock_of
+from app.investigations.wrapping import Wrapping
+from app.storage.engine import begin
+from app.storage.errors import StaleAttempt
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Updater:
+    """Rewrites threads to what is stored; `run` is the handler of the queue's `update_incident`."""
+
+    engine: AsyncEngine
+    surface: IncidentSurface
+    channel: str
+    wrapping: Wrapping
+    ttl_seconds: float
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+
+    async def run(self, investigation_id: str) -> None:
+        investigation = await self._load(UUID(investigation_id))
+        if investigation is None or investigation.place is None:
+            # Its look has not opened a thread yet; it will show what is stored by then.
+            return
+        thread = self.surface.thread(
+            investigation.id, self.channel, ThreadLedger(self.engine, investigation.id)
+        )
+        try:
+            await thread.open(headline(investigation))
+            await thread.headline(headline(investigation))
+            for sentence in notes(investigation):
+                await thread.note(sentence)
+        except NotShown as error:
+            log.warning("thread_not_updated", reason=error.sentence)
+        if investigation.status == "expired" and investigation.finished_at is None:
+            await self._end(investigation, thread)
+
+    async def _load(self, investigation_id: UUID) -> Investigation | None:
+        async with begin(self.engine) as connection:
+            return await repository.load(connection, investigation_id)
+
+    async def _end(self, investigation: Investigation, thread: IncidentThread) -> None:
+        async with begin(self.engine) as connection:
+            mine = await repository.begin_diagnose(connection, investigation.id, ttl_seconds=self.ttl_seconds)
+        if mine is None or mine.status != "expired":
+            return
+        try:
+            await self.wrapping.expired(mine, thread)
+        except StaleAttempt:
+            log.info("expiry_taken_over")
+
+
+def notes(investigation: Investigation) -> list[str]:
+    """What happened to the incidents since the page, a sentence each; the same words for the same thing."""
+    told = [sentence for each in investigation.incidents for sentence in _notes(each)]
+    if investigation.resolved_at:
+        told.append(f"✅ Resolved at {clock_of(investigation.resolved_at.timestamp())}.")
+    return told
+
+
+def _notes(incident: Incident) -> list[str]:
+    told = []
+    if incident.joined_because:
+        told.append(f"🔗 {incident.source} tells of it too: {incident.title} ({incident.joined_because}).")
+    if incident.acknowledged_at:
+        at = clock_of(incident.acknowledged_at.timestamp())
+        told.append(f"👤 Acknowledged in {incident.source} at {at}.")
+    return told
