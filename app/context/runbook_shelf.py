@@ -20,6 +20,11 @@ class RunbookShelf:
         self._index = Runbooks()
         self._making = asyncio.Lock()
 
+    @property
+    def latest(self) -> Runbooks:
+        """The index as it was last made, for who cannot wait; empty before the first `current`."""
+        return self._index
+
     async def current(self) -> Runbooks:
         """The index over the runbooks in force."""
         async with self._making:

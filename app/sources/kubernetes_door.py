@@ -104,14 +104,8 @@ class Door:
             )
         except (ConfigError, OSError, YAMLError, LookupError, TypeError, ValueError) as error:
             # Other errors may quote the file, and with it a token.
-            why = (
-                error.strerror
-                if isinstance(error, OSError)
-                else error
-                if isinstance(error, ConfigError)
-                else ""
-            )
-            reason = f"is not asked: KUBERNETES={where} cannot be used ({why or type(error).__name__})."
+            why = error if isinstance(error, ConfigError | OSError) else type(error).__name__
+            reason = f"is not asked: KUBERNETES={where} cannot be used ({why})."
             raise SourceFailed("kubernetes", reason) from error
 
     @property
