@@ -585,7 +585,7 @@ async def test_a_message_that_a_paused_worker_created_too_late_is_taken_back(pla
 
     zombie = play.message(Overtaken())
     await zombie.open("Working")
-    await play.in_time(lambda: zombie._worker is not None and zombie._worker.done(), step=0)
+    await play.in_time(lambda: [each for each in play.slack.calls("chat.delete") if each.answered_at], step=0)
 
     assert play.parts() == []
     with pytest.raises(Stale):
@@ -622,10 +622,7 @@ async def test_draining_does_not_wait_for_a_slack_that_is_away(play: Play) -> No
 
 async def _kill(message: GrowingMessage) -> None:
     """End a process in the middle of whatever it does: nothing is tidied up."""
-    for name in ("_worker", "_session"):
-        if task := getattr(message, name):
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+    await message.cancel()
 
 
 def _json(state: object) -> str:
