@@ -1,9 +1,9 @@
 """Recorded incidents of two public data sets, as `Observations` with what the cause really was.
 
 PetShop (amazon-science): 5-minute metrics with a call graph; the answer is a node. Its normal days were
-recorded months apart from its issues, so they are moved in time to end a day before the issue's chart begins:
-what an agent that keeps history would have. RootCauseBench (edgedelta): metrics, logs, traces and changes of a
-frozen incident; the answer is a commit, or that no commit did it.
+recorded months apart from its issues, so they are moved in time to end a day before an issue's chart begins:
+what an agent that keeps history would have. RootCauseBench (edgedelta): metrics, logs, traces and changes
+of a frozen incident; the answer is a commit, or that no commit did it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Points = dict[tuple[str, str], list[tuple[float, float]]]
 
 @dataclass(frozen=True)
 class Case:
-    """One incident; `answer` is a node or a commit or `none`, `decoys` are innocent commits one may fall for."""
+    """One incident; `answer` is a node, a commit or `none`, `decoys` are commits that did not do it."""
 
     name: str
     observations: Observations

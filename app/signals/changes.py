@@ -89,9 +89,12 @@ def shifts(
 def window(points: Points, since: float | None = None, until: float | None = None) -> Points:
     """The finite points of a span of time; points come in order of time."""
     low, high = -math.inf if since is None else since, math.inf if until is None else until
-    if not math.isfinite(sum(value for _, value in points)):
-        points = [point for point in points if math.isfinite(point[1])]
-    return points[bisect_left(points, low, key=itemgetter(0)) : bisect_right(points, high, key=itemgetter(0))]
+    inside = points[
+        bisect_left(points, low, key=itemgetter(0)) : bisect_right(points, high, key=itemgetter(0))
+    ]
+    if math.isfinite(sum([value for _, value in inside])):
+        return inside
+    return [point for point in inside if math.isfinite(point[1])]
 
 
 def median(values: Sequence[float]) -> float:

@@ -38,7 +38,7 @@ def onset(series: Series, alerted_at: float, *, upward: bool = False) -> float |
     inside = median([value for _, value in near[start:end]])
     before = median([value for _, value in near[:start]])
     quiet = [value for at, value in everything if at < near[start][0]]
-    scale = noise(quiet, max(abs(before), abs(inside)))
+    scale = noise(quiet, max(abs(before), abs(inside))) if quiet else 0.0
     if scale <= 0 or not abs(inside / scale - before / scale) >= LEAST_SIZE:
         return None
     sign = 1 if inside > before else -1

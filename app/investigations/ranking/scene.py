@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cached_property
 
 from app.investigations.evidence import Observations
 from app.investigations.ranking.anomalies import Anomaly, anomalies, by_service
 from app.investigations.ranking.measures import ADVERSE, failing_share, measure_of
+from app.investigations.ranking.ordering import in_order, names, series_key
 from app.investigations.ranking.walk import Ground, Walk, walk
 from app.signals.changes import shift
 from app.signals.models import ClusterEvent, Series, Span
@@ -17,9 +17,6 @@ from app.signals.onset import LOOK_BACK, errors_by_minute, onset, step_of
 from app.signals.spans import calls, deepest_failing
 from app.signals.templates import Template, templates
 
-MOST_LINES = 5_000
-MOST_SPANS = 5_000
-MOST_POINTS = 1_000
 MOST_SEARCHED = 5
 USUAL_DELAY = 5 * 60.0
 """How late an alert is when nothing else tells when the incident began."""
@@ -35,42 +32,7 @@ class Scene:
 
     @classmethod
     def of(cls, observations: Observations) -> Scene:
-        """The order in which sources answer must not matter, so everything is sorted first."""
-        return cls(
-            replace(
-                observations,
-                alerted_at=observations.alerted_at if math.isfinite(observations.alerted_at) else 0.0,
-                series=tuple(sorted(_finite(observations.series), key=_series_key)),
-                logs=tuple(
-                    sorted(
-                        (line for line in observations.logs if math.isfinite(line.at)),
-                        key=lambda line: (line.at, line.service or "", line.level, line.text),
-                    )[-MOST_LINES:]
-                ),
-                spans=tuple(
-                    sorted(
-                        (
-                            s
-                            for s in observations.spans
-                            if math.isfinite(s.start) and math.isfinite(s.duration_ms)
-                        ),
-                        key=lambda span: (span.start, span.trace_id, span.span_id, span.service, span.name),
-                    )[-MOST_SPANS:]
-                ),
-                changes=tuple(
-                    sorted(
-                        (c for c in observations.changes if math.isfinite(c.at)),
-                        key=lambda c: (c.at, c.kind, c.id, c.service or ""),
-                    )
-                ),
-                events=tuple(
-                    sorted(
-                        (e for e in observations.events if math.isfinite(e.at)),
-                        key=lambda e: (e.at, e.kind, e.name, e.reason, e.message),
-                    )
-                ),
-            )
-        )
+        return cls(in_order(observations))
 
     @cached_property
     def symptom(self) -> Series | None:
@@ -109,7 +71,7 @@ class Scene:
         moved = [(shift(each, since=self.seen.alerted_at - LOOK_BACK), each) for each in series]
         largest = sorted(
             ((found.size, each) for found, each in moved if found is not None),
-            key=lambda pair: (-pair[0], _series_key(pair[1])),
+            key=lambda pair: (-pair[0], series_key(pair[1])),
         )[:MOST_SEARCHED]
         starts = [onset(each, self.seen.alerted_at, upward=True) for _, each in largest]
         found = sorted(at for at in starts if at is not None)
@@ -165,29 +127,25 @@ class Scene:
     @cached_property
     def services(self) -> frozenset[str]:
         """All names known to be services of ours."""
-        named = [
-            self.seen.service,
-            *(each.service for each in self.seen.series),
-            *(each.service for each in self.seen.logs),
-            *(each.service for each in self.seen.spans),
-            *(each.service for each in self.seen.changes),
-            *self.depends_on,
-            *(callee for callees in self.depends_on.values() for callee in callees),
-        ]
-        return frozenset(name for name in named if name)
+        seen = self.seen
+        return names(
+            [seen.service],
+            (each.service for each in seen.series),
+            (each.service for each in seen.logs),
+            (each.service for each in seen.spans),
+            (each.service for each in seen.changes),
+            self.depends_on,
+            (callee for callees in self.depends_on.values() for callee in callees),
+        )
 
     @cached_property
     def heard(self) -> frozenset[str]:
         """Services of which anything was seen, so that silence means health."""
         seen = self.seen
-        return frozenset(
-            service
-            for service in (
-                *(each.service for each in seen.series),
-                *(each.service for each in seen.logs),
-                *(each.service for each in seen.spans),
-            )
-            if service
+        return names(
+            (each.service for each in seen.series),
+            (each.service for each in seen.logs),
+            (each.service for each in seen.spans),
         )
 
     @cached_property
@@ -237,19 +195,3 @@ class Scene:
             return None
         found = anomalies((self.seen.symptom,), self.since)
         return found[0] if found else None
-
-
-def _finite(every: Sequence[Series]) -> list[Series]:
-    return [replace(series, points=_in_order(series.points[-MOST_POINTS:])) for series in every]
-
-
-def _in_order(points: tuple[tuple[float, float], ...]) -> tuple[tuple[float, float], ...]:
-    if not math.isfinite(sum(at + value for at, value in points)):
-        points = tuple(point for point in points if math.isfinite(point[0]) and math.isfinite(point[1]))
-    return tuple(sorted(points))
-
-
-def _series_key(
-    series: Series,
-) -> tuple[str, str, tuple[tuple[str, str], ...], tuple[tuple[float, float], ...]]:
-    return series.service or "", series.name, tuple(sorted(series.labels.items())), series.points
