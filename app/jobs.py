@@ -184,12 +184,15 @@ class _Worker(Worker):
     would store is refused, or the successor's turn would run without its lock and without rescue.
     """
 
+    at_ease = True
+
     @property
     def held(self) -> set[int]:
         return {context.job.id for context in self._running_jobs.values() if context.job.id}
 
     async def _fetch_and_process_jobs(self) -> None:
-        if not isinstance(self._job_semaphore, _Room):  # `run` made a plain one; no job has begun yet
+        if self.at_ease and not isinstance(self._job_semaphore, _Room):
+            # `run` made a plain one; no job has begun yet.
             self._job_semaphore = _Room(self.concurrency)
         try:
             await super()._fetch_and_process_jobs()  # type: ignore[no-untyped-call]
@@ -240,9 +243,12 @@ class Queue:
         queues: tuple[str, ...] = ("turns",),
         grace_seconds: float = 30,
         most_connections: int = 6,
+        at_ease: bool = True,
     ) -> None:
+        """With `at_ease`, jobs are taken only while the event loop is; what may not wait goes without."""
         self._url = url
         self._concurrency = concurrency
+        self._at_ease = at_ease
         self._queues = queues
         self._grace = grace_seconds
         self._app = procrastinate.App(
@@ -315,6 +321,7 @@ class Queue:
                 shutdown_graceful_timeout=self._grace,
                 delete_jobs="never",  # the announcement of freed jobs needs the finished row
             )
+            self._worker.at_ease = self._at_ease
             try:
                 await self._worker.run()  # type: ignore[no-untyped-call]
             except Exception as error:

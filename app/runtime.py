@@ -7,8 +7,7 @@ import gc
 import signal
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass, replace
-from decimal import Decimal
+from dataclasses import replace
 from functools import partial
 from socket import socket as Listener
 from typing import Any, Protocol
@@ -19,27 +18,25 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.agent import models
-from app.agent.budget import PostgresBudget, WindowLimits
-from app.agent.compaction import CompactionLimits
-from app.agent.prices import Prices
-from app.agent.run import Means
-from app.agent.tally import RunLimits
 from app.context.addresses import parse
 from app.context.library import Library
 from app.context.mirrors import Folder, Mirror, watch
 from app.context.repos import Repos
 from app.conversations.accept import RUN_TURN
-from app.conversations.analyst import Analyst
 from app.conversations.turn import TurnRunner
+from app.investigations.queueing import DIAGNOSE, LOOK, LOOK_QUEUE, UPDATE_INCIDENT, expire_overdue
+from app.investigations.slots import Slots
 from app.jobs import Queue
 from app.knowledge.keeping import Keeper, Refused
 from app.knowledge.models import Document, Fault, Knowledge
 from app.knowledge.packaged import packaged_path
 from app.knowledge.repository import record
+from app.parts import Parts, Stages
 from app.settings import Settings, SettingsError
 from app.slack.bolt import HttpEvents, SocketMode, build_app, who_am_i
 from app.slack.channels import Channels
 from app.slack.client import Pace, SlackClient, web_client, web_session
+from app.slack.incident_surface import SlackIncidentSurface
 from app.slack.incoming import Me
 from app.slack.listeners.desk import Desk
 from app.slack.people import Admission, People
@@ -50,13 +47,15 @@ from app.storage.embedded import EmbeddedPostgres, find_binaries
 from app.storage.engine import begin, create_engine
 from app.storage.errors import DatabaseUnavailable, SchemaBehind
 from app.storage.tree import Tree
-from app.tools.catalogue import discover
 from app.tools.masking import mask
 from app.web.ops import Check, ops_app
 from app.web.public import Push, public_app
 from app.web.server import WebServer, bind
 
 log = structlog.get_logger(__name__)
+
+LOOKS_AT_ONCE = 20
+EXPIRE_SECONDS = 5.0
 
 
 class TreeSource(Protocol):
@@ -114,6 +113,8 @@ class Runtime:
     async def _start(self, stack: AsyncExitStack) -> None:
         settings = self._settings
         settings.require(SLACK_BOT_TOKEN="to talk to Slack")
+        if settings.alerts.takes_any:
+            settings.require(INCIDENT_CHANNEL="to show incidents, because a webhook's secret is set")
         if self._door and not settings.slack.socket_mode:
             settings.require(SLACK_SIGNING_SECRET="for HTTP mode; or set SLACK_APP_TOKEN for Socket Mode")
         listeners = self._bind(stack)
@@ -134,12 +135,13 @@ class Runtime:
         self._repos = repos
 
         admission = self._admission(People(client), me)
+        channels = Channels(client)
+        parts = Parts.of(settings, engine, (keeper, library, repos), await loading, link=me.link)
+        stack.push_async_callback(parts.clients.aclose)
         if self._worker:
-            analyst = self._analyst(engine, library, repos, await loading)
-            surface = SlackSurface(
-                client, me, Pace(), Channels(client), admission, settings.slack.sre_team_id
-            )
-            runner = TurnRunner(engine, surface, keeper, analyst)
+            pace, means = Pace(), parts.means()
+            surface = SlackSurface(client, me, pace, channels, admission, settings.slack.sre_team_id)
+            runner = TurnRunner(engine, surface, keeper, parts.analyst(means))
             queue = Queue(
                 url,
                 concurrency=settings.process.worker_concurrency,
@@ -149,10 +151,13 @@ class Runtime:
             await queue.start()
             stack.push_async_callback(queue.stop)
             self._checks["queue"] = _check(lambda: queue.takes_jobs)
+            if channel := settings.slack.incident_channel:
+                incidents = SlackIncidentSurface(client, me, pace, hosts=parts.hosts)
+                await self._investigate(stack, url, engine, parts.stages(incidents, channel, means))
 
         events: HttpEvents | None = None
         if self._door:
-            desk = Desk(me, client, engine, admission)
+            desk = Desk(me, client, engine, admission, parts.desk())
             stack.push_async_callback(desk.afterwards.done)
             app = build_app(desk)
             if settings.slack.socket_mode:
@@ -163,7 +168,23 @@ class Runtime:
             else:
                 events = HttpEvents(app, _secret(settings.slack.signing_secret) or "")
 
-        await self._serve(stack, listeners, engine, keeper, events)
+        await self._serve(stack, listeners, parts, events)
+
+    async def _investigate(
+        self, stack: AsyncExitStack, url: str, engine: AsyncEngine, stages: Stages
+    ) -> None:
+        """Looks wait for nothing; diagnoses for one of the slots that all replicas share."""
+        alerts, grace = self._settings.alerts, self._settings.process.shutdown_grace_seconds
+        looks = Queue(
+            url, concurrency=LOOKS_AT_ONCE, queues=(LOOK_QUEUE,), grace_seconds=grace, at_ease=False
+        )
+        looks.handle(LOOK, stages.looker.run)
+        looks.handle(UPDATE_INCIDENT, stages.updater.run)
+        slots = Slots(url, {DIAGNOSE: stages.diagnoser.run}, most=alerts.most_at_once, grace_seconds=grace)
+        for part in (looks, slots):
+            await part.start()
+            stack.push_async_callback(part.stop)
+        _in_background(stack, _expire(engine, alerts.ttl_seconds))
 
     # -- storage -----------------------------------------------------------------------------------------
 
@@ -253,35 +274,6 @@ class Runtime:
         if channel := self._settings.slack.incident_channel:
             await tell_refusal(client, channel, revision, said)
 
-    # -- answering ---------------------------------------------------------------------------------------
-
-    def _analyst(
-        self, engine: AsyncEngine, library: Library, repos: Repos, loaded: models.Models | None
-    ) -> Analyst:
-        budgets = self._settings.budgets
-        windows = WindowLimits(
-            usd_per_hour=Decimal(str(budgets.usd_per_hour)),
-            usd_per_day=Decimal(str(budgets.usd_per_day)),
-            tokens_per_hour=budgets.max_tokens_per_hour,
-        )
-        return Analyst(
-            engine=engine,
-            library=library,
-            means=Means(
-                tools=discover(ToolParts(library, repos)),
-                budget=PostgresBudget(engine, windows),
-                prices=Prices.load(self._settings.model.prices),
-            ),
-            limits=RunLimits(
-                tool_calls=budgets.max_tool_calls_conversation,
-                model_turns=budgets.max_model_turns,
-                usd=Decimal(str(budgets.usd_per_run)),
-            ),
-            tool_result_bytes=budgets.tool_result_bytes,
-            model=loaded.fast if loaded else None,
-            compaction=CompactionLimits(budgets.compaction_threshold_tokens, budgets.compaction_keep_recent),
-        )
-
     # -- doors -------------------------------------------------------------------------------------------
 
     def _admission(self, people: People, me: Me) -> Admission:
@@ -312,13 +304,12 @@ class Runtime:
         self,
         stack: AsyncExitStack,
         listeners: dict[str, Listener],
-        engine: AsyncEngine,
-        keeper: Keeper,
+        parts: Parts,
         events: HttpEvents | None,
     ) -> None:
         apps: dict[str, Any] = {}
-        self._checks["database"] = lambda: _answers(engine)
-        self._checks["knowledge"] = _check(lambda: keeper.is_loaded)
+        self._checks["database"] = lambda: _answers(parts.engine)
+        self._checks["knowledge"] = _check(lambda: parts.keeper.is_loaded)
         ops = ops_app(self._checks, draining=lambda: self._draining)
         if "PORT" in listeners:
             apps["PORT"] = public_app(
@@ -326,6 +317,8 @@ class Runtime:
                 github_secret=_secret(self._settings.git.github_webhook_secret),
                 on_push=self._pushed,
                 draining=lambda: self._draining,
+                alerts=parts.intake(),
+                alert_settings=self._settings.alerts,
             )
             if "OPS_PORT" not in listeners:
                 apps["PORT"].mount("/", ops)
@@ -358,18 +351,20 @@ def settle_memory() -> None:
     gc.set_threshold(50_000, 20, 20)
 
 
-@dataclass(frozen=True)
-class ToolParts:
-    """What tools are made from; a tool takes what it needs and is not offered without it."""
-
-    library: Library
-    repos: Repos
-
-
 async def _put_away(loading: asyncio.Task[models.Models | None]) -> None:
     with suppress(Exception):  # what went wrong has been said already
         if loaded := await loading:
             await loaded.close()
+
+
+async def _expire(engine: AsyncEngine, ttl_seconds: float) -> None:
+    """Take what waited too long out of the queue, on whichever replica looks first."""
+    while True:
+        await asyncio.sleep(min(EXPIRE_SECONDS, ttl_seconds))
+        try:
+            await expire_overdue(engine, ttl_seconds)
+        except DatabaseUnavailable as error:
+            log.warning("expiry_put_off", reason=error.sentence)
 
 
 async def _record_loaded(engine: AsyncEngine, loaded: Knowledge) -> None:

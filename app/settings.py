@@ -225,6 +225,11 @@ class AlertSettings(Group):
         return value
 
     @property
+    def takes_any(self) -> bool:
+        """Whether a webhook of any source is on."""
+        return bool(self.pagerduty_secrets or self.grafana_secret or self.token)
+
+    @property
     def services(self) -> tuple[RegisteredService, ...]:
         return tuple(
             RegisteredService(name, url or None, critical == "critical")
@@ -237,6 +242,7 @@ class EscalationSettings(Group):
     pagerduty_api_url: str = Field("https://api.pagerduty.com", validation_alias="PAGERDUTY_API_URL")
     pagerduty_routing_key: SecretStr | None = Field(None, validation_alias="PAGERDUTY_ROUTING_KEY")
     pagerduty_events_url: str = Field("https://events.pagerduty.com", validation_alias="PAGERDUTY_EVENTS_URL")
+    pagerduty_from: str | None = Field(None, validation_alias="PAGERDUTY_FROM", pattern=r"^[^@\s]+@[^@\s]+$")
     pagerduty_policy_id: str | None = Field(None, validation_alias="PAGERDUTY_ESCALATION_POLICY_ID")
 
 

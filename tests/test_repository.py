@@ -29,6 +29,7 @@ LAYERS = (
     {"conversations"},
     {"investigations"},
     {"slack", "web"},
+    {"parts"},
     {"runtime"},
     {"playground"},
     {"cli"},

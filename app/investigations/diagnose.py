@@ -37,6 +37,7 @@ from app.investigations.first_brief import headline as plain_headline
 from app.investigations.form import Diagnosis
 from app.investigations.gathered import Gathered
 from app.investigations.guidance import guidance_of
+from app.investigations.ledger import InvestigationLedger
 from app.investigations.look import Looked, down
 from app.investigations.means import DiagnoseMeans
 from app.investigations.models import Investigation
@@ -49,7 +50,7 @@ from app.investigations.surface import (
     IncidentThread,
     Told,
 )
-from app.investigations.thread import ThreadLedger, headline
+from app.investigations.thread import headline
 from app.investigations.wrapping import Wrapping
 from app.storage.engine import begin
 from app.storage.errors import StaleAttempt
@@ -138,7 +139,7 @@ class _Diagnosis:
     looked: Looked | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
-        ledger = ThreadLedger(self.diagnoser.engine, self.investigation.id)
+        ledger = InvestigationLedger(self.diagnoser.engine, self.investigation.id, self.investigation.attempt)
         self.thread: IncidentThread = self.diagnoser.surface.thread(
             self.investigation.id, self.diagnoser.channel, ledger
         )

@@ -76,8 +76,10 @@ class Traces(Protocol):
     def link(self, trace_id: str) -> str: ...
 
 
-class Deploys(Protocol):
-    async def deploys(self, start: float, end: float, service: str | None = None) -> tuple[Change, ...]: ...
+class Changes(Protocol):
+    async def between(self, start: float, end: float, around: Sequence[str]) -> tuple[Change, ...]:
+        """What was changed anywhere; of the services `around`, what came with it too."""
+        ...
 
 
 class Cluster(Protocol):
@@ -102,12 +104,11 @@ class Sources:
     metrics: Metrics | None = None
     logs: Logs | None = None
     traces: Traces | None = None
-    deploys: Deploys | None = None
-    commits: Callable[[Sequence[Change]], Awaitable[tuple[Change, ...]]] | None = None
+    changes: Changes | None = None
     cluster: Cluster | None = None
     past: Callable[[Investigation], Awaitable[tuple[PastTime, ...]]] | None = None
     on_call: Callable[[Investigation], Awaitable[str]] | None = None
-    runbooks: Callable[[], Runbooks] | None = None
+    runbooks: Callable[[], Awaitable[Runbooks]] | None = None
     clock_notices: Callable[[], tuple[Gap, ...]] = tuple
 
 
@@ -202,7 +203,7 @@ class _Look:
             self.trace_links,
             self.service,
             past,
-            self._runbooks(),
+            await self._runbooks(),
             on_call,
         )
 
@@ -267,14 +268,10 @@ class _Look:
 
     async def _changes(self) -> tuple[Change, ...]:
         sources = self.gatherer.sources
-        if sources.deploys is None:
+        if sources.changes is None:
             return ()
         start = self.alerted_at - CHANGES_BEFORE
-        changes = await self._of("argocd", sources.deploys.deploys(start, self.now), ())
-        if sources.commits is not None and changes:
-            brought = [each for each in changes if each.service in self.around]
-            changes += await self._of("github", sources.commits(brought), ())
-        return changes
+        return await self._of("argocd", sources.changes.between(start, self.now, self.around), ())
 
     async def _events(self) -> tuple[ClusterEvent, ...]:
         cluster = self.gatherer.sources.cluster
@@ -293,12 +290,12 @@ class _Look:
         past = self.gatherer.sources.past
         return None if past is None else await self._of("past incidents", past(self.investigation), None)
 
-    def _runbooks(self) -> tuple[FoundRunbook, ...]:
+    async def _runbooks(self) -> tuple[FoundRunbook, ...]:
         index = self.gatherer.sources.runbooks
         if index is None:
             return ()
         text = " ".join([self.alert.title, *self.alert.annotations.values()])
-        found = index().find(self.alert.name, text, service=self.name)
+        found = (await index()).find(self.alert.name, text, service=self.name)
         return tuple(each for each in found if each.exact or each.fit >= 0.5)
 
     async def _on_call(self) -> str:

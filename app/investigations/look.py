@@ -27,10 +27,11 @@ from app.investigations.findings import findings
 from app.investigations.first_brief import first_brief
 from app.investigations.gather import Gatherer, PastTime, Seen
 from app.investigations.gathered import Gathered, Runbook, restored, stored
+from app.investigations.ledger import InvestigationLedger
 from app.investigations.models import Investigation, Place
 from app.investigations.ranking import rank
 from app.investigations.surface import LOOKING, Footer, IncidentSurface, IncidentThread, Told
-from app.investigations.thread import ThreadLedger, headline
+from app.investigations.thread import headline
 from app.signals.models import Series
 from app.storage.engine import begin
 from app.storage.errors import DatabaseUnavailable, StaleAttempt
@@ -107,7 +108,7 @@ class _Look:
     investigation: Investigation
 
     def __post_init__(self) -> None:
-        ledger = ThreadLedger(self.looker.engine, self.investigation.id)
+        ledger = InvestigationLedger(self.looker.engine, self.investigation.id, self.investigation.attempt)
         self.thread: IncidentThread = self.looker.surface.thread(
             self.investigation.id, self.looker.channel, ledger
         )

@@ -62,9 +62,11 @@ WITH begun AS (
                          ELSE status END
      WHERE id = :id AND status IN ('looked', 'diagnosing', 'expired') AND finished_at IS NULL
     RETURNING turn_id, attempt
+), held AS (
+    SELECT turns.id FROM turns JOIN begun ON turns.id = begun.turn_id FOR UPDATE OF turns
 ), turn AS (
     UPDATE turns SET status = 'running', attempt = begun.attempt, started_at = coalesce(started_at, now())
-      FROM begun WHERE turns.id = begun.turn_id
+      FROM begun JOIN held ON held.id = begun.turn_id WHERE turns.id = held.id
 )
 SELECT attempt FROM begun
 """)

@@ -1,33 +1,9 @@
-"""An investigation's thread as its stages write to it: the ledger of what is shown, and the headline."""
+"""The root of an investigation's thread, as things stand."""
 
 from __future__ import annotations
 
-from typing import Any
-from uuid import UUID
-
-from sqlalchemy.ext.asyncio import AsyncEngine
-
-from app.investigations import repository
 from app.investigations.models import Incident, Investigation
 from app.investigations.surface import Headline, HeadlineState, Member
-from app.storage.engine import begin
-
-
-class ThreadLedger:
-    """What is shown in the thread, kept with the investigation."""
-
-    def __init__(self, engine: AsyncEngine, investigation_id: UUID) -> None:
-        self._engine = engine
-        self._id = investigation_id
-
-    async def load(self) -> dict[str, Any] | None:
-        async with begin(self._engine) as connection:
-            return await repository.load_thread_state(connection, self._id)
-
-    async def save(self, state: dict[str, Any]) -> None:
-        async with begin(self._engine) as connection:
-            await repository.save_thread_state(connection, self._id, state)
-
 
 STATES: dict[str, HeadlineState] = {
     "queued": "investigating",

@@ -12,9 +12,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.conversations.reply import NotShown
 from app.investigations import repository
+from app.investigations.ledger import InvestigationLedger
 from app.investigations.models import Incident, Investigation
 from app.investigations.surface import IncidentSurface, IncidentThread
-from app.investigations.thread import ThreadLedger, headline
+from app.investigations.thread import headline
 from app.investigations.times import clock_of
 from app.investigations.wrapping import Wrapping
 from app.storage.engine import begin
@@ -40,7 +41,7 @@ class Updater:
             # Its look has not opened a thread yet; it will show what is stored by then.
             return
         thread = self.surface.thread(
-            investigation.id, self.channel, ThreadLedger(self.engine, investigation.id)
+            investigation.id, self.channel, InvestigationLedger(self.engine, investigation.id)
         )
         try:
             await thread.open(headline(investigation))

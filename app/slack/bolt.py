@@ -57,7 +57,12 @@ async def who_am_i(client: AsyncWebClient) -> Me:
             f"Slack does not answer at {client.base_url} ({type(error).__name__}). Check SLACK_API_URL and "
             "the way out of this network."
         ) from error
-    return Me(team_id=answer["team_id"], user_id=answer["user_id"], bot_id=answer.get("bot_id") or "")
+    return Me(
+        team_id=answer["team_id"],
+        user_id=answer["user_id"],
+        bot_id=answer.get("bot_id") or "",
+        url=answer.get("url") or "",
+    )
 
 
 def build_app(desk: Desk) -> AsyncApp:

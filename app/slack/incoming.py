@@ -21,6 +21,12 @@ class Me:
     team_id: str
     user_id: str
     bot_id: str
+    url: str = ""
+    """The workspace's address for people, with a slash at its end."""
+
+    def link(self, channel_id: str, ts: str) -> str | None:
+        """The address of a message: https://api.slack.com/methods/chat.getPermalink shows its form."""
+        return f"{self.url}archives/{channel_id}/p{ts.replace('.', '')}" if self.url else None
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,7 @@ HARMLESS = 8.0
 WORDS = 1.8
 BY_TITLE = 0.3
 LONGEST_TITLE = 120
+SHORT_REVISION = 7
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,11 @@ class Suspect:
     deployed: bool = True
 
     @property
+    def rollout(self) -> str:
+        """What came together has this in common."""
+        return f"rollout:{self.rolled_out.id}:{self.service}" if self.rolled_out else self.key
+
+    @property
     def key(self) -> str:
         return f"{self.change.kind}:{self.change.id}:{self.service or ''}:{self.at}"
 
@@ -55,22 +61,25 @@ def suspects(scene: Scene) -> tuple[Cause, ...]:
     found = tuple(_suspects(scene.seen.changes))
     effects = {each.key: effect_of(each.change.diff, each.change.files) for each in found}
     wording = _wording(scene, found, effects)
-    best: dict[str, Cause] = {}
-    for suspect in found:
-        cause = _cause(suspect, scene, effects[suspect.key], wording)
-        known = best.get(suspect.change.id)
-        if known is None or (cause.score, known.service or "") > (known.score, cause.service or ""):
-            best[suspect.change.id] = cause
-    return tuple(sorted(best.values(), key=lambda cause: (-cause.score, cause.change_id or "")))
+    causes = [(each, _cause(each, scene, effects[each.key], wording)) for each in found]
+    causes.sort(key=lambda pair: (-pair[1].score, pair[0].change.id, pair[0].key))
+    # The likeliest rollout stands for its change, and the likeliest commit for its rollout.
+    changes: dict[str, tuple[Suspect, Cause]] = {}
+    for suspect, cause in causes:
+        changes.setdefault(suspect.change.id, (suspect, cause))
+    rollouts: dict[str, Cause] = {}
+    for suspect, cause in changes.values():
+        rollouts.setdefault(suspect.rollout, cause)
+    return tuple(rollouts.values())
 
 
 def _suspects(changes: Sequence[Change]) -> Iterator[Suspect]:
-    commits = {change.id: change for change in changes if change.kind == "commit"}
     deploys = [change for change in changes if change.kind == "deploy"]
-    carried: set[str] = set()
+    commits = [change for change in changes if change.kind == "commit"]
+    brought: set[str] = set()
     for deploy in deploys:
-        known = [commits[sha] for sha in sorted({*deploy.commits, deploy.id}) if sha in commits]
-        carried |= {commit.id for commit in known}
+        known = [commit for commit in commits if _brought(commit, deploy, deploys)]
+        brought |= {commit.id for commit in known}
         for commit in known:
             yield Suspect(commit, deploy.at, deploy.service or commit.service, deploy)
         if not known:
@@ -78,8 +87,23 @@ def _suspects(changes: Sequence[Change]) -> Iterator[Suspect]:
     for change in changes:
         if change.kind in ("flag", "config"):
             yield Suspect(change, change.at, change.service)
-        elif change.kind == "commit" and change.id not in carried:
+        elif change.kind == "commit" and change.id not in brought:
             yield Suspect(change, change.at, change.service, deployed=not deploys)
+
+
+def _brought(commit: Change, deploy: Change, deploys: Sequence[Change]) -> bool:
+    """Whether a deploy brought a commit: it says so, it is of that revision, or it is the first of the
+    commit's service after it."""
+    if commit.id in deploy.commits or commit.id == deploy.id:
+        return True
+    if len(deploy.id) >= SHORT_REVISION and commit.id.startswith(deploy.id):
+        return True
+    if commit.service is None or commit.service != deploy.service or commit.at > deploy.at:
+        return False
+    named = any(commit.id in each.commits or commit.id == each.id for each in deploys)
+    return not named and not any(
+        each.service == commit.service and commit.at <= each.at < deploy.at for each in deploys
+    )
 
 
 def _wording(scene: Scene, found: Sequence[Suspect], effects: Mapping[str, Effect]) -> Wording:
@@ -99,8 +123,9 @@ def _wording(scene: Scene, found: Sequence[Suspect], effects: Mapping[str, Effec
 
 
 def _cause(suspect: Suspect, scene: Scene, effect: Effect, wording: Wording) -> Cause:
+    rollout = f"change:{(suspect.rolled_out or suspect.change).id}"
     reasons = [
-        *_when(suspect, scene),
+        *(replace(each, seen=rollout) for each in _when(suspect, scene)),
         *_where(suspect, scene),
         *_what(suspect, effect),
         *_alike(suspect, effect, wording),

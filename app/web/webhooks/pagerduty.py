@@ -119,6 +119,8 @@ def _labels(incident: Fields, priority: str | None) -> dict[str, str]:
 def _annotations(event: Fields, incident: Fields) -> dict[str, str]:
     reason = incident.maybe_child("resolve_reason")
     said = {
+        # A reopened incident may read like the first time; the event's own id tells them apart.
+        "event": event.maybe("id"),
         "changed_by": event.maybe_child("agent").maybe("summary"),
         # The one reason there is: this incident was merged into another.
         "merged_into": reason.maybe_child("incident").first("summary", "id"),

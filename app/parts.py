@@ -1,0 +1,227 @@
+"""The parts of the program that look into things, built from the settings: clients, tools, models, stages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.agent.budget import PostgresBudget, WindowLimits
+from app.agent.compaction import CompactionLimits
+from app.agent.models import Models
+from app.agent.prices import Prices
+from app.agent.run import Means
+from app.agent.tally import RunLimits
+from app.context.library import Library
+from app.context.repos import Repos
+from app.context.runbook_shelf import RunbookShelf
+from app.conversations.analyst import Analyst
+from app.conversations.results import StoredResults
+from app.escalation.escalation import Escalation
+from app.investigations.desk import StoredDesk
+from app.investigations.diagnose import Diagnoser
+from app.investigations.evidence import Gap
+from app.investigations.gather import Gatherer, Sources
+from app.investigations.history import History, OnCall
+from app.investigations.intake import Intake, StormLimits
+from app.investigations.intents import StoredIntents
+from app.investigations.look import Looker
+from app.investigations.means import DiagnoseMeans
+from app.investigations.questions import Signals, signals_of
+from app.investigations.services import CatalogServices
+from app.investigations.surface import IncidentSurface
+from app.investigations.updating import Updater
+from app.investigations.wrapping import Wrapping
+from app.knowledge.keeping import Keeper
+from app.settings import Settings
+from app.sources.clients import Clients
+from app.sources.rollouts import Rollouts
+from app.tools.catalogue import discover
+from app.tools.channel_history import Channels
+from app.tools.masking import mask
+
+LinkOf = Callable[[str, str], str | None]
+
+
+@dataclass(frozen=True)
+class ToolParts(Clients):
+    """What tools are made from; a tool takes what it needs and is not offered without it."""
+
+    library: Library | None = None
+    repos: Repos | None = None
+    runbooks: RunbookShelf | None = None
+    results: StoredResults | None = None
+    history: History | None = None
+    channels: Channels | None = None
+    on_call_policy: str | None = None
+
+
+@dataclass(frozen=True)
+class Stages:
+    """The handlers of an investigation's jobs."""
+
+    looker: Looker
+    diagnoser: Diagnoser
+    updater: Updater
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Everything that answers and investigates, whatever place it is shown in."""
+
+    settings: Settings
+    engine: AsyncEngine
+    keeper: Keeper
+    library: Library
+    repos: Repos
+    clients: Clients
+    models: Models | None
+    channels: Channels | None = None
+    link: LinkOf = lambda channel, ts: None
+
+    @classmethod
+    def of(
+        cls,
+        settings: Settings,
+        engine: AsyncEngine,
+        documents: tuple[Keeper, Library, Repos],
+        models: Models | None,
+        *,
+        channels: Channels | None = None,
+        link: LinkOf = lambda channel, ts: None,
+    ) -> Parts:
+        keeper, library, repos = documents
+        clients = Clients.of(
+            settings.sources,
+            settings.git,
+            settings.alerts,
+            settings.escalation,
+            known=lambda name: service.name if (service := library.catalog.get(name)) else None,
+        )
+        return cls(settings, engine, keeper, library, repos, clients, models, channels, link)
+
+    # -- conversations ---------------------------------------------------------------------------------------
+
+    def analyst(self, means: Means) -> Analyst:
+        budgets = self.settings.budgets
+        return Analyst(
+            engine=self.engine,
+            library=self.library,
+            means=means,
+            limits=RunLimits(
+                tool_calls=budgets.max_tool_calls_conversation,
+                model_turns=budgets.max_model_turns,
+                usd=Decimal(str(budgets.usd_per_run)),
+            ),
+            tool_result_bytes=budgets.tool_result_bytes,
+            model=self.models.fast if self.models else None,
+            compaction=CompactionLimits(budgets.compaction_threshold_tokens, budgets.compaction_keep_recent),
+        )
+
+    def means(self) -> Means:
+        budgets = self.settings.budgets
+        windows = WindowLimits(
+            usd_per_hour=Decimal(str(budgets.usd_per_hour)),
+            usd_per_day=Decimal(str(budgets.usd_per_day)),
+            tokens_per_hour=budgets.max_tokens_per_hour,
+        )
+        return Means(
+            tools=discover(self._tool_parts()),
+            budget=PostgresBudget(self.engine, windows),
+            prices=Prices.load(self.settings.model.prices),
+        )
+
+    def _tool_parts(self) -> ToolParts:
+        return ToolParts(
+            **vars(self.clients),
+            library=self.library,
+            repos=self.repos,
+            runbooks=self._shelf(),
+            results=StoredResults(self.engine),
+            history=self._history(),
+            channels=self.channels,
+            on_call_policy=self.settings.escalation.pagerduty_policy_id,
+        )
+
+    def _shelf(self) -> RunbookShelf:
+        return RunbookShelf(lambda: self.keeper.current, lambda: self.library.catalog)
+
+    def _history(self) -> History:
+        return History(self.engine, self.link, self.clients.pagerduty)
+
+    # -- investigations --------------------------------------------------------------------------------------
+
+    def intake(self) -> Intake:
+        alerts = self.settings.alerts
+        return Intake(
+            self.engine,
+            CatalogServices(lambda: self.library.catalog),
+            critical=frozenset(each.name for each in alerts.services if each.critical),
+            limits=StormLimits(alerts.storm_incidents, alerts.storm_window_seconds),
+        )
+
+    def desk(self) -> StoredDesk:
+        return StoredDesk(self.engine, self._escalation, self.link)
+
+    def stages(self, surface: IncidentSurface, channel: str, means: Means) -> Stages:
+        alerts, budgets = self.settings.alerts, self.settings.budgets
+        wrapping = Wrapping(
+            self.engine, self._escalation, self.hosts, folder=alerts.incidents_dir, thread_link=self.link
+        )
+        diagnosing = DiagnoseMeans(
+            self.models,
+            means,
+            RunLimits(
+                tool_calls=budgets.max_tool_calls,
+                model_turns=budgets.max_model_turns,
+                tokens=budgets.max_tokens_per_incident,
+                usd=Decimal(str(budgets.usd_per_run)),
+            ),
+            knowledge=lambda: self.keeper.at(None),
+            hosts=self.hosts,
+            seconds=budgets.investigation_seconds,
+            ttl_seconds=alerts.ttl_seconds,
+            tool_result_bytes=budgets.tool_result_bytes,
+        )
+        gatherer = Gatherer(self._sources(), lambda: self.library.catalog, self._signals)
+        return Stages(
+            Looker(self.engine, surface, channel, gatherer, self.hosts),
+            Diagnoser(self.engine, surface, channel, diagnosing, wrapping),
+            Updater(self.engine, surface, channel, wrapping, alerts.ttl_seconds),
+        )
+
+    async def _signals(self) -> Signals:
+        return signals_of(await self.keeper.at(None))
+
+    def _sources(self) -> Sources:
+        clients, shelf = self.clients, self._shelf()
+        people = (
+            OnCall(clients.pagerduty, self.settings.escalation.pagerduty_policy_id)
+            if clients.pagerduty
+            else None
+        )
+        return Sources(
+            metrics=clients.prometheus,
+            logs=clients.loki,
+            traces=clients.traces,
+            changes=Rollouts(clients.argocd, clients.github_changes) if clients.argocd else None,
+            cluster=clients.kubernetes,
+            past=self._history().before,
+            on_call=people.now if people else None,
+            runbooks=shelf.current,
+            clock_notices=lambda: tuple(Gap(name, mask(said)) for name, said in clients.clock_notices()),
+        )
+
+    def _escalation(self, investigation_id: UUID) -> Escalation:
+        return Escalation(
+            self.settings.escalation,
+            StoredIntents(self.engine, investigation_id),
+            mask=mask,
+            from_address=self.settings.escalation.pagerduty_from,
+        )
+
+    def hosts(self) -> frozenset[str]:
+        return self.library.catalog.hosts()
