@@ -299,6 +299,27 @@ def test_two_changes_alike_in_everything_are_not_told_apart_by_guessing() -> Non
     assert {cause.change_id for cause in ranking.causes[:2]} == {"left", "right"}
 
 
+def test_of_a_rollout_with_many_commits_the_likeliest_is_named() -> None:
+    errors = chart("shop", "error_ratio", 0.002, (60, 0.4))
+    commits = [
+        Change("commit", f"c{place}", at(50 + place), "work", "shop", files=("shop/a.go",), diff=diff)
+        for place, diff in enumerate((HARMLESS, LOST_GUARD, STYLES))
+    ]
+    rollout = Change("deploy", "r1", at(59.5), "rollout", "shop")
+    ranking = rank(told("shop", errors, changes=[rollout, *commits]))
+    assert ranking.verdict == "cause"
+    assert [cause.change_id for cause in ranking.causes if cause.kind == "change"] == ["c1"]
+    assert "change:r1" in {reason.seen for reason in ranking.causes[0].reasons_for}
+
+
+def test_commits_of_one_rollout_that_nothing_tells_apart_do_not_clear_it() -> None:
+    errors = chart("shop", "error_ratio", 0.002, (60, 0.4))
+    commits = [Change("commit", f"abcdef{n}", at(50 + n), "work", "shop") for n in range(3)]
+    rollout = Change("deploy", "abcdef2", at(59.5), "rollout", "shop")
+    ranking = rank(told("shop", errors, changes=[rollout, *commits]))
+    assert ranking.verdict == "cause"
+
+
 @pytest.mark.parametrize("late", [0, 60, 120, 600])
 @pytest.mark.parametrize("story", [bad_deploy, pool_exhausted_downstream, traffic_surge])
 def test_how_late_the_alert_is_makes_no_difference(story: Callable[[], Observations], late: float) -> None:
