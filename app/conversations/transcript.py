@@ -14,15 +14,16 @@ from uuid import UUID
 
 from pydantic import TypeAdapter
 from pydantic_ai.messages import ModelMessage, ModelMessagesTypeAdapter
-from pydantic_core import to_json
 from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.agent.protocols import ToolCallRow
 from app.context.models import Source
 from app.conversations.models import Turn
+from app.conversations.whole import make_whole
 from app.storage.audit import write_audit
-from app.storage.engine import begin
+from app.storage.characters import storable
+from app.storage.engine import as_json, begin
 from app.storage.tables import messages, tool_calls
 
 # The newest summary and what it does not cover; without one, everything. Two halves, so that what the summary
@@ -46,8 +47,6 @@ SINCE = text(
 )
 SOURCES = TypeAdapter(tuple[Source, ...])
 Clock = Callable[[], float]
-NUL = "\0"
-"""The one character Postgres does not store in texts."""
 
 
 @dataclass(frozen=True)
@@ -140,7 +139,8 @@ class SessionTranscript:
     async def add(
         self, connection: AsyncConnection, message: ModelMessage, *, kind: str, through_id: int | None = None
     ) -> int:
-        """Add a row within the caller's transaction; its id."""
+        """Add a row within the caller's transaction; its id. `message` is made whole first, in place."""
+        make_whole(message)
         [body] = ModelMessagesTypeAdapter.dump_python([message], mode="json")
         statement = (
             messages.insert()
@@ -208,8 +208,8 @@ class SessionTranscript:
                 .returning(tool_calls.c.name, tool_calls.c.arguments)
                 .values(
                     attempt=self._turn.attempt,
-                    result=result.replace(NUL, ""),
-                    result_full=full.replace(NUL, "") if full is not None else None,
+                    result=storable(result),
+                    result_full=storable(full) if full is not None else None,
                     failed=failed,
                     duration_ms=duration_ms,
                     sources=[source.model_dump(mode="json") for source in sources],
@@ -230,8 +230,8 @@ class SessionTranscript:
             channel_id=session.channel_id,
             user_id=self._turn.user_id,
             service_name=session.service_name,
-            input_text=f"{name} {to_json(arguments).decode()}",
-            response_text=result.replace(NUL, ""),
+            input_text=f"{name} {as_json(arguments)}",
+            response_text=storable(result),
             knowledge_revision=session.knowledge_revision,
             trace_id=self._turn.trace_id,
         )

@@ -37,6 +37,7 @@ from app.slack.stream_steps import Steps
 from app.slack.stream_worker import Worker
 from app.slack.stream_writer import Writer
 from app.slack.thread import TurnThread
+from app.storage.characters import storable
 
 log = structlog.get_logger(__name__)
 
@@ -104,14 +105,14 @@ class GrowingMessage:
     async def text(self, delta: str) -> None:
         """Let the answer grow."""
         self._worker.check()
-        self._layout.grow(_storable(delta))
+        self._layout.grow(storable(delta))
         self._worker.grown()
 
     async def reset(self, text: str) -> None:
         """Show exactly this, whatever was shown before."""
         self._worker.check()
         async with self._worker.busy:
-            self._layout.take(_storable(text))
+            self._layout.take(storable(text))
         self._worker.wake()
 
     async def task(
@@ -203,16 +204,7 @@ class GrowingMessage:
     ) -> None:
         layout = self._layout
         if final_text is not None or layout.is_resumed:
-            layout.take(layout.text if final_text is None else _storable(final_text))
+            layout.take(layout.text if final_text is None else storable(final_text))
         seen = self._writer.has_begun or layout.text.strip()
         if (begins or seen) and not self._calls.gone:
             await patiently(partial(self._writer.finish, below, ended), self._sleep)
-
-
-def _storable(text: str) -> str:
-    """Halves of surrogate pairs and NUL cannot be sent or stored."""
-    return (
-        text.encode("utf-8", "replace").decode().replace("\0", "")
-        if not text.isascii() or "\0" in text
-        else text
-    )

@@ -11,6 +11,7 @@ import structlog
 from pydantic import ValidationError
 
 from app.context.models import Source
+from app.storage.characters import storable, storable_in
 from app.tools.catalogue import Catalogue, ToolFailed, ToolResult, ToolScope
 from app.tools.masking import mask
 
@@ -43,7 +44,7 @@ async def execute(
     try:
         result = await _run(tools, name, arguments, replace(scope, limit_bytes=room))
     except ToolFailed as failure:
-        return Executed(mask(failure.sentence), failed=True)
+        return Executed(mask(storable(failure.sentence)), failed=True)
     text = mask(result.text) if result.full is not None else await _masked(result.text)
     full = text if result.full is None else await _masked(clip(result.full, MOST_FULL_BYTES))
     shown = text if text == full and len(text.encode()) <= limit_bytes else clip(text, room)
@@ -89,7 +90,7 @@ async def _run(tools: Catalogue, name: str, arguments: dict[str, Any], scope: To
         raise ToolFailed(f"The arguments of {name} do not fit: {_faults(error)}") from None
     try:
         async with asyncio.timeout(tool.deadline_seconds):
-            return await tool.run(given, scope)
+            return _storable(await tool.run(given, scope))
     except TimeoutError:
         raise ToolFailed(f"{name} did not answer within {tool.deadline_seconds:g} seconds.") from None
     except ToolFailed:
@@ -99,6 +100,16 @@ async def _run(tools: Catalogue, name: str, arguments: dict[str, Any], scope: To
         raise ToolFailed(
             f"{name} failed inside ({type(error).__name__}); its result is not available."
         ) from error
+
+
+def _storable(found: ToolResult) -> ToolResult:
+    """Before it is masked: a NUL in the middle of a secret must not hide it."""
+    return ToolResult(
+        storable(found.text),
+        tuple(each.model_copy(update=storable_in(each.model_dump())) for each in found.sources),
+        storable_in(found.title),
+        storable_in(found.full),
+    )
 
 
 def _faults(error: ValidationError) -> str:
