@@ -31,6 +31,7 @@ from app.investigations.intents import StoredIntents
 from app.investigations.look import Looker
 from app.investigations.means import DiagnoseMeans
 from app.investigations.questions import Signals, signals_of
+from app.investigations.recall import Recall
 from app.investigations.services import CatalogServices
 from app.investigations.surface import IncidentSurface
 from app.investigations.updating import Updater
@@ -119,6 +120,7 @@ class Parts:
             tool_result_bytes=budgets.tool_result_bytes,
             model=self.models.fast if self.models else None,
             compaction=CompactionLimits(budgets.compaction_threshold_tokens, budgets.compaction_keep_recent),
+            about=Recall(self.engine).about,
         )
 
     def means(self) -> Means:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -38,9 +38,14 @@ MOST_SAID = 12_000
 """Characters of one message, and of all that was said in a thread before the agent was called."""
 
 
+About = Callable[[int, str, str], Awaitable[Answer | None]]
+"""What is known in a session beyond documents: by its id, the question, and why no model answers."""
+
+
 @dataclass(frozen=True)
 class Analyst:
-    """`model` is None when none is configured; `limits` are those of a conversation turn."""
+    """`model` is None when none is configured; `limits` are those of a conversation turn; `about` knows what
+    was found out in a thread."""
 
     engine: AsyncEngine
     library: Library
@@ -49,6 +54,7 @@ class Analyst:
     compaction: CompactionLimits
     tool_result_bytes: int
     model: LoadedModel | None = None
+    about: About | None = None
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     async def answer(
@@ -120,8 +126,9 @@ class Analyst:
                 )
             except (ModelUnavailable, BudgetSpent) as error:
                 reason = error.sentence
-        answer = offline.answer(turn.question, context, reason=reason)
-        hosts = self.library.catalog.hosts() | hosts_of(context.sources)
+        known = await self.about(turn.session.id, turn.question, reason) if self.about else None
+        answer = known or offline.answer(turn.question, context, reason=reason)
+        hosts = self.library.catalog.hosts() | hosts_of((*context.sources, *answer.sources))
         answer = replace(answer, text=keep_known_links(mask(answer.text), hosts))
         await reply.reset(answer.text)
         return answer

@@ -1,0 +1,89 @@
+"""What an investigation knows about a question asked in its thread, for when no model answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.agent.answer import Answer
+from app.context.models import Source
+from app.context.ranking import KIN, stems
+from app.investigations import repository
+from app.investigations.brief import Brief
+from app.investigations.evidence import Finding
+from app.storage.engine import begin
+
+OF_SESSION = text(
+    "SELECT id FROM investigations WHERE session_id = :session_id ORDER BY created_at DESC LIMIT 1"
+)
+MOST_TOLD = 6
+SURE_OF_EVIDENCE = 0.4
+"""Quoting what was measured is sure; that it answers the question is not."""
+DATABASE = frozenset(stems("database db pool connection sql postgres query"))
+ALSO_CALLED = dict.fromkeys(stems("database db postgres"), DATABASE)
+"""What people call a thing by, and what metrics do."""
+
+
+@dataclass(frozen=True)
+class Recall:
+    """`about` answers from the evidence of a session's investigation, None for any other session."""
+
+    engine: AsyncEngine
+
+    async def about(self, session_id: int, question: str, reason: str) -> Answer | None:
+        async with begin(self.engine) as connection:
+            found = (await connection.execute(OF_SESSION, {"session_id": session_id})).scalar()
+            if found is None:
+                return None
+            investigation = await repository.load(connection, found)
+            findings = await repository.load_evidence(connection, found)
+        kept = investigation and (investigation.brief or investigation.evidence_brief)
+        return recalled(question, Brief.model_validate(kept), findings, reason) if kept else None
+
+
+def recalled(question: str, brief: Brief, findings: Sequence[Finding], reason: str) -> Answer:
+    """The findings that speak of what was asked, else what is known in short. Pure."""
+    told = fitting(question, findings)
+    parts = [
+        f"**No model took part in this answer:** {reason.rstrip('.')}. This is what the investigation has."
+    ]
+    if told:
+        parts.append("\n".join(f"- {cited(each)}: {each.statement}" for each in told))
+    else:
+        parts.append("Nothing that was found speaks of that by its words.")
+    parts.append(f"**{brief.headline}** {brief.likely_cause.text}")
+    if brief.gaps:
+        parts.append("Not looked at: " + "; ".join(brief.gaps[:4]) + ".")
+    cited_ones = told or tuple(each for each in findings if each.label in brief.evidence)
+    return Answer(
+        text="\n\n".join(parts),
+        confidence=SURE_OF_EVIDENCE if told else 0.1,
+        sources=tuple(
+            Source(kind=each.kind, title=f"{each.label}: {each.source}", path=each.label, url=each.link)
+            for each in cited_ones
+        ),
+        offline_reason=reason,
+    )
+
+
+def fitting(question: str, findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    """Those that share a telling word with the question, the most first, in the order of their labels."""
+    asked = set(stems(question))
+    asked |= {stem for word in list(asked) for stem in (*KIN.get(word, ()), *ALSO_CALLED.get(word, ()))}
+    shared = [
+        (
+            len(asked & set(stems(f"{each.statement} {each.service or ''} {each.kind}".replace("_", " ")))),
+            each,
+        )
+        for each in findings
+    ]
+    best = sorted((pair for pair in shared if pair[0]), key=lambda pair: -pair[0])[:MOST_TOLD]
+    chosen = {each.label for _, each in best}
+    return tuple(each for each in findings if each.label in chosen)
+
+
+def cited(finding: Finding) -> str:
+    return f"[{finding.label}]({finding.link})" if finding.link else finding.label
