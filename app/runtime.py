@@ -21,6 +21,7 @@ from app.agent import models
 from app.context.addresses import parse
 from app.context.library import Library
 from app.context.mirrors import Folder, Mirror, watch
+from app.context.pushed import concerns
 from app.context.repos import Repos
 from app.conversations.accept import RUN_TURN
 from app.conversations.turn import TurnRunner
@@ -77,6 +78,7 @@ class Runtime:
         self._knowledge_pushed = asyncio.Event()
         self._blueprints_pushed = asyncio.Event()
         self._repos: Repos | None = None
+        self._library: Library | None = None
         self._checks: dict[str, Check] = {}
         self.ports: dict[str, int] = {}
         """The ports bound, by variable name."""
@@ -132,7 +134,7 @@ class Runtime:
         me = await who_am_i(client)
 
         keeper, library, repos = await self._documents(stack, engine, partial(self._refused, engine, client))
-        self._repos = repos
+        self._repos, self._library = repos, library
 
         admission = self._admission(People(client), me)
         channels = Channels(client)
@@ -330,15 +332,16 @@ class Runtime:
 
     async def _pushed(self, push: Push) -> None:
         """A repo changed on GitHub: look now instead of at the next poll."""
-        git = self._settings.git
+        git, changed = self._settings.git, push.repository.full_name
         for url, wake in (
             (git.knowledge_repo_url, self._knowledge_pushed),
             (git.blueprints_repo_url, self._blueprints_pushed),
         ):
-            if url and push.repository.full_name.lower() in url.lower():
+            if concerns(changed, url):
                 wake.set()
-        if self._repos:
-            await self._repos.wake(push.repository.full_name)
+        if self._repos and self._library:
+            await self._repos.wake(changed)
+            self._library.wake(changed)  # after the repos: it would be given the old README once more
 
 
 def settle_memory() -> None:

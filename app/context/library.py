@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import inf
 from typing import Protocol
 
 import structlog
@@ -15,6 +16,7 @@ from app.context.blueprints import Blueprints, read_blueprints
 from app.context.catalog import Catalog
 from app.context.models import Context, Readme, Service
 from app.context.papers import Papers
+from app.context.pushed import concerns
 from app.context.resolve import resolve
 from app.errors import AgentError
 from app.knowledge.models import Knowledge
@@ -46,7 +48,7 @@ class Shelved:
     """The last README of a service, and the fetch of the next one while it runs."""
 
     readme: Readme | None = None
-    fetched_at: float = 0.0
+    fetched_at: float = -inf
     fetch: asyncio.Task[Readme] | None = None
     fetch_began: float = 0.0
 
@@ -143,6 +145,15 @@ class Library:
         return context.model_copy(update={"notices": (self._notice, *context.notices)})
 
     # -- READMEs -----------------------------------------------------------------------------------------
+
+    def wake(self, full_name: str) -> None:
+        """The repo `owner/name` changed: the next question has its README asked for again.
+
+        A fetch that runs may have read what was there before; it serves those who wait for it, nobody else.
+        """
+        for repo, shelved in self._shelved.items():
+            if concerns(full_name, repo):
+                self._shelved[repo] = Shelved(shelved.readme)
 
     async def _readme(self, service: Service | None) -> Readme | None:
         """The README within the deadline; None when nobody can look for it."""

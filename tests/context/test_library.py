@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 
+import pytest
+
 from app.context.library import README_FRESH_SECONDS, Library
 from app.context.models import Context, Readme, Service, Source
+from app.context.pushed import concerns
 from app.errors import AgentError
 from app.knowledge.models import Document, Knowledge
 from app.storage.tree import Tree
@@ -191,6 +194,57 @@ async def test_a_readme_that_cannot_be_read_costs_no_answer() -> None:
         assert context.notices == (
             f"The README of checkout could not be read ({reason}); this is the last copy.",
         )
+
+
+async def test_after_a_push_the_next_question_has_the_readme_asked_for_again() -> None:
+    github = GitHub([readme("# One\n\nfirst"), readme("# One\n\nsecond")])
+    github.open.set()
+    library = await library_with(github)
+    await ask(library)
+    library.wake("acme/checkout-web")
+    assert readme_text(await ask(library)) == "# One\n\nfirst"
+    library.wake("Acme/Checkout")
+    assert readme_text(await ask(library)) == "# One\n\nsecond"
+    assert github.asked == 2
+
+
+async def test_a_fetch_that_began_before_a_push_serves_nobody_after_it() -> None:
+    github = GitHub([readme("# One\n\nfirst"), readme("# One\n\nsecond")])
+    library = Library(Repo(tree()), readmes=github, readme_seconds=3600, clock=Clock())
+    await library.refresh()
+    before = asyncio.create_task(ask(library))
+    while not github.asked:
+        await asyncio.sleep(0)
+    library.wake("acme/checkout")
+    after = asyncio.create_task(ask(library))
+    while github.asked < 2:
+        await asyncio.sleep(0)
+    github.open.set()
+    assert readme_text(await before) == "# One\n\nfirst"
+    assert readme_text(await after) == "# One\n\nsecond"
+    assert readme_text(await ask(library)) == "# One\n\nsecond"
+    assert github.asked == 2
+
+
+@pytest.mark.parametrize(
+    ("address", "is_it"),
+    [
+        ("https://github.com/acme/checkout", True),
+        ("https://github.com/Acme/Checkout.git", True),
+        ("https://user:word@github.com/acme/checkout.git/", True),
+        ("git@github.com:acme/checkout.git", True),
+        ("acme/checkout", True),
+        ("https://github.com/acme/checkout-web", False),
+        ("https://github.com/big-acme/checkout", False),
+        ("https://acme/checkout/knowledge.git", False),
+        ("https://git.example.com/group/acme/checkout", False),
+        ("--upload-pack=acme/checkout", False),
+        ("", False),
+        (None, False),
+    ],
+)
+def test_a_push_concerns_the_repo_it_names(address: str | None, is_it: bool) -> None:
+    assert concerns("acme/checkout", address) is is_it
 
 
 async def test_a_service_without_a_repo_is_not_asked_about() -> None:
