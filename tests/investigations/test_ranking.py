@@ -320,6 +320,21 @@ def test_commits_of_one_rollout_that_nothing_tells_apart_do_not_clear_it() -> No
     assert ranking.verdict == "cause"
 
 
+def test_a_stack_that_names_a_touched_file_accuses_its_change() -> None:
+    errors = chart("shop", "error_ratio", 0.002, (60, 0.4))
+    changes = [
+        *deploy("shop", 58, "near", files=("internal/cart/sum.go",)),
+        *deploy("shop", 57, "named", files=("internal/pay/total.go",)),
+    ]
+    logs = [*usual("shop"), *lines("shop", "panic: runtime error at internal/pay/total.go:31", 60)]
+    ranking = rank(told("shop", errors, logs=logs, changes=changes))
+    assert ranking.verdict == "cause"
+    assert ranking.causes[0].change_id == "named"
+    assert any(
+        reason.seen and reason.seen.startswith("log:shop/") for reason in ranking.causes[0].reasons_for
+    )
+
+
 @pytest.mark.parametrize("late", [0, 60, 120, 600])
 @pytest.mark.parametrize("story", [bad_deploy, pool_exhausted_downstream, traffic_surge])
 def test_how_late_the_alert_is_makes_no_difference(story: Callable[[], Observations], late: float) -> None:

@@ -83,7 +83,7 @@ def _traffic(scene: Scene) -> Iterator[Cause]:
     times = _times(anomaly)
     weight = min(1.2 * math.log2(times) + 0.5, 4.0)
     reasons = [Reason(f"requests of {first} rose to {times:.1f} times", weight, first, anomaly.seen)]
-    if anomaly.at > scene.began + 2 * scene.step:
+    if anomaly.at > scene.since + 2 * scene.step:
         reasons.append(Reason("the trouble began before the requests rose", -3.0, first, anomaly.seen))
     risen = len(surges) / len(measured)
     if len(measured) >= 3:
@@ -248,17 +248,11 @@ def _component(scene: Scene) -> Iterator[Cause]:
     if len(scene.walk.path) > 1:
         way = " → ".join(scene.walk.path)
         reasons.append(Reason(f"it is the deepest service in trouble along {way}", 0.8, suspect))
-    elif (well := _well_callees(suspect, scene)) > 0:
-        reasons.append(Reason(f"none of the {well} it calls is in trouble", 0.6, suspect))
+    elif well := scene.well_callees(suspect):
+        reasons.append(Reason(f"nothing it calls is in trouble ({', '.join(well[:5])})", 0.6, suspect))
     reasons += [_told_by(event, 0.7) for event in pods[:1]]
     kind, told = _kind_of_component(suspect, worse, scene)
     yield weighed(kind, suspect, told, START, reasons)
-
-
-def _well_callees(suspect: str, scene: Scene) -> int:
-    """How many services that one calls were looked at, when all of them are well; 0 otherwise."""
-    seen = [callee for callee in scene.depends_on.get(suspect, ()) if callee in scene.heard]
-    return 0 if any(callee in scene.troubled for callee in seen) else len(seen)
 
 
 def _kind_of_component(suspect: str, worse: Sequence[Anomaly], scene: Scene) -> tuple[CauseKind, str]:

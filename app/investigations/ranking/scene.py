@@ -92,11 +92,7 @@ class Scene:
         """When the first thing connected to the symptom went wrong: the onset, or a leading anomaly of a
         service the symptom's service calls, is called by, or is."""
         kin = self.kin
-        leading = [
-            each.at
-            for each in self.anomalies
-            if each.service in kin and (each.adverse or each.measure == "other")
-        ]
+        leading = [each.at for each in self.anomalies if each.service in kin and each.adverse]
         return min([self.since, *leading])
 
     @cached_property
@@ -165,6 +161,11 @@ class Scene:
     def templates(self) -> tuple[Template, ...]:
         """Log templates that are new or rising since the onset."""
         return tuple(each for each in templates(self.seen.logs, self.began) if each.is_new or each.rising)
+
+    def well_callees(self, service: str | None) -> tuple[str, ...]:
+        """The services that one calls and that were looked at, when all of them are well; else none."""
+        seen = tuple(each for each in self.depends_on.get(service or "", ()) if each in self.heard)
+        return () if any(each in self.troubled for each in seen) else seen
 
     @cached_property
     def failing(self) -> tuple[Span, ...]:

@@ -8,13 +8,14 @@ things as the symptoms.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from app.investigations.evidence import Cause, Reason
 from app.investigations.ranking.anomalies import Anomaly
-from app.investigations.ranking.diffs import Effect, effect_of
-from app.investigations.ranking.scene import Scene
+from app.investigations.ranking.diffs import INERT_FILE, Effect, effect_of
+from app.investigations.ranking.scene import TROUBLED, Scene
 from app.investigations.ranking.weighing import weighed
 from app.investigations.ranking.wording import WEIGHT_OF_CHANGED, WEIGHT_OF_TITLE, Wording
 from app.signals.models import Change
@@ -28,12 +29,20 @@ HALF_LIFE = 20 * 60.0
 OLD = 3 * 60 * 60.0
 NEUTRAL_EFFECT = 0.45
 EFFECT = 4.0
-HARMLESS = 8.0
+HARMLESS = 11.0
 """A diff that hardly does anything says more against a change than one that does something says for it."""
 WORDS = 1.8
 BY_TITLE = 0.3
 LONGEST_TITLE = 120
 SHORT_REVISION = 7
+FAULT_OF_CODE = re.compile(
+    r"\bpanic\b|nil pointer|null ?pointer|null reference|segmentation fault|stack overflow"
+    r"|\b(?:Type|Key|Attribute|Name|Index|Value|Reference|Syntax|Assertion)Error\b|unhandled exception"
+    r"|index out of (?:range|bounds)|undefined (?:is not|method|variable)|cannot read propert"
+    r"|\btraceback\b|NoSuchMethod|ClassCast|syntax error|unmarshal",
+    re.IGNORECASE,
+)
+"""What programs of many languages say when their own code broke."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +54,16 @@ class Suspect:
     service: str | None
     rolled_out: Change | None = None
     deployed: bool = True
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        return self.change.files or (self.rolled_out.files if self.rolled_out else ())
+
+    @property
+    def diff(self) -> str | None:
+        """The change's own, else that of all it came with."""
+        whole = self.rolled_out.diff if self.rolled_out and not self.change.files else None
+        return self.change.diff or whole
 
     @property
     def rollout(self) -> str:
@@ -59,7 +78,7 @@ class Suspect:
 def suspects(scene: Scene) -> tuple[Cause, ...]:
     """All changes as causes, the most likely first; each change once."""
     found = tuple(_suspects(scene.seen.changes))
-    effects = {each.key: effect_of(each.change.diff, each.change.files) for each in found}
+    effects = {each.key: effect_of(each.diff, each.files) for each in found}
     wording = _wording(scene, found, effects)
     causes = [(each, _cause(each, scene, effects[each.key], wording)) for each in found]
     causes.sort(key=lambda pair: (-pair[1].score, pair[0].change.id, pair[0].key))
@@ -115,7 +134,7 @@ def _wording(scene: Scene, found: Sequence[Suspect], effects: Mapping[str, Effec
     texts = {
         each.key: (
             (effects[each.key].words, WEIGHT_OF_CHANGED),
-            (f"{each.change.title} {' '.join(each.change.files)}", WEIGHT_OF_TITLE),
+            (f"{each.change.title} {' '.join(each.files)}", WEIGHT_OF_TITLE),
         )
         for each in found
     }
@@ -128,6 +147,7 @@ def _cause(suspect: Suspect, scene: Scene, effect: Effect, wording: Wording) -> 
         *(replace(each, seen=rollout) for each in _when(suspect, scene)),
         *_where(suspect, scene),
         *_what(suspect, effect),
+        *_said(suspect, scene),
         *_alike(suspect, effect, wording),
     ]
     seen = f"change:{suspect.change.id}"
@@ -177,6 +197,8 @@ def _where(suspect: Suspect, scene: Scene) -> list[Reason]:
         reasons.append(Reason(f"{service} itself shows nothing wrong", -1.2))
     elif service not in scene.kin:
         reasons.append(Reason(f"{service} is not connected to where the trouble shows", -0.8))
+    if service == scene.walk.suspect and scene.well_callees(service):
+        reasons.append(Reason(f"nothing {service} calls is in trouble", 0.4))
     amplified = _amplified(service, scene)
     if amplified is not None:
         told = f"{service} asks {amplified.service} {amplified.after / amplified.before:.1f} times as much"
@@ -192,6 +214,36 @@ def _where(suspect: Suspect, scene: Scene) -> list[Reason]:
             Reason(f"{first.series.name} of {service} moved as it took effect", 0.6, seen=first.seen)
         )
     return reasons
+
+
+def _said(suspect: Suspect, scene: Scene) -> list[Reason]:
+    """What errors that are new since the onset say of it: the files it touched, or a fault of code."""
+    texts = [
+        *(
+            (each.example, f"log:{each.service or ''}/{each.text}", each.service)
+            for each in scene.templates
+            if each.is_new and each.level in TROUBLED
+        ),
+        *((span.error or "", f"span:{span.trace_id}/{span.span_id}", span.service) for span in scene.failing),
+    ]
+    paths = [path for path in suspect.files if not INERT_FILE.search(path)]
+    found = []
+    for text, seen, _ in texts:
+        named = next((path for path in paths if path in text or _in_a_stack(path, text)), None)
+        if named is not None:
+            found.append(Reason(f"errors since the onset name {named}, which it touched", 1.6, seen=seen))
+            break
+    for text, seen, service in texts:
+        if service is not None and service == suspect.service and FAULT_OF_CODE.search(text):
+            found.append(Reason(f"errors new at {service} are faults of code", 0.7, seen=seen))
+            break
+    return found
+
+
+def _in_a_stack(path: str, text: str) -> bool:
+    """`pay/total.go:31` names the file `internal/pay/total.go`: its last folder and name, and a line."""
+    near = "/".join(path.rsplit("/", 2)[-2:])
+    return f"{near}:" in text or f'{near}", line' in text
 
 
 def _amplified(service: str, scene: Scene) -> Anomaly | None:
