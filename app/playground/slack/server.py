@@ -18,6 +18,8 @@ from typing import Any, TypeVar
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
@@ -39,6 +41,8 @@ from app.playground.slack.web_api import WebApi
 from app.playground.slack.workspace import Change, Workspace
 
 PAGE = Path(__file__).parent.parent / "page"
+HOSTS = ["localhost", "127.0.0.1"]
+"""Under any other name a page in the person's browser is asking, which has lent its name to our address."""
 T = TypeVar("T")
 
 
@@ -280,7 +284,8 @@ class PlaygroundSlack:
             *self._routes,
             Mount("/", StaticFiles(directory=PAGE, html=True)),
         ]
-        inner = Starlette(routes=routes)
+        only_here = Middleware(TrustedHostMiddleware, allowed_hosts=HOSTS, www_redirect=False)
+        inner = Starlette(routes=routes, middleware=[only_here])
 
         async def with_abort(scope: Scope, receive: Receive, send: Send) -> None:
             # uvicorn hands the request's cycle over as the owner of `send`; its transport is what a test
