@@ -23,6 +23,7 @@ from app.slack.incoming import Ignored, Me, read
 from app.slack.people import Admission
 from app.slack.shown import Shown
 from app.slack.stream import GrowingMessage
+from app.slack.stream_sign import cancel
 from app.slack.text import incoming as plain
 from app.slack.thread import replies
 
@@ -31,6 +32,8 @@ log = structlog.get_logger(__name__)
 WORKING = "Working on it"
 NO_ANSWER = "I have nothing to say to this."
 DONE = {"done": "white_check_mark", "failed": "x"}
+LATE_SECONDS = 10.0
+"""After these a question may be one that was found in its thread, and that no listener gave its 👀."""
 HARMLESS = frozenset({"already_reacted", "no_reaction", "message_not_found", "thread_not_found"})
 
 
@@ -65,6 +68,7 @@ class SlackReply:
         self._sre_team_id, self._title = sre_team_id, title
         self._clock, self._sleep = clock, sleep
         self._shown = Shown(ledger)
+        self._eyes: asyncio.Task[None] | None = None
         self._message = GrowingMessage(
             client,
             channel=question.channel_id,
@@ -81,6 +85,9 @@ class SlackReply:
 
     async def open(self) -> None:
         await self._message.open(self._title)
+        late = self._clock() - float(self._question.message_ts) > LATE_SECONDS
+        if late and not self._message.closed and self._eyes is None:
+            self._eyes = asyncio.create_task(self._give_eyes())
 
     async def text(self, delta: str) -> None:
         await self._message.text(delta)
@@ -121,20 +128,35 @@ class SlackReply:
             await self._message.close(blocks=[kit.context(said)], only_what_is_shown=True)
 
     async def abandon(self) -> None:
+        await cancel(self._eyes)
         await self._message.abandon()
 
     # -- reactions ---------------------------------------------------------------------------------------
 
     async def settle(self, outcome: Literal["done", "failed", "cancelled"]) -> None:
         """Best effort: a reaction that cannot be set does not fail an answer that stands."""
-        where = {"channel": self._question.channel_id, "timestamp": self._question.message_ts}
+        if self._eyes:
+            await self._eyes
         if outcome in DONE:
-            await self._quietly("reactions.add", self._client.reactions_add(name=DONE[outcome], **where))
-        if await self._quietly("reactions.remove", self._client.reactions_remove(name="eyes", **where)):
+            await self._quietly(
+                "reactions.add", self._client.reactions_add(name=DONE[outcome], **self._where())
+            )
+        if await self._take_eyes():
             return
         # A quick answer can overtake the 👀 that its listener sends after the ack.
         await self._sleep(0.5)
-        await self._quietly("reactions.remove", self._client.reactions_remove(name="eyes", **where))
+        await self._take_eyes()
+
+    async def _give_eyes(self) -> None:
+        await self._quietly("reactions.add", self._client.reactions_add(name="eyes", **self._where()))
+
+    async def _take_eyes(self) -> bool:
+        return await self._quietly(
+            "reactions.remove", self._client.reactions_remove(name="eyes", **self._where())
+        )
+
+    def _where(self) -> dict[str, str]:
+        return {"channel": self._question.channel_id, "timestamp": self._question.message_ts}
 
     async def _quietly(self, method: str, call: Awaitable[Any]) -> bool:
         """Whether Slack did it or had nothing against it; False when there was nothing to take away."""

@@ -14,7 +14,7 @@ from app.slack.channels import Channels
 from app.slack.client import Pace, SlackUnavailable
 from app.slack.incoming import Me
 from app.slack.people import Admission, People
-from app.slack.reply import NO_ANSWER, Question, SlackPlace, SlackReply
+from app.slack.reply import LATE_SECONDS, NO_ANSWER, Question, SlackPlace, SlackReply
 from tests.slack.conftest import ASKER, CHANNEL, TURN, Notebook, Play, written
 
 CLOSING = Closing(
@@ -164,6 +164,38 @@ async def test_the_eyes_on_the_question_give_way_to_the_outcome(
     await reply(play).settle(outcome)
 
     assert list(asked(play).reactions) == left
+
+
+async def test_a_question_taken_late_gets_its_eyes_when_its_turn_begins(play: Play) -> None:
+    play.time.advance(LATE_SECONDS + 1)
+    answer = reply(play)
+    await answer.open()
+    await play.slack.wait_for(lambda: list(asked(play).reactions) == ["eyes"])
+    await answer.close(CLOSING)
+    await answer.settle("done")
+
+    assert list(asked(play).reactions) == ["white_check_mark"]
+
+
+async def test_an_answer_that_overtakes_its_late_eyes_leaves_none(play: Play) -> None:
+    play.time.advance(LATE_SECONDS + 1)
+    play.slack.faults.calls.add("reactions.add", CallFault.slow(0.2))
+    answer = reply(play)
+    await answer.open()
+    await answer.settle("done")
+
+    assert list(asked(play).reactions) == ["white_check_mark"]
+    await answer.abandon()
+
+
+async def test_a_question_with_an_answer_gets_no_eyes_again(play: Play) -> None:
+    await reply(play).close(CLOSING)
+    play.time.advance(LATE_SECONDS + 1)
+    again = reply(play)
+    await again.open()
+    await again.settle("done")
+
+    assert [call.arguments["name"] for call in play.slack.calls("reactions.add")] == ["white_check_mark"]
 
 
 async def test_reactions_that_fail_do_not_fail_the_answer(play: Play) -> None:
