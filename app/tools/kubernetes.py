@@ -48,16 +48,22 @@ def tool(parts: object) -> Tool[Kubernetes] | None:
                 lines, whose = await _objects(reader, asked, scope)
         except AgentError as error:
             raise ToolFailed(error.sentence) from error
-        what = asked.kind if len(lines) != 1 else asked.kind.removesuffix("s")
-        head = f"{len(lines)} {what}{whose}" + (", those with troubles first:" if len(lines) > 1 else ":")
-        if not lines:
-            head = f"The cluster shows no {asked.kind}{whose}."
+        head = _heading(asked.kind, whose, len(lines))
         text, _ = fitted(head, lines, scope.limit_bytes, asked.kind)
         source = Source(kind="cluster", title=f"Kubernetes: {asked.kind}{whose}", path=asked.kind)
-        title = f"Looked at {len(lines)} {what}{whose}"
+        title = f"Looked at {asked.kind}{whose}: {len(lines)}"
         return ToolResult(text, (source,), title, full="\n".join([head, *lines]))
 
     return Tool("kubernetes", DESCRIPTION, Kubernetes, run, deadline_seconds=20)
+
+
+def _heading(kind: str, whose: str, count: int) -> str:
+    if count == 0:
+        # Of a service's events only its troubles are told, and their absence is worth a word of its own.
+        what = "trouble and no warning" if kind == "events" and whose.startswith(" of ") else kind
+        return f"The cluster shows no {what}{whose}."
+    what = kind.removesuffix("s") if count == 1 else kind
+    return f"{count} {what}{whose}" + (", those with troubles first:" if count > 1 else ":")
 
 
 async def _events(reader: KubernetesReader, asked: Kubernetes, scope: ToolScope) -> tuple[list[str], str]:
@@ -65,7 +71,7 @@ async def _events(reader: KubernetesReader, asked: Kubernetes, scope: ToolScope)
     service = None if asked.all_services or asked.name else scope.service
     if service:
         found = list(await reader.not_healthy(service, namespace=asked.namespace))
-        told_of = f" of what belongs to {service}, and what is wrong with it"
+        told_of = f" of {service}"
     else:
         found = list(await reader.events(namespace=asked.namespace, name=asked.name))
         told_of = f" about {asked.name}" if asked.name else ""

@@ -62,6 +62,8 @@ async def test_events_of_a_service_are_its_troubles_with_secrets_masked(reader: 
 
     assert "Pod shop/checkout-2: BackOff ×3: token=[masked secret] was refused" in done.text
     assert "CrashLoopBackOff" in done.text
+    calm = await ask(reader, "payments", kind="events")
+    assert calm.text == "The cluster shows no trouble and no warning of payments."
 
 
 @pytest.mark.parametrize(
