@@ -2,8 +2,8 @@
 
     ./run bench rca [--data FOLDER] [--show]
 
-Every case is ranked as recorded, with the alert 60 s and 120 s later than it came ("late"), with every
-service and change renamed at random (the ranking must not change), and with each kind of source dropped.
+Every case is ranked as recorded, with the alert 60 s and 120 s later than it came, with each kind of source
+dropped, with the culprit taken away, and with every service renamed at random (which must change nothing).
 """
 
 from __future__ import annotations
@@ -90,6 +90,10 @@ def measure(nodes: Sequence[Case], commits: Sequence[Case]) -> tuple[list[Row], 
     for source in SOURCES:
         rows += _node_rows([answer(case, without(source)) for case in nodes], f"without {source}")
         rows += _commit_rows([answer(case, without(source)) for case in commits], f"without {source}")
+    blamed = sum(blames_without_culprit(case) for case in commits)
+    count = sum(case.answer != NONE for case in commits)
+    note = f"of {count} cases"
+    rows.append(Row("commits blamed when the culprit is taken away", "", {"value": blamed}, note=note))
     changed = sum(renamed_differs(case) for case in [*nodes, *commits])
     rows.append(
         Row(
@@ -165,8 +169,21 @@ def without(source: str) -> Callable[[Observations], Observations]:
     return drop
 
 
+def blames_without_culprit(case: Case) -> bool:
+    """Whether another commit is named when the one that did it is not among the changes."""
+    if case.answer == NONE:
+        return False
+    left = tuple(
+        each
+        for each in case.observations.changes
+        if each.id != case.answer and case.answer not in each.commits
+    )
+    seen = replace(case.observations, changes=left)
+    return commit_named(rank(seen), seen) not in (NONE, "unknown")
+
+
 def renamed_differs(case: Case) -> bool:
-    """Whether the ranking changes when services and changes get random names."""
+    """Whether the ranking changes when services get random names."""
     chance = random.Random(case.name)
     seen = case.observations
     others = {

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.investigations.ranking.diffs import NEITHER, effect_of, hunks_of
+from app.investigations.ranking.diffs import NEITHER, effect_of
+from app.investigations.ranking.hunks import hunks_of
 from app.investigations.ranking.values import changed_values, version_weight
 
 
@@ -49,6 +50,7 @@ HARMLESS = {
     "comments": (("a.go",), diff("-// old words", "+// new words")),
     "only spaces": (("a.py",), diff("-def f( a ):", "+def f(a):")),
     "moved lines": (("a.py",), diff("-x = load()", "+", "+x = load()")),
+    "a patch release of a list": (("requirements.txt",), diff("-httpx==0.28.0", "+httpx==0.28.1")),
     "a patch release": (("go.mod",), diff("-	github.com/a/b v1.2.3", "+	github.com/a/b v1.2.4")),
     "an extracted helper": (
         ("page.py",),
@@ -89,6 +91,12 @@ def test_a_change_without_a_diff_is_judged_neither_way() -> None:
     effect = effect_of(None, ("services/shop/total.go",))
     assert not effect.known
     assert effect_of(None, ()) == effect
+
+
+def test_a_list_of_dependencies_is_no_document() -> None:
+    effect = effect_of(diff("-django==4.2.1", "+django==5.0.0"), ("requirements.txt",))
+    assert effect.what == "changes versions of dependencies"
+    assert effect.weight == 0.5
 
 
 def test_a_file_of_no_consequence_does_not_hide_one_of_consequence() -> None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from app.context.names import words as words_of
 from app.context.ranking import stem
+from app.investigations.ranking.hunks import Hunk, hunks_of
 from app.investigations.ranking.values import Value, changed_values, version_weight
 from app.tools.masking import mask
 
@@ -22,12 +23,11 @@ UNKNOWN = 0.45
 OBSERVED = 0.22
 HARMLESS = 0.22
 NEITHER = 0.48
-MOST_LINES = 2_000
 TELLING_LINE = 3
 """Different words from which on a line says something: `return p` does not."""
 
 INERT_FILE = re.compile(
-    r"(?:^|/)(?:docs?|tests?|testdata|__tests__|spec|examples?|\.github|\.circleci|static|assets)/"
+    r"(?:^|/)(?:docs?|tests?|testdata|__tests__|spec|examples?|\.github|\.circleci)/"
     r"|\.(?:md|mdx|rst|txt|css|scss|less|svg|png|jpe?g|ico|adoc)$"
     r"|(?:_test|\.test|\.spec|_spec|Test|Tests)\.[a-z]+$|(?:^|/)test_[^/]*$"
     r"|(?:^|/)(?:CODEOWNERS|LICENSE|CHANGELOG|NOTICE|\.gitignore|\.editorconfig|\.golangci\.ya?ml|\.pre-commit[^/]*)$",
@@ -91,22 +91,12 @@ class Effect:
     known: bool = True
 
 
-@dataclass(frozen=True)
-class Hunk:
-    """Lines of one place of a diff, without their marks; `context` are those before the first change."""
-
-    file: str
-    removed: tuple[str, ...]
-    added: tuple[str, ...]
-    context: tuple[str, ...]
-
-
 def effect_of(diff: str | None, files: Sequence[str]) -> Effect:
     """Judge a diff; without one its file names alone, which tell little but that nothing runs."""
-    if files and all(INERT_FILE.search(name) for name in files):
+    if files and all(map(is_inert, files)):
         return Effect(INERT, "touches only documents, tests, styles or build settings")
     hunks = hunks_of(diff or "", files)
-    live = [hunk for hunk in hunks if not INERT_FILE.search(hunk.file)]
+    live = [hunk for hunk in hunks if not is_inert(hunk.file)]
     if hunks and not live:
         return Effect(INERT, "touches only documents, tests, styles or build settings")
     if not live:
@@ -117,37 +107,9 @@ def effect_of(diff: str | None, files: Sequence[str]) -> Effect:
     return max(effects, key=lambda effect: effect.weight)
 
 
-def hunks_of(diff: str, files: Sequence[str] = ()) -> tuple[Hunk, ...]:
-    """Split a unified diff; hunks that name no file belong to the only one there is."""
-    found: list[Hunk] = []
-    file = files[0] if len(files) == 1 else ""
-    removed: list[str] = []
-    added: list[str] = []
-    context: list[str] = []
-
-    def end() -> None:
-        if removed or added:
-            found.append(Hunk(file, tuple(removed), tuple(added), tuple(context)))
-        removed.clear()
-        added.clear()
-        context.clear()
-
-    for line in diff.splitlines()[:MOST_LINES]:
-        if line.startswith(("@@", "diff ", "--- ", "+++ ")):
-            end()
-            file = next((name for name in files if name and name in line), file)
-            if line.startswith("+++ ") and not files:
-                file = line[4:].removeprefix("b/").strip()
-            # What git tells after the second @@ is the function the hunk is in.
-            context += [line.rpartition("@@")[2]] if line.startswith("@@") else []
-        elif line.startswith("-"):
-            removed.append(line[1:])
-        elif line.startswith("+"):
-            added.append(line[1:])
-        elif not removed and not added:
-            context.append(line)
-    end()
-    return tuple(found)
+def is_inert(file: str) -> bool:
+    """Whether nothing of a running program comes from a file of that name."""
+    return bool(INERT_FILE.search(file)) and not MANIFEST.search(file)
 
 
 def _is_manifest(hunk: Hunk, files: Sequence[str]) -> bool:

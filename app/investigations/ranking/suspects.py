@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 from app.investigations.evidence import Cause, Reason
 from app.investigations.ranking.anomalies import Anomaly
-from app.investigations.ranking.diffs import INERT_FILE, Effect, effect_of
+from app.investigations.ranking.diffs import Effect, effect_of, is_inert
 from app.investigations.ranking.scene import TROUBLED, Scene
 from app.investigations.ranking.weighing import weighed
 from app.investigations.ranking.wording import WEIGHT_OF_CHANGED, WEIGHT_OF_TITLE, Wording
@@ -226,7 +226,7 @@ def _said(suspect: Suspect, scene: Scene) -> list[Reason]:
         ),
         *((span.error or "", f"span:{span.trace_id}/{span.span_id}", span.service) for span in scene.failing),
     ]
-    paths = [path for path in suspect.files if not INERT_FILE.search(path)]
+    paths = [path for path in suspect.files if not is_inert(path)]
     found = []
     for text, seen, _ in texts:
         named = next((path for path in paths if path in text or _in_a_stack(path, text)), None)
