@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from rapidfuzz import process
-from rapidfuzz.distance import OSA, JaroWinkler
-
 from app.context.catalog import Catalog
 from app.context.ordinary import ORDINARY
 from app.context.speech import Speech
@@ -56,6 +53,9 @@ def squeezed_spellings(catalog: Catalog) -> dict[str, str]:
 
 def find_slips(speech: Speech, catalog: Catalog) -> Iterator[Slip]:
     """All places where a name nearly stands. “check out” is not nearly `checkout`: the words are counted."""
+    from rapidfuzz import process  # noqa: PLC0415
+    from rapidfuzz.distance import OSA  # noqa: PLC0415 - 3 MB that a quiet process does not need
+
     by_spelling = squeezed_spellings(catalog)
     by_words: dict[int, list[str]] = {}
     for spelling in catalog.spellings:
@@ -113,6 +113,9 @@ def beside_service(speech: Speech) -> Iterator[str]:
 
 def nearest(speech: Speech, catalog: Catalog) -> tuple[str, ...]:
     """Up to three names that look like a word of the message, the likeliest first."""
+    from rapidfuzz import process  # noqa: PLC0415
+    from rapidfuzz.distance import JaroWinkler  # noqa: PLC0415 - 3 MB that a quiet process does not need
+
     by_spelling = squeezed_spellings(catalog)
     words = dict.fromkeys(
         [w for w in speech.words if len(w) >= 4 and w not in ORDINARY][:MOST_TRIED]

@@ -1,7 +1,7 @@
 """Bring a database to this version's schema: the queue's own migrations, then ours.
 
 Safe to run from any number of processes at once: an advisory lock lets one do the work and the others
-find it done. Running it again changes nothing.
+find it done. Running it again changes nothing, and does not even load alembic (60 ms and 5 MB at start).
 """
 
 from __future__ import annotations
@@ -12,19 +12,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import psycopg
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from procrastinate.schema import SchemaManager
-from sqlalchemy import Connection, create_engine, pool
+from psycopg import sql
 
-from app.storage.engine import url_for
 from app.storage.errors import DatabaseUnavailable
 
+if TYPE_CHECKING:
+    from alembic.config import Config
+    from sqlalchemy import Connection
+
+CONNECT_SECONDS = 5
 LOCK = 0x53524541  # "SREA": one number for every version, or two versions could migrate at once
 
 
@@ -54,6 +53,8 @@ async def downgrade(url: str, revision: str) -> None:
     """Take our own tables back to `revision` (`base` removes them all); the queue's stay."""
 
     def run() -> None:
+        from alembic import command  # noqa: PLC0415
+
         with _connection(url) as connection:
             command.downgrade(_alembic(connection), revision)
 
@@ -63,11 +64,7 @@ async def downgrade(url: str, revision: str) -> None:
 async def status(url: str) -> Schema:
     """Look, without changing anything."""
 
-    def run() -> Schema:
-        with _connection(url) as connection:
-            return _schema(connection)
-
-    return await asyncio.to_thread(run)
+    return await asyncio.to_thread(_status, url)
 
 
 def migrations_path() -> Path:
@@ -77,53 +74,95 @@ def migrations_path() -> Path:
 
 
 def _upgrade(url: str) -> Schema:
+    if (schema := _status(url)).up_to_date:
+        return schema
+    from alembic import command  # noqa: PLC0415
+
     with _connection(url) as connection:
         connection.exec_driver_sql(f"SELECT pg_advisory_lock({LOCK})")
         connection.commit()
         try:
-            if not (schema := _schema(connection)).up_to_date:
+            if not (schema := _status(url)).up_to_date:
                 _apply_queue_migrations(connection, schema.queue_pending)
                 command.upgrade(_alembic(connection), "head")
                 connection.commit()
-                schema = _schema(connection)
+                schema = _status(url)
             return schema
         finally:
             connection.rollback()
             connection.exec_driver_sql(f"SELECT pg_advisory_unlock({LOCK})")
 
 
+def _status(url: str) -> Schema:
+    with _reachable(), psycopg.connect(_plain(url), connect_timeout=CONNECT_SECONDS) as connection:
+        current = _column(connection, "alembic_version", "version_num")
+        applied = _column(connection, "queue_migrations", "name")
+    return Schema(next(iter(current), None), newest(), tuple(sorted(_queue_files().keys() - applied)))
+
+
+def _column(connection: psycopg.Connection[Any], table: str, column: str) -> set[str]:
+    """The values of one column; none when there is no such table yet."""
+    found = connection.execute("SELECT to_regclass(%s)", (table,)).fetchone()
+    if found is None or found[0] is None:
+        return set()
+    query = sql.SQL("SELECT {} FROM {}").format(sql.Identifier(column), sql.Identifier(table))
+    return {row[0] for row in connection.execute(query)}
+
+
+def newest() -> str:
+    """The revision of the last file in `versions/`, which are numbered."""
+    return max(file.name[:4] for file in (migrations_path() / "versions").glob("[0-9][0-9][0-9][0-9]_*.py"))
+
+
+def _plain(url: str) -> str:
+    """As libpq reads it: without a driver's name."""
+    return "postgresql://" + url.partition("://")[2]
+
+
+@contextmanager
+def _reachable() -> Iterator[None]:
+    try:
+        yield
+    except psycopg.OperationalError as error:
+        raise _unavailable(error) from error
+
+
 @contextmanager
 def _connection(url: str) -> Iterator[Connection]:
+    from sqlalchemy import create_engine, pool  # noqa: PLC0415
+
+    from app.storage.engine import url_for  # noqa: PLC0415
+
     engine = create_engine(
-        url_for("psycopg", url), poolclass=pool.NullPool, connect_args={"connect_timeout": 5}
+        url_for("psycopg", url), poolclass=pool.NullPool, connect_args={"connect_timeout": CONNECT_SECONDS}
     )
     try:
         with engine.connect() as connection:
             yield connection
     except Exception as error:
-        if isinstance(getattr(error, "orig", None), psycopg.OperationalError):
-            reason = str(error.orig).strip().splitlines()[0]  # type: ignore[attr-defined]
-            raise DatabaseUnavailable(
-                f"The database of DATABASE_URL cannot be used: {reason}. Check that it runs and that the "
-                "address, user and password are right."
-            ) from error
+        if isinstance(cause := getattr(error, "orig", None), psycopg.OperationalError):
+            raise _unavailable(cause) from error
         raise
     finally:
         engine.dispose()
 
 
+def _unavailable(error: psycopg.OperationalError) -> DatabaseUnavailable:
+    reason = str(error).strip().splitlines()[0]
+    return DatabaseUnavailable(
+        f"The database of DATABASE_URL cannot be used: {reason}. Check that it runs and that the "
+        "address, user and password are right."
+    )
+
+
 def _alembic(connection: Connection) -> Config:
+    from alembic.config import Config  # noqa: PLC0415
+
     config = Config()
     config.set_main_option("script_location", str(migrations_path()))
     config.set_main_option("path_separator", "os")
     config.attributes["connection"] = connection
     return config
-
-
-def _schema(connection: Connection) -> Schema:
-    newest = ScriptDirectory.from_config(_alembic(connection)).get_current_head()
-    current = MigrationContext.configure(connection).get_current_revision()
-    return Schema(current, newest or "", tuple(_queue_pending(connection)))
 
 
 # The queue's library keeps no record of which of its migrations ran, so we keep one: `queue_migrations`.
@@ -134,18 +173,13 @@ def _queue_files() -> dict[str, Any]:
     return {file.name: file for file in folder.iterdir() if file.name.endswith(".sql")}
 
 
-def _queue_pending(connection: Connection) -> list[str]:
-    if not _exists(connection, "queue_migrations"):
-        return sorted(_queue_files())
-    applied = set(connection.exec_driver_sql("SELECT name FROM queue_migrations").scalars())
-    return sorted(_queue_files().keys() - applied)
-
-
 def _exists(connection: Connection, table: str) -> bool:
     return connection.exec_driver_sql(f"SELECT to_regclass('{table}')").scalar() is not None
 
 
 def _apply_queue_migrations(connection: Connection, pending: tuple[str, ...]) -> None:
+    from procrastinate.schema import SchemaManager  # noqa: PLC0415
+
     raw = cast("psycopg.Connection[Any]", connection.connection.driver_connection)
     if not _exists(connection, "procrastinate_jobs"):
         # A fresh database gets the whole schema of today; its history counts as applied.

@@ -9,7 +9,9 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import create_async_engine
 
@@ -57,10 +59,16 @@ async def test_down_to_nothing_and_up_again(database_url: str) -> None:
 
 
 async def test_every_single_step_goes_down_and_up(database_url: str) -> None:
-    for revision in ("0001", "base"):
+    for revision in ("0002", "0001", "base"):
         await migrate.downgrade(database_url, revision)
         assert not (await migrate.status(database_url)).up_to_date
     assert (await migrate.upgrade(database_url)).up_to_date
+
+
+def test_the_newest_migration_is_the_one_alembic_ends_with() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(migrate.migrations_path()))
+    assert migrate.newest() == ScriptDirectory.from_config(config).get_current_head()
 
 
 async def test_the_migrations_build_what_the_code_queries(database_url: str) -> None:
