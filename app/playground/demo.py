@@ -11,6 +11,7 @@ import webbrowser
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,16 +20,24 @@ from app.errors import AgentError
 from app.playground.example import OWNER, ExampleOrganisation, write_repos
 from app.playground.forge import Forge
 from app.playground.memory import Memory
+from app.playground.pager import AgentAway, Pager
 from app.playground.slack.server import PlaygroundSlack, loopback_socket
 from app.playground.slack.workspace import Workspace
-from app.settings import ModelSettings, Settings
+from app.playground.stack import SimulatedStack
+from app.settings import AlertSettings, EscalationSettings, Group, ModelSettings, Settings, SourceSettings
 from app.storage.embedded import EmbeddedPostgres, find_binaries
 
 PORT = 3838
 """Of the page, when it is free: the same at every start, so a tab that is left open finds it again."""
 
+INCIDENTS = "C0INCIDENTS"
 FIRST_QUESTION = "@sre-agent what do I need before we launch checkout?"
 HINTS = (
+    {
+        "title": "Get paged",
+        "why": "Something breaks in a simulated shop; a thread with causes and evidence is there in seconds.",
+        "pager": True,
+    },
     {
         "title": "Ask before a launch",
         "why": "It reads checkout's blueprint, contracts, README and the standard of its tier.",
@@ -45,7 +54,7 @@ HINTS = (
         "title": "Ask about any service",
         "why": "By name, by alias, with a typing error, or none where the channel says it.",
         "text": "@sre-agent who is on call for paymets?",
-        "channel": "C0INCIDENTS",
+        "channel": INCIDENTS,
     },
     {
         "title": "Ask what a tier demands",
@@ -54,7 +63,16 @@ HINTS = (
         "channel": "C0CHECKOUT",
     },
 )
+
+
+def defaults(*groups: type[Group]) -> dict[str, Any]:
+    """Every setting of these groups as it is when nobody sets it."""
+    fields = [field for group in groups for field in group.model_fields.values()]
+    return {str(field.validation_alias): field.default for field in fields}
+
+
 APART: dict[str, Any] = {
+    **defaults(AlertSettings, EscalationSettings, SourceSettings),
     "DATABASE_URL": None,
     "KNOWLEDGE_PATH": None,
     "KNOWLEDGE_REPO_REF": "main",
@@ -65,7 +83,7 @@ APART: dict[str, Any] = {
     "SLACK_ALLOWED_CHANNELS": (),
     "SLACK_ALLOW_GUESTS": "false",
     "SRE_TEAM_SLACK_ID": "S0SRETEAM",
-    "INCIDENT_CHANNEL": "C0INCIDENTS",
+    "INCIDENT_CHANNEL": INCIDENTS,
     "GIT_POLL_SECONDS": "2",
     "SHUTDOWN_GRACE_SECONDS": "3",
     "PORT": "0",
@@ -112,12 +130,24 @@ class Demo:
     home: Path
     settings: Settings
     build: Callable[[Settings], Program]
+    pager: Pager
     program: Program | None = None
 
     @property
     def knowledge(self) -> Path:
         """The working tree of the knowledge repo."""
         return self.home / "organisation" / "knowledge"
+
+    @property
+    def door(self) -> str:
+        """The address of the agent's webhooks.
+
+        Raises:
+            AgentAway: it is stopped.
+        """
+        if self.program is None:
+            raise AgentAway("The agent is not running just now; page again in a moment.")
+        return f"http://127.0.0.1:{self.program.ports['PORT']}"
 
     async def start(self) -> None:
         program = self.build(self.settings)
@@ -128,6 +158,10 @@ class Demo:
         program, self.program = self.program, None
         if program:
             await program.stop()
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
 
 
 @contextmanager
@@ -185,18 +219,29 @@ async def demo(
         if remember:
             stack.push_async_callback(ended, kept(workspace, home / "slack.json"))
         forge = Forge(organisation.folder)
+        simulated = await stack.enter_async_context(SimulatedStack(clock=utc_now))
+        pager = Pager(
+            simulated,
+            door=lambda: running.door,
+            channel=INCIDENTS,
+            file=home / "paged.json",
+            now=lambda: utc_now().timestamp(),
+        )
         bound = listen(port)
-        slack = PlaygroundSlack(workspace, bound=bound, hints=HINTS, routes=forge.routes())
+        routes = [*forge.routes(), *pager.routes()]
+        slack = PlaygroundSlack(workspace, bound=bound, hints=HINTS, routes=routes)
         await stack.enter_async_context(slack)
         address.write_text(slack.url)
         given |= {
             "DATABASE_URL": url,
             **forge.environment(slack.url),
+            **simulated.environment(),
+            **pager.environment,
             **slack.environment,
         }
         settings = Settings.load(**given)
         with progress("starting the agent"):
-            running = Demo(slack, organisation, home, settings, await loading)
+            running = Demo(slack, organisation, home, settings, await loading, pager)
             await running.start()
         stack.push_async_callback(running.stop)
         # It takes most of a second to load, which the first answer would wait for.
@@ -267,6 +312,7 @@ def welcome(running: Demo) -> str:
         "Open": running.slack.url,
         "Type": FIRST_QUESTION,
         "Then": "go on in the thread; there you need not mention it again",
+        "Page me": "breaks something in a simulated shop, and pages: watch #incidents",
         "Answers": who_answers(running.settings.model),
         "Change it": f"commit something in {running.knowledge};",
         "": "two seconds later new threads follow it (a broken commit is refused in #incidents)",

@@ -54,7 +54,7 @@ class PageApi:
 
     def _action(self, name: str, handle: Handle) -> Route:
         async def answer(request: Request) -> Response:
-            if _from_elsewhere(request):
+            if from_elsewhere(request):
                 return JSONResponse({"ok": False, "error": "cross_site"}, 403)
             try:
                 made = handle(await request.json())
@@ -114,7 +114,7 @@ class PageApi:
 
     async def _upload(self, request: Request) -> Response:
         name, user = request.query_params.get("name"), request.query_params.get("user", "")
-        if _from_elsewhere(request) or not name or user not in self._workspace.users:
+        if from_elsewhere(request) or not name or user not in self._workspace.users:
             return JSONResponse({"ok": False, "error": "invalid_arguments"}, 400)
         item = self._desk.files.by_person(user, name, await request.body())
         return JSONResponse({"ok": True, "file": shapes.file(self._workspace, item)})
@@ -204,7 +204,7 @@ class PageApi:
             self._workspace.changed("view", item=view)
 
 
-def _from_elsewhere(request: Request) -> bool:
+def from_elsewhere(request: Request) -> bool:
     """Whether another site's page sent this: the page has no sign-in that would stop it."""
     return request.headers.get("sec-fetch-site", "none") not in ("none", "same-origin")
 
