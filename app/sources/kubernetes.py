@@ -26,6 +26,7 @@ GENERATED = re.compile(r"(?:-[bcdfghjklmnpqrstvwxz2456789]{5,10}){1,2}|-\d{1,4}"
 """What Kubernetes appends to names; it has no vowels, so `checkout-worker` is nobody's pod."""
 MOST_OBJECTS = 500
 MOST_EVENTS = 1000
+MOST_PLACES = 3
 
 TROUBLES: Mapping[str, Callable[[Part], Iterator[ClusterEvent]]] = {
     "pods": cluster_state.pod_troubles,
@@ -131,7 +132,7 @@ class KubernetesReader:
         )
         nodes = {told(part(pod, "spec"), "nodeName") for pod in pods}
         around, applications, warnings = await asyncio.gather(
-            self._nodes(nodes), self._applications(service), self._warnings(namespace)
+            self._nodes(nodes), self._applications(service), self._warnings(_places(namespace, pods))
         )
         seen = {
             "pods": pods,
@@ -165,11 +166,14 @@ class KubernetesReader:
             # A cluster without Argo CD has no such kind.
             return []
 
-    async def _warnings(self, namespace: str | None) -> tuple[ClusterEvent, ...]:
+    async def _warnings(self, places: Sequence[str | None]) -> tuple[ClusterEvent, ...]:
         try:
-            return await self.events(namespace=namespace, warnings_only=True)
+            found = await asyncio.gather(
+                *(self.events(namespace=place, warnings_only=True) for place in places)
+            )
         except SourceFailed:
             return ()
+        return tuple(each for events in found for each in events)
 
     async def _opened(self) -> Door:
         async with self._opening:
@@ -179,10 +183,18 @@ class KubernetesReader:
 
 
 def _open(where: str, timeout_seconds: float) -> Door:
-    # 40 MB and a second or two, which nobody without a cluster should pay.
+    # Some 10 MB and half a second, which nobody without a cluster should pay.
     from app.sources.kubernetes_door import Door  # noqa: PLC0415
 
     return Door(where, timeout_seconds=timeout_seconds)
+
+
+def _places(namespace: str | None, pods: Sequence[Part]) -> Sequence[str | None]:
+    """The namespaces to ask for warnings: a large cluster has more of them than are read from all at once."""
+    if namespace is not None:
+        return (namespace,)
+    found = sorted({told(part(pod, "metadata"), "namespace") for pod in pods} - {""})
+    return found if 0 < len(found) <= MOST_PLACES else (None,)
 
 
 def troubles(kind: str, found: Part) -> tuple[ClusterEvent, ...]:

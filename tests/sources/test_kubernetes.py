@@ -74,6 +74,7 @@ async def test_what_is_wrong_with_a_service_is_brought_together(
     assert [each.at for each in found] == sorted(each.at for each in found)
     assert {each.service for each in found} == {"checkout"}
     assert next(each for each in found if each.reason == "BackOff").count == 9
+    assert "/api/v1/namespaces/shop/events" in {asked.raw_path for asked in cluster.asked}
 
 
 async def test_only_lists_are_asked_for_with_our_token(
