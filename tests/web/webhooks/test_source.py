@@ -12,7 +12,7 @@ from app.web.webhooks.refusals import NotProven
 from app.web.webhooks.source import Head, Off, WebhookSource, discover
 from tests.web.webhooks.stage import SAMPLES, TOKEN, everything_on, settings
 
-NAMES = ["alertmanager", "datadog", "gcp", "grafana", "newrelic", "pagerduty"]
+NAMES = [each.name for each in discover(everything_on())]
 PAGES = Path(__file__).parents[3] / "docs" / "webhooks"
 
 
@@ -22,7 +22,8 @@ def basic(text: str) -> dict[str, str]:
 
 def test_every_source_is_found_in_the_order_of_their_names() -> None:
     found = list(discover(everything_on()))
-    assert [each.name for each in found] == NAMES
+    assert NAMES == sorted(NAMES)
+    assert {"pagerduty", "alertmanager", "grafana", "datadog", "newrelic", "gcp"} <= set(NAMES)
     assert all(isinstance(each, WebhookSource) for each in found)
 
 
