@@ -10,27 +10,37 @@ import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
-from benchmarks import conversation
+from benchmarks import conversation, investigation
 from benchmarks.figures import Row, machine, median_of, table
 
 OUT = Path(__file__).resolve().parent.parent / ".bench"
+BENCHMARKS: dict[str, Any] = {"conversation": conversation, "investigation": investigation}
 HELP = f"""\
 benchmarks:
   conversation   from a mention in Slack to its streamed answer: ack, 👀, first text, turns per CPU-second,
                  memory, start, and what a thread costs when it is old. About ten minutes a run.
+  investigation  from a page to its thread, its evidence brief and its final brief, webhooks at 200/s, and a
+                 storm of 5,000 alerts, with systems at 200 ms of which one hangs. About ten minutes a run.
 
-parts of it, for --only:
+parts of conversation, for --only:
   start     how long `serve` takes until it is ready, and its memory then
   paced     latencies at 1, 10 and 100 threads at once with a model of real speed; the prompt cache
   instant   turns per CPU-second with a model that answers at once; memory after 1,000 sessions
   age       database time of turn 1,000 of a thread against turn 10
 
+parts of investigation, for --only:
+  page      one page alone and three at once, with a model of real speed; what the model has to read
+  webhook   answers at 200 alerts a second, half of them new
+  storm     5,000 alerts of 1,000 incidents over 40 services in a minute: lost, shown twice, order, memory
+
 examples:
-  ./run bench                              everything
+  ./run bench                              the conversation
   ./run bench conversation --quick         a look, in about two minutes; its figures are no measurement
   ./run bench conversation --runs 3        each figure is the median of three runs
   ./run bench conversation --only paced
+  ./run bench investigation --only page
 
 Everything runs on loopback against servers of its own, which are removed at the end; DATABASE_URL, when set,
 names a server where a database is created and dropped. A missed target is marked, and the exit code stays 0:
@@ -45,25 +55,27 @@ def main() -> int:
         epilog=HELP,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("name", nargs="?", default="conversation", choices=["conversation"], metavar="NAME")
+    parser.add_argument("name", nargs="?", default="conversation", choices=sorted(BENCHMARKS), metavar="NAME")
     parser.add_argument("--quick", action="store_true", help="a short run, to see that it works")
     parser.add_argument("--runs", type=int, default=1, metavar="N", help="repeat, and report the medians")
-    parser.add_argument(
-        "--only", action="append", choices=conversation.PARTS, help="one part; may be repeated"
-    )
+    parser.add_argument("--only", action="append", metavar="PART", help="one part; may be repeated")
     options = parser.parse_args()
+    measured = BENCHMARKS[options.name]
+    parts = tuple(options.only or measured.PARTS)
+    if unknown := set(parts) - set(measured.PARTS):
+        parser.error(f"{options.name} has no part {', '.join(unknown)}; it has {', '.join(measured.PARTS)}")
     # As with Ctrl-C, what was started is ended.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    size = conversation.QUICK if options.quick else conversation.FULL
+    size = measured.QUICK if options.quick else measured.FULL
     before = machine()
-    print(conversation.SCRIPT)
+    print(measured.SCRIPT)
     print("machine   " + ", ".join(f"{name} {value}" for name, value in before.items()))
     if conversation.load_is_high():
         print("          this machine is busy with something else: the figures will be worse than they are")
     runs: list[list[Row]] = []
     for number in range(options.runs):
         print(f"\nrun {number + 1} of {options.runs}", flush=True)
-        runs.append(asyncio.run(conversation.run(size, tuple(options.only or conversation.PARTS))))
+        runs.append(asyncio.run(measured.run(size, parts)))
     rows = median_of(runs)
     print(f"\n{table(rows)}\n")
     _keep(options.name, before, runs, rows)

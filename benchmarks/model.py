@@ -3,7 +3,8 @@
     python -m benchmarks.model          prints its address
 
 `POST /pace` sets how it answers from then on, `GET /journal` hands over the notes since the last time. Which
-thread and turn a request belongs to stands in its newest question as `t0017r0003`.
+thread and turn a request belongs to stands in its newest question as `t0017r0003`. What an incident's diagnosis
+is told is in `benchmarks.diagnosing`.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from collections.abc import AsyncIterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from benchmarks import diagnosing
 from tests.fakes.anthropic import FakeAnthropic, blocks
 from tests.fakes.script import Reply, call, conclude
 from tests.fakes.wire import Request, Response, json_response
@@ -64,6 +66,8 @@ class ScriptedModel(FakeAnthropic):
 
     def _reply(self, body: dict[str, Any]) -> Reply:
         pace = (self._pace.first_token_seconds, self._pace.tokens_per_second)
+        if diagnosing.is_diagnosis(body):
+            return diagnosing.reply(body, *pace)
         if not body.get("tools"):
             return Reply("What was said so far, in short.", (), *pace)
         # After a tool call the newest message holds its result and no question.
@@ -86,7 +90,10 @@ class ScriptedModel(FakeAnthropic):
         if isinstance(response.body, bytes):
             note.ended = time.time()
             return response
-        return Response(response.status, _noted(response.body, note), response.headers)
+        body = response.body
+        if self._pace.tokens_per_second and diagnosing.is_diagnosis(request.json()):
+            body = diagnosing.drawn_out(body, self._pace.tokens_per_second)
+        return Response(response.status, _noted(body, note), response.headers)
 
     def _extends(self, thread: int, body: dict[str, Any]) -> bool | None:
         before = self._prompts.get(thread)
