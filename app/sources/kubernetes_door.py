@@ -7,7 +7,7 @@ question.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Mapping
+from collections.abc import AsyncIterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from lightkube.generic_resource import create_global_resource, create_namespaced
 from yaml import YAMLError
 
 from app.sources.allowed import AllowList, Unacceptable
+from app.sources.bounded import Bounded
 from app.sources.failures import NotThere, QueryRejected, ReadRefused, SourceFailed
 
 IN_CLUSTER = "in-cluster"
@@ -62,26 +63,8 @@ class ReadsOnly(httpx2.AsyncBaseTransport):
         if request.method != "GET" or plain != request.url.path:
             raise ReadRefused("kubernetes", f"{request.method} {request.url.path}")
         response = await self._inner.handle_async_request(request)
-        response.stream = _Bounded(response.stream)
+        response.stream = Bounded(response.stream, "kubernetes", MOST_BYTES)
         return response
-
-    async def aclose(self) -> None:
-        await self._inner.aclose()
-
-
-class _Bounded(httpx2.AsyncByteStream):
-    """A body that ends in a failure when it does not end."""
-
-    def __init__(self, inner: Any) -> None:
-        self._inner = inner
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        size = 0
-        async for chunk in self._inner:
-            size += len(chunk)
-            if size > MOST_BYTES:
-                raise SourceFailed("kubernetes", f"answered more than {MOST_BYTES >> 20} MiB; ask for less.")
-            yield chunk
 
     async def aclose(self) -> None:
         await self._inner.aclose()

@@ -33,6 +33,7 @@ AGAIN_AFTER_SECONDS = 30.0
 CLOSE_SECONDS = 8.0
 MOST_PAGES = 20
 LONGEST_RESULT = 1024 * 1024
+MOST_HTTP_BYTES = 8 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -273,6 +274,8 @@ async def _open(server: McpServer, settings: McpSettings, stack: AsyncExitStack)
     from mcp.client.stdio import stdio_client  # noqa: PLC0415
     from mcp.client.streamable_http import streamable_http_client  # noqa: PLC0415
 
+    from app.sources.bounded import BoundedTransport  # noqa: PLC0415
+
     if server.command is not None:
         env = {**server.settings, **{name: settings.value(each) for name, each in server.env.items()}}
         # What a server writes on its error output may hold its secrets.
@@ -282,7 +285,10 @@ async def _open(server: McpServer, settings: McpSettings, stack: AsyncExitStack)
     assert server.url is not None
     headers = {name: settings.value(each) for name, each in server.headers.items()}
     timeout = httpx2.Timeout(server.deadline_seconds)
-    http = await stack.enter_async_context(httpx2.AsyncClient(headers=headers, timeout=timeout))
+    bounded = BoundedTransport(httpx2.AsyncHTTPTransport(), server.name, MOST_HTTP_BYTES)
+    http = await stack.enter_async_context(
+        httpx2.AsyncClient(headers=headers, timeout=timeout, transport=bounded)
+    )
     return await stack.enter_async_context(Client(streamable_http_client(server.url, http_client=http)))
 
 
