@@ -187,6 +187,9 @@ class Parts:
             seconds=budgets.investigation_seconds,
             ttl_seconds=alerts.ttl_seconds,
             tool_result_bytes=budgets.tool_result_bytes,
+            in_flight=PostgresBudget(
+                self.engine, WindowLimits(usd_per_day=Decimal(str(budgets.usd_per_day)))
+            ),
         )
         gatherer = Gatherer(self._sources(), lambda: self.library.catalog, self._signals)
         return Stages(

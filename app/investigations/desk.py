@@ -16,6 +16,7 @@ from app.investigations.models import Investigation
 from app.investigations.surface import Pressed
 from app.storage.audit import write_audit
 from app.storage.engine import begin
+from app.tools.masking import mask
 
 DEEPER = "asked for a deeper look"
 
@@ -45,7 +46,7 @@ class StoredDesk:
     async def outcome(
         self, investigation_id: UUID, user_id: str, *, correct: bool, cause: str | None
     ) -> Pressed:
-        said = "confirmed this cause" if correct else "said that this is not the cause"
+        said = "confirmed this cause" if correct else _not_that(cause)
         async with begin(self.engine) as connection:
             investigation = await self._load(connection, investigation_id)
             pressed = await afterwards.press(
@@ -137,3 +138,7 @@ class StoredDesk:
             service=investigation.service_name,
             link=self.thread_link(place.channel_id, place.thread_ts) if place else None,
         )
+
+
+def _not_that(cause: str | None) -> str:
+    return f"said it was: {mask(cause)}" if cause else "said that this is not the cause"

@@ -14,21 +14,22 @@ from typing import Any, Literal
 from uuid import UUID
 
 import structlog
-from pydantic_ai.messages import ModelRequest, ModelResponse, TextPart, UserPromptPart
+from pydantic_ai.messages import ModelMessage, ModelRequest, ModelResponse, TextPart, UserPromptPart
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.agent.budget import BudgetSpent
 from app.agent.failures import ModelUnavailable
 from app.agent.links import hosts_of
 from app.agent.models import LoadedModel
-from app.agent.run import Ended, RunRequest, run_to
-from app.agent.tally import RunLimits
+from app.agent.run import Ended, Means, RunRequest, run_to
+from app.agent.tally import RunLimits, Tally, tally, this_turn
 from app.context.models import Source
 from app.conversations.reply import NotShown
 from app.conversations.transcript import SessionTranscript
 from app.conversations.turn import MOST_ATTEMPTS, passes
 from app.escalation.models import Why
 from app.investigations import journal, repository
+from app.investigations.begun import OnceBegun
 from app.investigations.brief import Brief, Past
 from app.investigations.checks import checked
 from app.investigations.digest import digest
@@ -233,29 +234,40 @@ class _Diagnosis:
     async def by_model(self, fast: LoadedModel, strong: LoadedModel) -> Outcome:
         """The fast model first; the strong one once, when that is not sure or the cause spans services."""
         deeper = self.investigation.round > 1
+        transcript = self.transcript
+        assert transcript is not None
+        if not await transcript.has_question():
+            await self.ask(transcript, SECOND_LOOK if deeper else digest(self.gathered))
+        used = None if deeper else await self.used_before_second_look(fast)
+        if used is None:
+            ended = await self.run(strong if deeper else fast, transcript)
+            outcome = await self.checked(ended)
+            several = ended.conclusion is not None and ended.conclusion.several_services
+            if deeper or strong is fast or not (several or outcome.brief.confidence < SURE_ENOUGH):
+                return _unsure_told(outcome)
+            await self.ask(transcript, SECOND_LOOK)
+            used = ended.used
+        return _unsure_told(await self.checked(await self.run(strong, transcript, used)))
+
+    async def used_before_second_look(self, model: LoadedModel) -> Tally | None:
+        """What the first look used, when an attempt before this one had begun the second; else None."""
         assert self.transcript is not None
-        if not await self.transcript.has_question():
-            await self.ask(self.transcript, SECOND_LOOK if deeper else digest(self.gathered))
-        ended = await self.run(strong if deeper else fast, self.transcript)
-        outcome = await self.checked(ended)
-        unsure = outcome.brief.confidence < SURE_ENOUGH
-        several = ended.conclusion is not None and ended.conclusion.several_services
-        if (unsure or several) and not deeper and strong is not fast:
-            await self.ask(self.transcript, SECOND_LOOK)
-            outcome = await self.checked(await self.run(strong, self.transcript, ended))
-        if outcome.brief.confidence < SURE_ENOUGH and outcome.why is None:
-            outcome = replace(outcome, why="low_confidence")
-        return outcome
+        history = await self.transcript.history()
+        second = this_turn(history)
+        if not _asks(history[second], SECOND_LOOK):
+            return None
+        prices, first = self.diagnoser.means.means.prices, this_turn(history[:second])
+        return tally(history[first:second], lambda response: prices.of(model.provider, response))
 
     async def ask(self, transcript: SessionTranscript, text: str) -> None:
         await transcript.append(ModelRequest(parts=[UserPromptPart(text)]), kind="question")
 
     async def run(
-        self, model: LoadedModel, transcript: SessionTranscript, before: Ended[Diagnosis] | None = None
+        self, model: LoadedModel, transcript: SessionTranscript, used: Tally | None = None
     ) -> Ended[Diagnosis]:
+        """One look of a model; `used` is what a look before it took of what both may use."""
         means = self.diagnoser.means
         knowledge = await means.knowledge()
-        used = before.used if before else None
         limits = means.limits
         if used is not None:
             limits = RunLimits(
@@ -283,8 +295,17 @@ class _Diagnosis:
             model=model,
             transcript=transcript,
             progress=_Quiet(),
-            means=means.means,
+            means=await self.run_means(transcript),
         )
+
+    async def run_means(self, transcript: SessionTranscript) -> Means:
+        """An hour's budget that is gone lets no diagnosis begin, and lets those that have begun go on."""
+        means = self.diagnoser.means
+        if means.in_flight is None:
+            return means.means
+        rows = await transcript.history()
+        begun = any(isinstance(row, ModelResponse) for row in rows[this_turn(rows) :])
+        return replace(means.means, budget=OnceBegun(means.means.budget, means.in_flight, begun=begun))
 
     async def checked(self, ended: Ended[Diagnosis]) -> Outcome:
         """The model's brief after the checks that do not trust it."""
@@ -357,6 +378,17 @@ class _Diagnosis:
         await self.diagnoser.wrapping.failed(
             self.investigation, self.thread, self.looked.gathered if self.looked else None, sentence, why
         )
+
+
+def _unsure_told(outcome: Outcome) -> Outcome:
+    """People are called about what no model is sure of."""
+    if outcome.brief.confidence < SURE_ENOUGH and outcome.why is None:
+        return replace(outcome, why="low_confidence")
+    return outcome
+
+
+def _asks(message: ModelMessage, question: str) -> bool:
+    return any(isinstance(part, UserPromptPart) and part.content == question for part in message.parts)
 
 
 def _source(finding: Finding) -> Source:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from app.agent.budget import Budget
 from app.agent.models import Models
 from app.agent.run import Means
 from app.agent.tally import RunLimits
@@ -14,7 +15,8 @@ from app.knowledge.models import Knowledge
 @dataclass(frozen=True)
 class DiagnoseMeans:
     """`models` is None when none is configured. `seconds` is the longest a diagnosis may take, over all its
-    attempts; `ttl_seconds` the longest it may wait for its turn."""
+    attempts; `ttl_seconds` the longest it may wait for its turn. `in_flight` is the budget of a diagnosis
+    that has begun, where it is another than that of `means`."""
 
     models: Models | None
     means: Means
@@ -24,3 +26,4 @@ class DiagnoseMeans:
     seconds: float = 300
     ttl_seconds: float = 600
     tool_result_bytes: int = 4096
+    in_flight: Budget | None = None

@@ -1,0 +1,277 @@
+"""From a page to a diagnosis, the whole program over: what a person finds in the thread."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from app.playground.stack import Fault
+from app.playground.stack.scenarios import SCENARIOS
+from tests.acceptance.conftest import MAYA, Stack
+from tests.acceptance.investigating import INCIDENTS, Incident, diagnosis, incident, told
+from tests.fakes.script import call, conclude, overloaded, rate_limited, say, wrong_key
+
+ERRORS = 'sum by (service) (rate(http_requests_total{status=~"5.."}[2m]))'
+
+
+async def answering(one: Incident, requests: int = 1) -> None:
+    """Wait until the model has been asked so often."""
+    async with asyncio.timeout(30):
+        while len(one.model.requests) < requests:
+            await asyncio.sleep(0.02)
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS)
+async def test_a_page_becomes_a_thread_with_evidence_and_a_diagnosis(stack: Stack, scenario: str) -> None:
+    async with incident(stack, scenario) as one:
+        one.model.script.add(say("I test it.", call("promql", query=ERRORS)), say("", diagnosis()))
+        thread = await one.investigated()
+
+        [evidence], [final] = one.said("evidence"), one.said("final")
+        assert [thread[0].ts, evidence.ts, final.ts] == sorted(
+            each.ts for each in (thread[0], evidence, final)
+        )
+        assert "Candidates" in told([evidence])
+        assert "A diagnosis follows." in told([evidence])
+        assert "checkout refuses payments since its newest version" in told([final])
+        assert "checkout refuses payments" in told([thread[0]])
+        assert any(each.files for each in thread)
+        assert await stack.rows("SELECT status, error_code FROM investigations") == [("done", None)]
+        assert await stack.rows("SELECT name, failed FROM tool_calls") == [("promql", False)]
+        [(report,)] = await stack.rows("SELECT report FROM investigations")
+        assert "## Token Usage" in report
+        assert {each.method for each in one.sim.asked} == {"GET"}
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS)
+async def test_without_a_model_the_evidence_names_the_cause(stack: Stack, scenario: str) -> None:
+    async with incident(stack, scenario, model=False) as one:
+        await one.investigated()
+        [final] = one.said("final")
+        truth = SCENARIOS[scenario].truth
+        assert truth.service in told([final])
+        assert "no model is configured" in told([final])
+        [(brief,)] = await stack.rows("SELECT brief FROM investigations")
+        cause = brief["likely_cause"]["text"]
+        assert not any(innocent in cause for innocent in truth.innocent)
+        assert one.written == []
+
+
+async def test_the_model_is_given_the_digest_and_no_raw_data(stack: Stack) -> None:
+    async with incident(stack) as one:
+        one.model.script.add(say("", diagnosis()))
+        await one.investigated()
+        [request] = one.model.requests
+        first = str(request["messages"][0]["content"])
+        assert "<investigation>" in first
+        assert "E1 [symptom" in first
+        assert len(first) < 26_000
+        assert {"promql", "logql", "traces", "kubernetes", "deploy_history", "runbook_search"} <= {
+            each["name"] for each in request["tools"]
+        }
+
+
+async def test_a_service_nobody_knows_is_investigated_by_its_labels(stack: Stack) -> None:
+    async with incident(stack) as one:
+        one.model.script.add(say("", diagnosis()))
+        await one.page(payload=one.alert("mystery-box"))
+        await one.ended()
+        assert "mystery-box is not in the catalog" in told(one.said("evidence"))
+        assert "mystery-box is not in the catalog" in str(one.model.requests[0]["messages"])
+        assert one.said("final")
+
+
+async def test_an_alert_without_a_service_is_looked_at_by_its_labels_alone(stack: Stack) -> None:
+    async with incident(stack) as one:
+        one.model.script.add(say("", diagnosis()))
+        await one.page(payload=one.alert(None))
+        await one.ended()
+        assert "looked at by its labels alone" in told(one.said("evidence"))
+        assert one.said("final")
+
+
+# -- how sure it is --------------------------------------------------------------------------------------
+
+
+async def test_an_unsure_diagnosis_goes_to_the_strong_model_once(stack: Stack) -> None:
+    async with incident(stack, MODEL="claude-haiku-5-5", MODEL_STRONG="claude-sonnet-5-5") as one:
+        one.model.script.add(say("", diagnosis(0.3)), say("", diagnosis(0.8, headline="Sure now")))
+        await one.investigated()
+        assert [each["model"] for each in one.model.requests] == ["claude-haiku-5-5", "claude-sonnet-5-5"]
+        assert "Sure now" in told(one.said("final"))
+        assert one.written == []
+
+
+async def test_a_diagnosis_that_stays_unsure_calls_people_and_says_so(stack: Stack) -> None:
+    async with incident(stack) as one:
+        one.model.script.add(say("", diagnosis(0.3)), say("", diagnosis(0.3)))
+        await one.investigated()
+        assert one.written == ["POST /v2/enqueue"]
+        assert "not sure of the cause" in str(one.sim.written[0].body)
+        assert "PagerDuty" in told(one.said("note"))
+        [(report,)] = await stack.rows("SELECT report FROM investigations")
+        assert "PagerDuty" in report
+
+
+async def test_an_incident_of_pagerduty_is_escalated_there_and_not_acknowledged(stack: Stack) -> None:
+    async with incident(stack) as one:
+        one.model.script.add(say("", diagnosis(0.3)), say("", diagnosis(0.3)))
+        await one.investigated("pagerduty")
+        assert one.sim.written
+        assert all("/v2/enqueue" not in each for each in one.written)
+        assert "acknowledged" not in str(one.sim.written)
+
+
+@pytest.mark.parametrize("failing", [wrong_key(), overloaded(), rate_limited(0)], ids=["key", "busy", "rate"])
+async def test_a_model_that_fails_leaves_the_evidence_and_calls_people(stack: Stack, failing: object) -> None:
+    async with incident(stack) as one:
+        one.model.script.add(*[failing] * 9)  # type: ignore[list-item]
+        await one.page()
+        await one.ended(seconds=60)
+        assert "this is the evidence alone" in told(one.said("final"))
+        assert one.written == ["POST /v2/enqueue"]
+
+
+async def test_without_budget_the_evidence_stands_and_people_are_called(stack: Stack) -> None:
+    async with incident(stack, MAX_TOKENS_PER_HOUR="10") as one:
+        await one.investigated()
+        assert one.model.requests == []
+        assert "The budget of this hour" in told(one.said("final"))
+        assert "The budget of this hour" in str(one.sim.written[0].body)
+        [(report,)] = await stack.rows("SELECT report FROM investigations")
+        assert "Budget Exceeded: yes" in report
+
+
+async def test_what_runs_when_the_hour_is_spent_goes_on(stack: Stack) -> None:
+    async with incident(stack, MAX_TOKENS_PER_HOUR="100000000") as one:
+        one.model.script.add(
+            say("", call("promql", query=ERRORS), first_token_seconds=2), say("", diagnosis())
+        )
+        await one.page()
+        await answering(one)
+        async with stack.engine.begin() as connection:
+            await connection.exec_driver_sql("UPDATE budget_windows SET spent_tokens = 100000000")
+        await one.page(payload=one.alert("inventory"))
+        await one.ended(2)
+        finals = told(one.said("final"))
+        assert "checkout refuses payments" in finals
+        assert "The budget of this hour" in finals
+        assert len(one.model.requests) == 2
+
+
+async def test_a_model_that_takes_too_long_is_left_and_people_are_called(stack: Stack) -> None:
+    async with incident(stack, INVESTIGATION_TIMEOUT_SECONDS="1") as one:
+        one.model.script.add(say("", diagnosis(), first_token_seconds=20))
+        await one.investigated()
+        assert "INVESTIGATION_TIMEOUT_SECONDS" in told(one.said("final"))
+        assert "ran out of time" in str(one.sim.written[0].body)
+
+
+async def test_the_tool_budget_ends_in_a_brief_of_what_is_there(stack: Stack) -> None:
+    async with incident(stack, MAX_TOOL_CALLS="2") as one:
+        asks = [call("promql", query=f"{ERRORS} + {n}") for n in range(4)]
+        one.model.script.add(say("", *asks), say("", diagnosis()))
+        await one.investigated()
+        assert await stack.rows("SELECT count(*) FROM tool_calls WHERE NOT failed") == [(2,)]
+        assert "checkout refuses payments" in told(one.said("final"))
+
+
+async def test_a_follow_up_works_after_a_diagnosis_that_was_cut_off(stack: Stack) -> None:
+    """The transcript ends with a call nobody answered."""
+    async with incident(stack, INVESTIGATION_TIMEOUT_SECONDS="2") as one:
+        one.model.script.add(
+            say("", call("promql", query=ERRORS), first_token_seconds=1), say("It is well.", conclude(0.9))
+        )
+        await one.page()
+        await answering(one)
+        one.sim.faults.set("prometheus", Fault.hanging())
+        await one.ended()
+        one.sim.faults.clear()
+        assert "INVESTIGATION_TIMEOUT_SECONDS" in told(one.said("final"))
+        ts = await stack.slack.say(MAYA, INCIDENTS, "what about the database?", one.root)
+        answers = await stack.answered(INCIDENTS, ts, one.root)
+        assert "It is well." in told(answers)
+
+
+# -- what people do --------------------------------------------------------------------------------------
+
+
+async def pressed(one: Incident, button: str, part: str = "final:1", user: str = MAYA) -> None:
+    await one.stack.slack.click(user, one.said(part)[0].ts, f"incident_{button}")
+
+
+async def test_a_confirmed_diagnosis_is_stored_as_an_outcome(stack: Stack) -> None:
+    async with incident(stack) as one:
+        one.model.script.add(say("", diagnosis()))
+        await one.investigated()
+        await pressed(one, "correct")
+        await one.seen("confirmed this cause")
+        assert await stack.rows("SELECT correct, user_id, source FROM outcomes") == [(True, MAYA, "button")]
+        await one.becomes("SELECT user_id FROM audit_log WHERE action = 'outcome'", [(MAYA,)])
+
+
+async def test_a_wrong_diagnosis_is_told_what_it_really_was(stack: Stack) -> None:
+    async with incident(stack) as one:
+        one.model.script.add(say("", diagnosis()))
+        await one.investigated()
+        await pressed(one, "wrong")
+        views = stack.slack.workspace.views
+        view = await stack.slack.wait_for(lambda: next(iter(views), ""))
+        cause = {"type": "plain_text_input", "value": "The pool of the ledger was full"}
+        assert await stack.slack.submit(view, {"cause": {"cause": cause}}) == {}
+        await one.becomes(
+            "SELECT correct, cause, source FROM outcomes",
+            [(False, "The pool of the ledger was full", "modal")],
+        )
+        await one.seen("The pool of the ledger was full")
+
+
+async def test_digging_deeper_is_a_second_diagnosis_by_the_strong_model(stack: Stack) -> None:
+    async with incident(stack, MODEL="claude-haiku-5-5", MODEL_STRONG="claude-sonnet-5-5") as one:
+        one.model.script.add(say("", diagnosis()), say("", diagnosis(0.9, headline="Deeper down")))
+        await one.investigated()
+        await pressed(one, "dig_deeper")
+        await one.seen("Deeper down")
+        await one.ended()
+        assert len(one.said("final:1")) == len(one.said("final:2")) == 1
+        assert one.model.requests[1]["model"] == "claude-sonnet-5-5"
+        assert "<investigation>" in str(one.model.requests[1]["messages"])
+        assert await stack.rows("SELECT status, round FROM investigations") == [("done", 2)]
+
+
+async def test_a_person_escalates_once(stack: Stack) -> None:
+    async with incident(stack) as one:
+        one.model.script.add(say("", diagnosis()))
+        await one.investigated()
+        await pressed(one, "escalate", "evidence")
+        await one.seen("escalated this")
+        await pressed(one, "escalate", "final:1", user="U0OMAR")
+        await one.becomes("SELECT count(*) FROM audit_log WHERE action = 'escalate'", [(2,)])
+        assert one.written == ["POST /v2/enqueue"]
+
+
+async def test_a_person_acknowledges_in_pagerduty(stack: Stack) -> None:
+    async with incident(stack) as one:
+        one.model.script.add(say("", diagnosis()))
+        await one.investigated("pagerduty")
+        await pressed(one, "acknowledge")
+        await one.seen("acknowledged this")
+        assert "acknowledged" in str(one.sim.written[0].body)
+
+
+async def test_a_follow_up_goes_on_with_what_was_found(stack: Stack) -> None:
+    async with incident(stack) as one:
+        one.model.script.add(
+            say("", call("promql", query=ERRORS)),
+            say("", diagnosis()),
+            say("The database is well.", conclude(0.9)),
+        )
+        await one.investigated()
+        ts = await stack.slack.say(MAYA, INCIDENTS, "what about the database?", one.root)
+        answers = await stack.answered(INCIDENTS, ts, one.root)
+        assert "The database is well." in told(answers)
+        asked = str(one.model.requests[-1]["messages"])
+        assert "<investigation>" in asked
+        assert "what about the database?" in asked
+        assert ERRORS.split("(", maxsplit=1)[0] in asked
