@@ -7,13 +7,11 @@ the page that answers it. Nothing is fitted to these: the method has no constant
 
 from __future__ import annotations
 
-import argparse
 import gc
 import json
-import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import psutil
@@ -21,11 +19,10 @@ import psutil
 from app.context.runbooks import Runbook, Runbooks, runbooks_of
 from app.knowledge.models import Document, Knowledge
 from app.knowledge.pages import take_apart
-from benchmarks.figures import Row, Target, machine, spread, table
+from benchmarks.figures import Row, Target, spread
 
 ROOT = Path(__file__).resolve().parent.parent
 DATA = ROOT.parent / "shared" / "data" / "runbooks"
-OUT = ROOT / ".bench"
 
 
 @dataclass(frozen=True)
@@ -35,20 +32,28 @@ class Query:
     runbook: str
 
 
-def main(folder: Path = DATA) -> int:
-    if not (folder / "queries.json").is_file():
-        print(f"{folder} is not there: nothing to measure.")
-        return 0
-    queries = [Query(**each) for each in json.loads((folder / "queries.json").read_text("utf-8"))]
-    rows = measure(folder, queries)
-    print(f"{table(rows)}\n")
-    keep(rows)
-    return 0
+PARTS = ("recall", "speed")
+QUICK, FULL = 1, 5
+"""How often each query is timed."""
+SCRIPT = f"""\
+asked     every query of {DATA.parent.name}/{DATA.name}: by its text alone, by halves of it, by name and text
+counted   whether the page meant stands first (R@1) or among three (R@3)
+"""
 
 
-def measure(folder: Path, queries: Sequence[Query]) -> list[Row]:
+async def run(size: int, parts: Sequence[str]) -> list[Row]:
+    """Without the data there is nothing to measure, and no row."""
+    if not (DATA / "queries.json").is_file():
+        print(f"{DATA} is not there: nothing to measure.")
+        return []
+    queries = [Query(**each) for each in json.loads((DATA / "queries.json").read_text("utf-8"))]
+    index, making = made(knowledge_of(DATA / "docs"))
+    rows = found(index, queries) if "recall" in parts else []
+    return [*rows, *(timed(index, queries, size) if "speed" in parts else ()), *making]
+
+
+def made(pages: Knowledge) -> tuple[Runbooks, list[Row]]:
     process = psutil.Process()
-    pages = knowledge_of(folder / "docs")
     gc.collect()
     before = process.memory_info().rss
     began = time.perf_counter()
@@ -57,14 +62,18 @@ def measure(folder: Path, queries: Sequence[Query]) -> list[Row]:
     built = (time.perf_counter() - began) * 1000
     gc.collect()
     grown = max(0.0, (process.memory_info().rss - before) / 2**20)
+    return index, [
+        Row(f"making the index of {len(index)} runbooks", "ms", {"value": built}),
+        Row("memory of the index", "MB", {"value": grown}, target=Target("value", 50)),
+    ]
+
+
+def found(index: Runbooks, queries: Sequence[Query]) -> list[Row]:
     return [
         *recall(index, queries, lambda query: (None, query.text), "the alert's text", (0.93, 0.96)),
         *recall(index, queries, lambda query: (None, halves(query)[0]), "its first sentence"),
         *recall(index, queries, lambda query: (None, halves(query)[1]), "its other sentences"),
         *recall(index, queries, lambda query: (query.alert, query.text), "its name and text", (1, 1)),
-        Row("a query", "ms", spread(times(index, queries)), target=Target("p99", 1), count=len(queries)),
-        Row(f"making the index of {len(index)} runbooks", "ms", {"value": built}),
-        Row("memory of the index", "MB", {"value": grown}, target=Target("value", 50)),
     ]
 
 
@@ -112,32 +121,10 @@ def halves(query: Query) -> tuple[str, str]:
     return first, rest or first
 
 
-def times(index: Runbooks, queries: Sequence[Query], rounds: int = 5) -> list[float]:
-    found = []
+def timed(index: Runbooks, queries: Sequence[Query], rounds: int) -> list[Row]:
+    times = []
     for query in [*queries] * rounds:
         began = time.perf_counter()
         index.find(None, query.text)
-        found.append((time.perf_counter() - began) * 1000)
-    return found
-
-
-def keep(rows: Sequence[Row]) -> None:
-    OUT.mkdir(exist_ok=True)
-    told = [{**asdict(row), "target": str(row.target) if row.target else None} for row in rows]
-    for row, one in zip(rows, told, strict=True):
-        one["met"] = row.target.met(row) if row.target else None
-    whole = {
-        "command": "python -m benchmarks runbooks",
-        "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "machine": machine(),
-        "rows": told,
-    }
-    file = OUT / "runbooks.json"
-    file.write_text(json.dumps(whole, indent=1, ensure_ascii=False) + "\n", "utf-8")
-    print(f"written to {file.relative_to(ROOT)}")
-
-
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.runbooks", description=__doc__)
-    parser.add_argument("--data", type=Path, default=DATA, metavar="FOLDER")
-    sys.exit(main(parser.parse_args().data))
+        times.append((time.perf_counter() - began) * 1000)
+    return [Row("a query", "ms", spread(times), target=Target("p99", 1), count=len(times))]
