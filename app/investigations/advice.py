@@ -44,7 +44,7 @@ def _steps(gathered: Gathered, service: str) -> Iterator[str]:
     for cause in ranking.causes[: 1 if ranking.verdict != "unknown" else 2]:
         where = cause.service or service
         if change := change_of(cause, gathered):
-            yield f"Review {change.kind} {change.id} of {clock_of(change.at)} against the symptom."
+            yield f"Review {change.kind} {change.short_id} of {clock_of(change.at)} against the symptom."
         yield from (each.format(service=where, since=since) for each in STEPS[cause.kind])
         if where != service:
             yield f"Page whoever is on call for {where}, and say that {service} suffers from it."
@@ -71,11 +71,11 @@ def _take_back(change: Change | None, service: str) -> tuple[str, ...]:
     if change is None:
         remedy = f"roll {service} back to what ran before."
     elif change.kind == "flag":
-        remedy = f"switch the flag {change.id} back."
+        remedy = f"switch the flag {change.short_id} back."
     elif change.kind == "config":
-        remedy = f"revert the configuration change {change.id}."
+        remedy = f"revert the configuration change {change.short_id}."
     else:
-        remedy = f"roll {service} back to what ran before {change.id}."
+        remedy = f"roll {service} back to what ran before {change.short_id}."
     return (f"If the cause is confirmed: {remedy}",)
 
 

@@ -189,8 +189,12 @@ def _traces(seen: Seen, ranking: Ranking) -> Iterator[Found]:
     by_trace: dict[str, list[Span]] = {}
     for span in seen.observations.spans:
         by_trace.setdefault(span.trace_id, []).append(span)
+    told: set[tuple[str, str, str | None]] = set()
     for trace_id, spans in by_trace.items():
         for span in deepest_failing(spans)[:1]:
+            if (alike := (span.service, span.name, span.error)) in told:
+                continue
+            told.add(alike)
             why = f": {span.error}" if span.error else ""
             after = amount(span.duration_ms / 1000, "seconds")
             said = f"A trace fails in {span.service}, {span.name}, after {after}{why}"

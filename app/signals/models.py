@@ -74,6 +74,11 @@ class Change:
     files: tuple[str, ...] = ()
     diff: str | None = None
 
+    @property
+    def short_id(self) -> str:
+        """The id as people write it: eight characters of a commit."""
+        return self.id[:8] if len(self.id) >= 32 and all(c in "0123456789abcdef" for c in self.id) else self.id
+
 
 @dataclass(frozen=True)
 class ClusterEvent:

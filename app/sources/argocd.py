@@ -219,7 +219,9 @@ def _names(application: Part) -> Iterator[str]:
 
 
 def _title(name: str, revision: str, images: Iterable[str]) -> str:
-    versions = ", ".join(dict.fromkeys(image.rsplit("/", 1)[-1] for image in images))
+    # `checkout checkout:1.4.2` says one word twice.
+    told_images = (image.rsplit("/", 1)[-1].removeprefix(f"{name}:") for image in images)
+    versions = ", ".join(dict.fromkeys(told_images))
     shown = revision[:8] if COMMIT.fullmatch(revision) else revision
     return f"{name} {versions[:120] or shown}" + (f" ({shown})" if versions and shown else "")
 

@@ -12,7 +12,7 @@ from app.escalation.escalation import Escalation, next_level
 from app.escalation.models import EscalationFailed, EscalationNotConfigured, Incident, Intent
 from app.settings import EscalationSettings
 from app.tools.masking import mask
-from tests.fakes.pagerduty import ROUTING_KEY, TOKEN, PagerDutyWire
+from tests.fakes.pagerduty_escalation import ROUTING_KEY, TOKEN, PagerDutyWire
 
 OWN = Incident(
     "pagerduty", "PT4KHLK", "High error rate", "P1", "checkout", "https://acme.slack.com/archives/C1/p1"

@@ -48,7 +48,7 @@ async def test_rollouts_of_the_window_come_oldest_first_with_commit_and_page(
 
     assert (first.service, first.id, first.at) == ("payments", sha("c"), NOON - HOUR + 0.5)
     assert (second.service, second.kind, second.at) == ("checkout", "deploy", NOON - HOUR / 2)
-    assert second.title == "checkout checkout:1.4.2 (bbbbbbbb): Retry less"
+    assert second.title == "checkout 1.4.2 (bbbbbbbb): Retry less"
     assert second.author == "Maya L"
     assert second.link == f"{server.url}/applications/argocd/checkout"
 
@@ -107,8 +107,8 @@ async def test_no_more_than_a_week_is_looked_at(server: FakeArgoCd, argocd: Argo
 @pytest.mark.parametrize(
     ("source", "shown"),
     [
-        ({"kustomize": {"images": ["checkout=registry.acme.example/checkout:2"]}}, "checkout:2"),
-        ({"kustomize": {"images": ["registry.acme.example/checkout:3"]}}, "checkout:3"),
+        ({"kustomize": {"images": ["checkout=registry.acme.example/checkout:2"]}}, "2"),
+        ({"kustomize": {"images": ["registry.acme.example/checkout:3"]}}, "3"),
         ({"helm": {"parameters": [{"name": "app.image.tag", "value": "v4"}]}}, "v4"),
     ],
 )

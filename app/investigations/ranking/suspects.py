@@ -159,9 +159,11 @@ def _told(suspect: Suspect) -> str:
     kind = {"deploy": "Deploy", "commit": "Commit", "flag": "Flag", "config": "Configuration"}[
         suspect.change.kind
     ]
-    place = f" of {suspect.service}" if suspect.service else ""
     title = " ".join(suspect.change.title.split())[:LONGEST_TITLE]
-    return f"{kind} {suspect.change.id[:12]}{place}: {title}"
+    # What the title says already is not said twice.
+    name = "" if suspect.change.short_id in title else f" {suspect.change.short_id}"
+    place = f" of {suspect.service}" if suspect.service and suspect.service not in title else ""
+    return f"{kind}{name}{place}: {title}"
 
 
 def _when(suspect: Suspect, scene: Scene) -> list[Reason]:
