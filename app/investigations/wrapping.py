@@ -25,7 +25,8 @@ from app.investigations.evidence import Finding
 from app.investigations.filing import ReportNotWritten, report_file_name, write_report
 from app.investigations.gathered import Gathered
 from app.investigations.models import Investigation
-from app.investigations.record import ModelUse, Moment, Record, ToolCall
+from app.investigations.record import Record
+from app.investigations.recording import recorded
 from app.investigations.report import announcement, report
 from app.investigations.surface import IncidentThread
 from app.storage.engine import begin
@@ -87,37 +88,20 @@ class Wrapping:
         over_budget: str | None = None,
         escalations: tuple[str, ...] = (),
     ) -> Record:
-        told: tuple[ToolCall, ...] = ()
-        used: tuple[ModelUse, ...] = ()
-        if investigation.turn_id is not None:
-            async with begin(self.engine) as connection:
-                told, _ = await journal.calls(connection, investigation.turn_id)
-                used = await journal.usage(connection, investigation.turn_id)
-        evidence_brief = investigation.evidence_brief
-        return Record(
-            id=investigation.id,
-            title=investigation.title,
-            started_at=investigation.created_at,
-            severity=investigation.severity,
-            service=investigation.service_name,
-            status=status,
-            finished_at=now,
-            gathered=gathered,
-            brief=brief,
-            evidence_brief=Brief.model_validate(evidence_brief) if evidence_brief else None,
-            failure=failure,
-            over_budget=over_budget,
-            timeline=tuple(_moments(investigation)),
-            tool_calls=told,
-            usage=used,
-            escalations=escalations,
-            checked=checked,
-            thread=self._link(investigation),
-            joined=tuple(
-                f"{each.source}: {each.title}"
-                for each in (*investigation.incidents[1:], *investigation.members)
-            ),
-        )
+        async with begin(self.engine) as connection:
+            return await recorded(
+                connection,
+                investigation,
+                thread=self._link(investigation),
+                status=status,
+                finished_at=now,
+                gathered=gathered,
+                brief=brief,
+                failure=failure,
+                over_budget=over_budget,
+                escalations=escalations,
+                checked=checked,
+            )
 
     # -- ends ----------------------------------------------------------------------------------------------
 
@@ -227,14 +211,3 @@ class Wrapping:
 
 def _with_escalation(record: Record, said: str) -> Record:
     return replace(record, escalations=(said,)) if said else record
-
-
-def _moments(investigation: Investigation) -> list[Moment]:
-    moments = [
-        Moment(each.started_at, f"{each.source}: {each.title}") for each in investigation.incidents[:5]
-    ]
-    if investigation.looked_at:
-        moments.append(Moment(investigation.looked_at, "The evidence brief was ready."))
-    if investigation.resolved_at:
-        moments.append(Moment(investigation.resolved_at, "The incident was over."))
-    return moments
