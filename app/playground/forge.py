@@ -34,6 +34,7 @@ from app.context.addresses import parse
 from app.context.bare import Bare, Entry, GitFailed, RefMissing, end_group, environment
 from app.errors import AgentError
 from app.playground.example import OWNER
+from app.playground.slack.server import HOSTS
 
 NAME = re.compile(r"\w[\w.-]*")
 PROTOCOL = re.compile(r"version=[012]")
@@ -43,8 +44,6 @@ LARGEST_REQUEST = 1024 * 1024
 LARGEST_SHOWN = 1024 * 1024
 SECONDS = 60.0
 TRANSFERS = 8
-HOSTS = ["localhost", "127.0.0.1"]
-"""Under any other name a page in the person's browser is asking, which has lent its name to our address."""
 T = TypeVar("T")
 Handle = Callable[[Request], Awaitable[Response]]
 

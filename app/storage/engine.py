@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError, Opera
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from app.storage.characters import storable_in
 from app.storage.errors import DatabaseUnavailable, StaleAttempt
 
 STALE_ATTEMPT_SQLSTATE = "SRE01"
@@ -82,16 +83,8 @@ def as_json(value: Any) -> str:
     try:
         body = to_json(value)
     except PydanticSerializationError:
-        body = to_json(_whole(value))
+        body = to_json(storable_in(value))
     return NUL.sub(r"\1", body.decode())
-
-
-def _whole(value: Any) -> Any:
-    if isinstance(value, str):
-        return value.encode("utf-8", "replace").decode()
-    if isinstance(value, dict):
-        return {_whole(key): _whole(each) for key, each in value.items()}
-    return [_whole(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 @asynccontextmanager
