@@ -8,7 +8,8 @@ import asyncio
 import signal
 import sys
 import tempfile
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
 
     from app.playground.demo import Program
+    from app.terminal.payload import Read
 
 T = TypeVar("T")
 
@@ -152,6 +154,117 @@ def chat(
     _until_interrupted(playground.talk(_program, home=home))
 
 
+@app.command()
+def investigate(
+    alert: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="A webhook's payload, or YAML with title, service, severity and started_at; - reads stdin.",
+        ),
+    ] = None,
+    source: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Whose payload it is: alertmanager …  [default: by its shape]"),
+    ] = None,
+    replay: Annotated[
+        int | None,
+        typer.Option(
+            metavar="ID", help="Instead: a webhook that was refused in the last hour, by its number."
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")] = False,
+) -> None:
+    """Look into one alert from this shell: the evidence brief, then the diagnosis.
+
+    Runs what a page would start, on the same sources, model and database, but shows it here: no Slack is
+    needed and nobody is called. Without a model the evidence alone is the diagnosis; a source that is not
+    configured is named among what was not seen. The log goes to SRE_AGENT_HOME, in `investigate.log`.
+
+    An alert in a few words:
+
+        echo "{title: Checkout answers 500, service: checkout}" | sre-agent investigate --alert -
+
+    Exit code 1 when there is no diagnosis in the end, 2 when the alert cannot be read.
+    """
+    from app.terminal.investigate import Wanted
+    from app.terminal.investigate import investigate as carry_out
+    from app.terminal.payload import NotAnAlert
+    from app.terminal.screen import Screen
+
+    if (alert is None) == (replay is None):
+        raise typer.BadParameter("give either --alert FILE or --replay ID.")
+    read = None if alert is None else _alert_in(alert, source)
+    settings = Settings.load()
+    _log_to(settings.storage.home / "investigate.log")
+    wanted, screen = Wanted(read, replay, source), Screen(sys.stdout, sys.stderr, as_json)
+
+    async def run() -> bool:
+        async with _database(settings, make=True) as url:
+            return await carry_out(settings, url, wanted, screen)
+
+    try:
+        diagnosed = _until_interrupted(run())
+    except NotAnAlert as error:
+        raise typer.BadParameter(error.sentence, param_hint="--replay") from error
+    if not diagnosed:
+        raise typer.Exit(1)
+
+
+@app.command()
+def postmortem(
+    investigation: Annotated[str, typer.Argument(metavar="ID", help="Of an investigation that is over.")],
+) -> None:
+    """Print a draft of the postmortem, in markdown, from what an investigation left; people finish it.
+
+    Its id is in its report, behind /alerts, and in what `sre-agent investigate` prints. Reads
+    DATABASE_URL, or the Postgres under SRE_AGENT_HOME. Exit code 1 when there is none of that id, or it is
+    under way.
+    """
+    from uuid import UUID
+
+    from app.investigations import postmortem as drafting
+    from app.investigations import recording
+
+    try:
+        investigation_id = UUID(investigation)
+    except ValueError:
+        raise typer.BadParameter(
+            f"{investigation} is no investigation's id; those look like 0b5e3c1e-6f3c-….",
+            param_hint="ID",
+        ) from None
+
+    async def draft(engine: AsyncEngine) -> str:
+        record = await recording.finished(engine, investigation_id)
+        return drafting.postmortem(record, hosts=recording.hosts(record)).rstrip()
+
+    print(asyncio.run(_with_database(draft)))
+
+
+@app.command()
+def accuracy(
+    days: Annotated[int, typer.Option(min=1, help="How many days back.")] = 90,
+) -> None:
+    """Print how often diagnoses were right, by what people said of them afterwards.
+
+    Shares come with how many cases they rest on and their 95 % interval; too few cases give none. Reads
+    DATABASE_URL, or the Postgres under SRE_AGENT_HOME.
+    """
+    from datetime import UTC, datetime, timedelta
+
+    from app.investigations import accuracy as judging
+    from app.storage.engine import begin
+
+    since = datetime.now(UTC) - timedelta(days=days)
+
+    async def judge(engine: AsyncEngine) -> str:
+        async with begin(engine) as connection:
+            rows = await judging.judged(connection, since)
+        return judging.table(judging.accuracy(rows), since=since)
+
+    print(asyncio.run(_with_database(judge)))
+
+
 @sessions.command()
 def show(
     key: Annotated[
@@ -264,19 +377,52 @@ def _log_to(file: Path) -> Path:
     return file
 
 
+def _alert_in(file: str, source: str | None) -> Read:
+    """The alert in a file or, for `-`, in what is piped in."""
+    from datetime import UTC, datetime
+
+    from app.terminal import payload
+
+    try:
+        text = sys.stdin.read() if file == "-" else Path(file).read_text("utf-8")
+    except OSError as error:
+        raise typer.BadParameter(f"{file} cannot be read: {error.strerror}.", param_hint="--alert") from error
+    except UnicodeDecodeError as error:
+        raise typer.BadParameter(f"{file} is no text.", param_hint="--alert") from error
+    if source is not None and source not in payload.sources():
+        raise typer.BadParameter(
+            f"{source} is no source I know; those are {', '.join(payload.sources())}.", param_hint="--source"
+        )
+    try:
+        return payload.read(text, datetime.now(UTC), source=source)
+    except payload.NotAnAlert as error:
+        raise typer.BadParameter(error.sentence, param_hint="--alert") from error
+
+
 async def _with_database(look: Callable[[AsyncEngine], Awaitable[str]]) -> str:
     """Do something with the database of the settings, be it configured or embedded."""
+    from app.storage.engine import create_engine
+
+    async with _database(Settings.load(), make=False) as url:
+        engine = create_engine(url, pool_size=1)
+        try:
+            return await look(engine)
+        finally:
+            await engine.dispose()
+
+
+@asynccontextmanager
+async def _database(settings: Settings, *, make: bool) -> AsyncIterator[str]:
+    """The address of the settings' database, with this version's schema; `make` makes what is missing."""
     from app.storage import migrate
     from app.storage.embedded import EmbeddedPostgres, find_binaries
-    from app.storage.engine import create_engine
     from app.storage.errors import SchemaBehind
 
-    settings = Settings.load()
     home = settings.storage.home / "postgres"
     embedded = None
     if settings.storage.database_url:
         url = _database_url(settings)
-    elif not home.exists():
+    elif not home.exists() and not make:
         raise NoDatabase(
             f"There is no database yet: {home} does not exist. Set DATABASE_URL, or SRE_AGENT_HOME to where "
             "the one you mean is."
@@ -284,15 +430,15 @@ async def _with_database(look: Callable[[AsyncEngine], Awaitable[str]]) -> str:
     else:
         embedded = EmbeddedPostgres(home, binaries=find_binaries(settings.storage.pg_bin))
         url = await embedded.start()
-    engine = create_engine(url, pool_size=1)
     try:
-        if not (await migrate.status(url)).up_to_date:
+        if make and settings.storage.auto_migrate:
+            await migrate.upgrade(url)
+        elif not (await migrate.status(url)).up_to_date:
             raise SchemaBehind(
                 "The database's schema is older than this version; run `sre-agent db upgrade`."
             )
-        return await look(engine)
+        yield url
     finally:
-        await engine.dispose()
         if embedded:
             await embedded.stop()
 

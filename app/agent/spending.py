@@ -18,6 +18,13 @@ SELECT to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD') AS day, provider || 
  WHERE created_at >= today.begin - make_interval(days => :before)
  GROUP BY 1, 2 ORDER BY 1, 2
 """)
+OF_INVESTIGATIONS = text("""
+WITH today AS (SELECT date_trunc('day', now() AT TIME ZONE 'UTC') AT TIME ZONE 'UTC' AS begin)
+SELECT count(*) AS requests, count(DISTINCT turn_id) AS diagnoses, sum(usage.usd) AS usd,
+       count(*) FILTER (WHERE usage.usd IS NULL) AS unpriced
+  FROM usage JOIN turns ON turns.id = usage.turn_id AND turns.kind = 'alert', today
+ WHERE usage.created_at >= today.begin - make_interval(days => :before)
+""")
 HEAD = ("day (UTC)", "model", "requests", "input", "cached", "output", "USD")
 
 
@@ -25,6 +32,7 @@ async def report(engine: AsyncEngine, *, days: int) -> str:
     """The last `days` days, today included, by day and model, and their sum."""
     async with engine.connect() as connection:
         rows = (await connection.execute(BY_DAY, {"before": days - 1})).mappings().all()
+        diagnosed = (await connection.execute(OF_INVESTIGATIONS, {"before": days - 1})).one()
     if not rows:
         return f"No model was asked in the last {days} days."
     lines = [
@@ -41,6 +49,11 @@ async def report(engine: AsyncEngine, *, days: int) -> str:
     spent = sum((row["usd"] or Decimal(0) for row in rows), Decimal(0))
     unpriced = sum(row["unpriced"] for row in rows)
     said = table([HEAD, *lines, (*total, _usd(spent, unpriced))])
+    if diagnosed.requests:
+        said += (
+            f"\nOf it {diagnosed.requests:,} requests for {diagnosed.diagnoses:,} diagnoses of incidents: "
+            f"{_usd(diagnosed.usd, diagnosed.unpriced)} USD."
+        )
     return said + (
         "\n+ means: and requests to models whose price nobody knows (MODEL_PRICES)." if unpriced else ""
     )

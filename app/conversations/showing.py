@@ -28,7 +28,18 @@ FIND_BY_TRACE = text(
     "SELECT session.* FROM sessions AS session JOIN turns ON turns.session_id = session.id "
     "WHERE turns.trace_id = :trace"
 )
-TURNS = text("SELECT * FROM turns WHERE session_id = :session ORDER BY created_at, message_ts")
+# A diagnosis has no answer of its own: what it concluded is its investigation's brief.
+TURNS = text("""
+SELECT turn.*, investigation.told #>> '{headline}' AS headline,
+       investigation.told #>> '{likely_cause,text}' AS cause,
+       investigation.told ->> 'model' AS brief_model,
+       CAST(investigation.told ->> 'confidence' AS double precision) AS brief_confidence
+  FROM turns AS turn
+  LEFT JOIN LATERAL (
+      SELECT coalesce(nullif(brief, 'null'), nullif(evidence_brief, 'null')) AS told FROM investigations
+       WHERE investigations.turn_id = turn.id) AS investigation ON true
+ WHERE turn.session_id = :session ORDER BY turn.created_at, turn.message_ts
+""")
 TOOL_CALLS = text("SELECT * FROM tool_calls WHERE session_id = :session ORDER BY id")
 
 
@@ -96,9 +107,17 @@ def session_text(session: RowMapping, turns: Iterable[RowMapping], calls: Iterab
 def turn_text(turn: RowMapping, calls: Iterable[RowMapping]) -> str:
     lines = [f"{turn['user_id']}, {turn['created_at']:%H:%M:%S}:", indented(turn["question"] or "(no text)")]
     lines += [f"  · {_call(call)}" for call in calls]
-    answer = turn["answer"] or {}
+    answer = turn["answer"] or _concluded(turn)
     lines += [f"sre-agent, {_how(turn, answer)}:", indented(answer.get("text") or "(nothing was said)")]
     return "\n".join(lines)
+
+
+def _concluded(turn: RowMapping) -> dict[str, Any]:
+    """A brief in the form of an answer; nothing for a turn of a conversation."""
+    if turn["headline"] is None:
+        return {}
+    said = f"{turn['headline']}\n{turn['cause'] or ''}".rstrip()
+    return {"text": said, "model": turn["brief_model"], "confidence": turn["brief_confidence"]}
 
 
 def _call(call: RowMapping) -> str:

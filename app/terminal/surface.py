@@ -1,0 +1,102 @@
+"""A terminal as the place an investigation is shown in, in the one process that carries it out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+from uuid import UUID
+
+from app.conversations.reply import Ledger
+from app.investigations.surface import FAILED, Button, Headline, Opened, Told
+from app.terminal.screen import Screen
+from app.terminal.words import said
+
+PLACE = "terminal"
+"""In place of a workspace and of a channel."""
+ALONE = "No model concluded: the evidence brief above is the diagnosis."
+
+
+@dataclass
+class TerminalThread:
+    """`IncidentThread` on a screen; it keeps what it showed, for the JSON document at the end."""
+
+    screen: Screen
+    clock: Callable[[], float]
+    ts: str | None = None
+    head: Headline | None = None
+    evidence: Told | None = None
+    final: Told | None = None
+    failure: str | None = None
+    notes: list[str] = field(default_factory=list)
+
+    async def open(self, headline: Headline) -> Opened:
+        if self.ts is None:
+            self.ts, self.head = f"{self.clock():.6f}", headline
+            self.screen.opened(headline)
+        return Opened(PLACE, PLACE, self.ts)
+
+    async def headline(self, headline: Headline) -> None:
+        before, self.head = self.head, headline
+        if headline.on_call and (before is None or before.on_call != headline.on_call):
+            await self.note(f"On call: {headline.on_call}")
+
+    async def evidence_brief(self, told: Told) -> None:
+        self.evidence = told
+        self.screen.end("look")
+        self.screen.brief("Evidence brief", told)
+
+    async def chart(self, png: bytes, alt: str) -> None:
+        """A terminal shows no pictures; their words are in the evidence."""
+
+    async def final_brief(self, told: Told, *, round: int = 1) -> None:
+        self.final = told
+        self.screen.end("diagnose")
+        if told.brief.model is None and self.evidence is not None:
+            gaps = [each for each in told.brief.gaps if each not in self.evidence.brief.gaps]
+            self.screen.say(ALONE, *(f"  {said(each)}" for each in gaps), "")
+        else:
+            self.screen.brief("Diagnosis", told)
+
+    async def failed(
+        self, reason: str, *, trace_id: str = "", buttons: tuple[Button, ...] = FAILED, round: int = 1
+    ) -> None:
+        self.failure = reason
+        self.screen.end("diagnose", failed=True)
+        self.screen.note(f"The diagnosis failed: {reason} (trace {trace_id})")
+
+    async def note(self, sentence: str) -> None:
+        if sentence not in self.notes:
+            self.notes.append(sentence)
+            self.screen.note(sentence)
+
+    async def attach(self, file_name: str, title: str, content: bytes) -> None:
+        """The report is where the files are."""
+
+    def document(self) -> dict[str, Any]:
+        """All that was shown, as JSON takes it."""
+        last = self.final or self.evidence
+        return {
+            "title": self.head.title if self.head else None,
+            "service": self.head.service if self.head else None,
+            "severity": self.head.severity if self.head else None,
+            "evidence_brief": self.evidence and self.evidence.brief.model_dump(mode="json"),
+            "brief": self.final and self.final.brief.model_dump(mode="json"),
+            "findings": [asdict(each) for each in last.findings] if last else [],
+            "took": asdict(last.footer) if last and last.footer else None,
+            "failure": self.failure,
+            "notes": self.notes,
+        }
+
+
+@dataclass
+class TerminalSurface:
+    """`IncidentSurface`: both stages of an investigation write to one thread."""
+
+    screen: Screen
+    clock: Callable[[], float] = time.time
+    threads: dict[UUID, TerminalThread] = field(default_factory=dict)
+
+    def thread(self, investigation_id: UUID, channel: str, ledger: Ledger) -> TerminalThread:
+        return self.threads.setdefault(investigation_id, TerminalThread(self.screen, self.clock))
