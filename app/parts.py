@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cached_property
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -15,6 +16,7 @@ from app.agent.models import Models
 from app.agent.prices import Prices
 from app.agent.run import Means
 from app.agent.tally import RunLimits
+from app.context.blueprints import Blueprints
 from app.context.library import Library
 from app.context.repos import Repos
 from app.context.runbook_shelf import RunbookShelf
@@ -58,6 +60,7 @@ class ToolParts(Clients):
     history: History | None = None
     channels: Channels | None = None
     on_call_policy: str | None = None
+    blueprints: Callable[[], Blueprints] | None = None
 
 
 @dataclass(frozen=True)
@@ -141,14 +144,17 @@ class Parts:
             **vars(self.clients),
             library=self.library,
             repos=self.repos,
-            runbooks=self._shelf(),
+            runbooks=self.shelf,
             results=StoredResults(self.engine),
             history=self._history(),
             channels=self.channels,
             on_call_policy=self.settings.escalation.pagerduty_policy_id,
+            blueprints=lambda: self.library.blueprints,
         )
 
-    def _shelf(self) -> RunbookShelf:
+    @cached_property
+    def shelf(self) -> RunbookShelf:
+        """One index for the tools and the looks."""
         return RunbookShelf(lambda: self.keeper.current, lambda: self.library.catalog)
 
     def _history(self) -> History:
@@ -202,7 +208,7 @@ class Parts:
         return signals_of(await self.keeper.at(None))
 
     def _sources(self) -> Sources:
-        clients, shelf = self.clients, self._shelf()
+        clients, shelf = self.clients, self.shelf
         people = (
             OnCall(clients.pagerduty, self.settings.escalation.pagerduty_policy_id)
             if clients.pagerduty
@@ -217,7 +223,9 @@ class Parts:
             past=self._history().before,
             on_call=people.now if people else None,
             runbooks=shelf.current,
-            clock_notices=lambda: tuple(Gap(name, mask(said)) for name, said in clients.clock_notices()),
+            clock_notices=lambda: tuple(
+                Gap(name, mask(said)) for name, said in (*clients.clock_notices(), *clients.mcp_gaps())
+            ),
         )
 
     def _escalation(self, investigation_id: UUID) -> Escalation:

@@ -37,6 +37,7 @@ from app.settings import Settings, SettingsError
 from app.slack.bolt import HttpEvents, SocketMode, build_app, who_am_i
 from app.slack.channels import Channels
 from app.slack.client import Pace, SlackClient, web_client, web_session
+from app.slack.history import ChannelReader
 from app.slack.incident_surface import SlackIncidentSurface
 from app.slack.incoming import Me
 from app.slack.listeners.desk import Desk
@@ -138,7 +139,9 @@ class Runtime:
 
         admission = self._admission(People(client), me)
         channels = Channels(client)
-        parts = Parts.of(settings, engine, (keeper, library, repos), await loading, link=me.link)
+        reader = ChannelReader(client, me, settings.slack.incident_channel, lambda: channels_of(library))
+        documents = keeper, library, repos
+        parts = Parts.of(settings, engine, documents, await loading, channels=reader, link=me.link)
         stack.push_async_callback(parts.clients.aclose)
         if self._worker:
             pace, means = Pace(), parts.means()
@@ -358,6 +361,10 @@ async def _put_away(loading: asyncio.Task[models.Models | None]) -> None:
     with suppress(Exception):  # what went wrong has been said already
         if loaded := await loading:
             await loaded.close()
+
+
+def channels_of(library: Library) -> frozenset[str]:
+    return frozenset(each.slack_channel for each in library.catalog if each.slack_channel)
 
 
 async def _expire(engine: AsyncEngine, ttl_seconds: float) -> None:

@@ -12,17 +12,23 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from benchmarks import conversation, investigation
+from benchmarks import conversation, investigation, runbooks
 from benchmarks.figures import Row, machine, median_of, table
 
 OUT = Path(__file__).resolve().parent.parent / ".bench"
-BENCHMARKS: dict[str, Any] = {"conversation": conversation, "investigation": investigation}
+BENCHMARKS: dict[str, Any] = {
+    "conversation": conversation,
+    "investigation": investigation,
+    "runbooks": runbooks,
+}
 HELP = f"""\
 benchmarks:
   conversation   from a mention in Slack to its streamed answer: ack, 👀, first text, turns per CPU-second,
                  memory, start, and what a thread costs when it is old. About ten minutes a run.
   investigation  from a page to its thread, its evidence brief and its final brief, webhooks at 200/s, and a
                  storm of 5,000 alerts, with systems at 200 ms of which one hangs. About ten minutes a run.
+  runbooks       whether an alert's text finds its runbook among those of ../shared/data/runbooks, how fast,
+                 in how much memory. Two seconds; its parts are recall and speed.
 
 parts of conversation, for --only:
   start     how long `serve` takes until it is ready, and its memory then

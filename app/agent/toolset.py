@@ -80,8 +80,9 @@ async def call(desk: Desk, call_id: str, name: str, arguments: dict[str, Any]) -
     row = await desk.transcript.tool_call(key)
     if row is not None and row.result is not None:
         return _returned(row.result, row.sources)
-    await desk.transcript.tool_started(key, name, arguments)
-    title = describe(name, arguments)
+    shown = under_own_name(name, arguments)
+    await desk.transcript.tool_started(key, *shown)
+    title = describe(*shown)
     await desk.progress.task(key, title, "in_progress")
     started = desk.seconds()
     done = _labelled(await _perform(desk, call_id, key, name, arguments), desk.labels.get(call_id))
@@ -101,6 +102,14 @@ async def call(desk: Desk, call_id: str, name: str, arguments: dict[str, Any]) -
         done.sources,
     )
     return _returned(done.text, done.sources)
+
+
+def under_own_name(name: str, arguments: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """A tool of an MCP server is journaled and shown as itself, not as `use_tool`."""
+    inner, given = arguments.get("name"), arguments.get("arguments", {})
+    if name == "use_tool" and isinstance(inner, str) and isinstance(given, dict):
+        return inner, given
+    return name, arguments
 
 
 async def _perform(desk: Desk, call_id: str, key: str, name: str, arguments: dict[str, Any]) -> Executed:

@@ -84,6 +84,10 @@ class Library:
         return self._is_loaded
 
     @property
+    def blueprints(self) -> Blueprints:
+        return self._blueprints
+
+    @property
     def catalog(self) -> Catalog:
         return self._blueprints.catalog
 

@@ -7,12 +7,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from app.settings import AlertSettings, Endpoint, EscalationSettings, GitSettings, SourceSettings
+from app.settings import AlertSettings, Endpoint, EscalationSettings, GitSettings, SourceSettings, inherited
+from app.sources import mcp_config
 from app.sources.argocd import ArgoCd
 from app.sources.github_changes import GitHubChanges
 from app.sources.jaeger import Jaeger
 from app.sources.kubernetes import KubernetesReader
 from app.sources.loki import Loki
+from app.sources.mcp import McpServers
 from app.sources.ops import OpsEndpoints
 from app.sources.pagerduty import PagerDutyReader
 from app.sources.prometheus import Prometheus
@@ -34,6 +36,7 @@ class Clients:
     kubernetes: KubernetesReader | None = None
     pagerduty: PagerDutyReader | None = None
     ops: OpsEndpoints | None = None
+    mcp: McpServers | None = None
 
     @classmethod
     def of(
@@ -63,6 +66,9 @@ class Clients:
             ops=OpsEndpoints(alerts.services, alerts.ops_token, ca_file=sources.ca_file)
             if alerts.services
             else None,
+            mcp=McpServers(mcp_config.load(sources.mcp_servers, inherited()))
+            if sources.mcp_servers
+            else None,
         )
 
     def clock_notices(self) -> Iterator[tuple[str, str]]:
@@ -71,6 +77,10 @@ class Clients:
             client: Any = getattr(self, name)
             if client is not None and (notice := client.clock_notice()):
                 yield name, notice
+
+    def mcp_gaps(self) -> tuple[tuple[str, str], ...]:
+        """The MCP servers that were asked and cannot be used, each with the reason."""
+        return self.mcp.gaps() if self.mcp else ()
 
     async def aclose(self) -> None:
         every: list[Any] = [each for each in vars(self).values() if each is not None]

@@ -102,3 +102,19 @@ def open_conversation(call: Call) -> Json:
             raise SlackRefusal("invalid_user_combination")
         channel = workspace.direct_message(people[0])
     return {"channel": channel.as_json(workspace.agent.id) if given.flag("return_im") else {"id": channel.id}}
+
+
+@method("users.conversations", TIER_3, arguments="cursor exclude_archived limit team_id types user")
+def of_member(call: Call) -> Json:
+    """The channels of a member, the agent's own by default; https://docs.slack.dev/reference/methods/users.conversations"""
+    workspace = call.workspace
+    workspace.demand_scope("channels:read")
+    member = call.arguments.text("user") or workspace.agent.id
+    kinds = {"public_channel": "channel", "private_channel": "group", "im": "im"}
+    asked = (call.arguments.text("types") or "public_channel").split(",")
+    if unknown := [each for each in asked if each not in (*kinds, "mpim")]:
+        raise SlackRefusal("invalid_types", ", ".join(unknown))
+    wanted = {kinds.get(each) for each in asked}
+    found = [each for each in workspace.channels.values() if each.kind in wanted and member in each.members]
+    shown, rest = page(sorted(found, key=lambda each: each.id), call.arguments)
+    return {"channels": [each.as_json(workspace.agent.id) for each in shown], "response_metadata": rest}
