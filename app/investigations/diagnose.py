@@ -351,11 +351,15 @@ class _Diagnosis:
         try:
             await self.thread.open(headline(self.investigation))
             await self.thread.final_brief(told, round=self.investigation.round)
-            done = self.investigation.model_copy(update={"brief": outcome.brief.model_dump(mode="json")})
-            await self.thread.headline(headline(done, state="diagnosed"))
+            await self.thread.headline(headline(await self.as_it_stands(), state="diagnosed"))
         except NotShown as error:
             log.error("brief_not_shown", reason=error.sentence)
         await wrapping.done(self.investigation, self.thread, record, outcome)
+
+    async def as_it_stands(self) -> Investigation:
+        """With what became of the incident while it was diagnosed: one that is over stays so."""
+        async with begin(self.diagnoser.engine) as connection:
+            return await repository.load(connection, self.investigation.id) or self.investigation
 
     def buttons(self, offered: tuple[Button, ...]) -> tuple[Button, ...]:
         """Acknowledging is offered where the source knows it."""
@@ -372,7 +376,7 @@ class _Diagnosis:
                 buttons=self.buttons(FAILED),
                 round=self.investigation.round,
             )
-            await self.thread.headline(headline(self.investigation, state="failed"))
+            await self.thread.headline(headline(await self.as_it_stands(), state="failed"))
         except NotShown as error:
             log.error("failure_not_shown", reason=error.sentence)
         await self.diagnoser.wrapping.failed(

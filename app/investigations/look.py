@@ -212,6 +212,7 @@ class _Look:
     async def hand_over(self) -> None:
         async with begin(self.looker.engine) as connection:
             await queueing.defer_diagnose(connection, self.investigation)
+            await queueing.update_after(connection, self.investigation.id)
 
 
 def assembled(investigation: Investigation, seen: Seen, ranking: Ranking) -> Looked:

@@ -6,6 +6,7 @@ for its service: its lock is that of the follow-ups in the service's incident th
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -76,6 +77,14 @@ def update(leader_id: UUID, priority: int) -> jobs.Deferral:
         queueing_lock=name,
         priority=priority,
     )
+
+
+async def update_after(connection: AsyncConnection, leader_id: UUID) -> None:
+    """At the end of a stage: what happened to the incident meanwhile is shown after what the stage showed.
+
+    Never the update that waits already: it may begin before this transaction is over.
+    """
+    await jobs.defer(connection, replace(update(leader_id, ASKED_FOR), queueing_lock=None))
 
 
 async def defer_diagnose(connection: AsyncConnection, investigation: Investigation) -> int:

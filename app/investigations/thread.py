@@ -21,7 +21,10 @@ STATES: dict[str, HeadlineState] = {
 def headline(
     investigation: Investigation, *, state: HeadlineState | None = None, said: str = "", on_call: str = ""
 ) -> Headline:
-    """The root of the thread as things stand; what is over says so whatever its diagnosis came to."""
+    """The root of the thread as things stand; what is over says so whatever its diagnosis came to.
+
+    Whoever writes it, stage or update, it reads alike: who is on call is what the look has stored.
+    """
     alert = investigation.alert
     told = investigation.brief or investigation.evidence_brief or {}
     over = investigation.resolved_at is not None
@@ -34,7 +37,7 @@ def headline(
         source=alert.source,
         link=alert.links[0] if alert.links else None,
         said=said or str(told.get("headline", "")),
-        on_call=on_call,
+        on_call=on_call or str((investigation.observations or {}).get("on_call", "")),
         members=tuple(map(_member, (*investigation.incidents, *investigation.members)))
         if investigation.storm_size
         else (),

@@ -19,7 +19,7 @@ from app.errors import AgentError
 from app.escalation.escalation import Escalation
 from app.escalation.models import EscalationFailed, EscalationNotConfigured, Why
 from app.escalation.models import Incident as Called
-from app.investigations import journal, repository
+from app.investigations import journal, queueing, repository
 from app.investigations.brief import Brief
 from app.investigations.evidence import Finding
 from app.investigations.filing import ReportNotWritten, report_file_name, write_report
@@ -191,6 +191,7 @@ class Wrapping:
                 said=f"{brief.headline}\n{brief.likely_cause.text}" if brief else "",
                 confidence=brief.confidence if brief else None,
             )
+            await queueing.update_after(connection, investigation.id)
         print(announcement(record, file=file), file=self.out(), flush=True)
         log.info("investigated", status=record.status, model=brief.model if brief else None)
 

@@ -1,0 +1,150 @@
+"""Threads that go on: resolved, fired again, told by two sources, in a storm, waiting too long."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+
+from app.playground.slack.faults import CallFault
+from tests.acceptance.conftest import Stack
+from tests.acceptance.investigating import diagnosis, incident, told
+from tests.fakes.script import say
+
+SERVICES = ("checkout", "payments", "inventory", "notifications", "search", "ledger")
+
+
+async def test_what_is_over_says_so_in_its_headline(stack: Stack) -> None:
+    async with incident(stack) as one:
+        one.model.script.add(say("", diagnosis()))
+        await one.investigated()
+        answered = await one.page(state="resolved")
+        assert answered["status"] == "joined"
+        await one.seen("Resolved at")
+        assert "resolved" in told(one.said("root")).lower()
+        assert len(one.said("final")) == 1
+
+
+async def test_what_is_over_before_its_diagnosis_stays_over_in_the_headline(stack: Stack) -> None:
+    async with incident(stack) as one:
+        one.model.script.add(say("", diagnosis(), first_token_seconds=2))
+        await one.page()
+        async with asyncio.timeout(20):
+            while not one.model.requests:
+                await asyncio.sleep(0.05)
+        await one.page(state="resolved")
+        await one.ended()
+        await one.becomes("SELECT count(*) FROM procrastinate_jobs WHERE status IN ('todo','doing')", [(0,)])
+        assert "Resolved" in told(one.said("root"))
+        assert [each.text for each in one.said("note") if "Resolved at" in each.text]
+        assert len(one.said("final")) == 1
+
+
+async def test_what_is_over_before_its_thread_is_there_is_told_in_it(stack: Stack) -> None:
+    async with incident(stack) as one:
+        one.model.script.add(say("", diagnosis()))
+        stack.slack.faults.calls.add("chat.postMessage", CallFault.slow(1))
+        await one.page()
+        await one.page(state="resolved")
+        await one.ended()
+        await one.seen("Resolved at")
+
+
+async def test_what_fires_again_joins_its_investigation(stack: Stack) -> None:
+    async with incident(stack) as one:
+        one.model.script.add(say("", diagnosis()))
+        first = await one.page()
+        again = await asyncio.gather(*(one.page() for _ in range(5)))
+        assert {each["status"] for each in again} == {"joined"}
+        assert {each["investigation_id"] for each in again} == {first["investigation_id"]}
+        await one.ended()
+        assert len(one.roots()) == 1
+
+
+async def test_what_fires_after_it_was_over_is_a_new_investigation_that_knows_of_the_first(
+    stack: Stack,
+) -> None:
+    async with incident(stack) as one:
+        one.model.script.add(say("", diagnosis()), say("", diagnosis()))
+        await one.investigated()
+        await one.page(state="resolved")
+        again = one.sim.alert()
+        again["alerts"][0]["startsAt"] = datetime.now(UTC).isoformat()
+        assert (await one.page(payload=again))["status"] == "queued"
+        await one.ended(2)
+        assert len(one.roots()) == 2
+        [(before,)] = await stack.rows(
+            "SELECT brief -> 'before' FROM investigations ORDER BY created_at DESC LIMIT 1"
+        )
+        assert before["happened"]
+
+
+async def test_two_sources_that_tell_of_one_thing_are_one_investigation(stack: Stack) -> None:
+    async with incident(stack) as one:
+        one.model.script.add(say("", diagnosis()))
+        first = await one.page("alertmanager")
+        second = await one.page("pagerduty")
+        assert second["status"] == "joined"
+        assert second["investigation_id"] == first["investigation_id"]
+        await one.ended()
+        await one.seen("pagerduty tells of it too")
+        assert len(one.roots()) == 1
+        assert len(one.said("final")) == 1
+
+
+async def test_a_storm_is_grouped_and_told_in_few_threads(stack: Stack) -> None:
+    async with incident(stack, model=False, STORM_INCIDENTS="2") as one:
+        alerts = [
+            one.alert(service, f"Rule{number}", labels={"severity": "critical" if number == 4 else "warning"})
+            for number in range(5)
+            for service in SERVICES
+        ]
+        answers = [await one.page(payload=each) for each in alerts]
+        assert len({each["investigation_id"] for each in answers}) == 30
+        [(alone,)] = await stack.rows("SELECT count(*) FROM investigations WHERE storm_id IS NULL")
+        assert alone <= 4
+        await one.ended(alone, 60)
+        await one.becomes("SELECT count(*) FROM procrastinate_jobs WHERE status IN ('todo','doing')", [(0,)])
+        assert len(one.roots()) == alone
+        grouped = [each for each in one.roots() if "grouped because" in told([each])]
+        assert grouped
+        for root in grouped:
+            lines = [line for line in told([root]).split("\\n") if "P1 " in line or "P3 " in line]
+            assert lines == sorted(lines, key=lambda line: "P1 " not in line)
+
+
+async def test_the_gravest_is_diagnosed_first(stack: Stack) -> None:
+    async with incident(stack, MAX_CONCURRENT_INVESTIGATIONS="1") as one:
+        one.model.script.add(say("", diagnosis(headline="First"), first_token_seconds=3))
+        one.model.script.add(say("", diagnosis(headline="Second")), say("", diagnosis(headline="Third")))
+        await one.page(payload=one.alert("search"))
+        async with asyncio.timeout(20):
+            while not one.model.requests:
+                await asyncio.sleep(0.05)
+        await one.page(payload=one.alert("inventory", labels={"severity": "info"}))
+        await one.page()
+        await one.ended(3)
+        assert await stack.rows("SELECT service_name FROM investigations ORDER BY finished_at") == [
+            ("search",),
+            ("checkout",),
+            ("inventory",),
+        ]
+
+
+async def test_what_waits_too_long_keeps_its_evidence_and_says_so(stack: Stack) -> None:
+    async with incident(stack, MAX_CONCURRENT_INVESTIGATIONS="1", ALERT_QUEUE_TTL_SECONDS="1") as one:
+        one.model.script.add(say("", diagnosis(), first_token_seconds=6))
+        await one.page(payload=one.alert("search"))
+        async with asyncio.timeout(20):
+            while not one.model.requests:
+                await asyncio.sleep(0.05)
+        await one.page(payload=one.alert("inventory"))
+        await one.seen("ALERT_QUEUE_TTL_SECONDS")
+        await one.ended(2)
+        assert await stack.rows("SELECT service_name, status FROM investigations ORDER BY created_at") == [
+            ("search", "done"),
+            ("inventory", "expired"),
+        ]
+        assert len(one.said("evidence")) == 2
+        assert len(one.said("final")) == 1
+        [(report,)] = await stack.rows("SELECT report FROM investigations WHERE status = 'expired'")
+        assert "longer for its diagnosis" in report
