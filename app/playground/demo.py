@@ -237,6 +237,7 @@ async def demo(
             **forge.environment(slack.url),
             **simulated.environment(),
             **pager.environment,
+            "INCIDENTS_DIR": str(home / "incidents"),
             **slack.environment,
         }
         settings = Settings.load(**given)
@@ -316,6 +317,7 @@ def welcome(running: Demo) -> str:
         "Answers": who_answers(running.settings.model),
         "Change it": f"commit something in {running.knowledge};",
         "": "two seconds later new threads follow it (a broken commit is refused in #incidents)",
+        "Reports": f"of incidents, in {running.home / 'incidents'}",
         "Log": str(running.home / "demo.log"),
         "End": "Ctrl-C; what was said is still there the next time (--fresh forgets it)",
     }

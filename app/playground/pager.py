@@ -64,10 +64,11 @@ TALES = {
         "Carts that cannot be paid", "Four payments in ten fail. Two services were deployed today."
     ),
     "pool-exhausted": Tale(
-        "Paying takes long, then fails", "checkout pages, inventory was just deployed, and nobody is sure."
+        "Paying takes long, then fails",
+        "Half of the payments fail. inventory was deployed a quarter of an hour ago.",
     ),
     "traffic-surge": Tale(
-        "The shop has become slow", "checkout needs seconds, minutes after a new version of it went out."
+        "The shop has become slow", "checkout takes seconds to answer, and was deployed minutes ago."
     ),
     "expired-certificate": Tale(
         "Nobody can pay at all",

@@ -13,6 +13,7 @@ import pytest
 from playwright.async_api import Browser, Page, expect
 
 from app.playground.demo import Demo, demo
+from app.playground.pager import TALES
 from app.runtime import Runtime
 from tests.acceptance.conftest import CHECKOUT
 from tests.playground.conftest import browser as chromium
@@ -127,3 +128,85 @@ async def test_an_answer_is_readable_everywhere(
         await shoot(page, f"{name}-end")
         await thread.evaluate("list => list.scrollTop = 0")
         await shoot(page, name)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("light", {}),
+        ("dark", {"color_scheme": "dark"}),
+        ("phone", {"viewport": PHONE, "device_scale_factor": 2, "is_mobile": True}),
+    ],
+)
+async def test_a_page_leads_to_its_thread_and_is_over_when_one_says_so(
+    chromium: Browser, running: Demo, name: str, options: dict[str, Any]
+) -> None:
+    async with opened(chromium, running, **options) as page:
+        over = page.get_by_role("button", name="It is over")
+        await expect(over).to_be_hidden()
+        await page.get_by_role("button", name="Page me").click()
+        dialog = page.get_by_role("dialog", name="Page me")
+        await expect(dialog.locator(".tale")).to_have_count(len(TALES))
+        await shoot(page, f"page-me-{name}")
+        await dialog.get_by_role("button", name="Carts that cannot be paid").click()
+
+        thread = page.locator("#thread")
+        await expect(page.locator("#thread-channel")).to_have_text("#incidents")
+        await expect(thread).to_contain_text("Likely cause")
+        await expect(thread.locator("img.file-image")).to_be_visible()
+        await expect(thread.get_by_role("button", name="Correct")).to_be_visible()
+        await expect(thread.locator(".message").first).to_contain_text("Diagnosed")
+        width = await page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
+        assert max(width) == options.get("viewport", DESKTOP)["width"]
+        await shoot(page, f"incident-{name}-end")
+        await thread.evaluate("list => list.scrollTop = 0")
+        await shoot(page, f"incident-{name}")
+
+        if name == "phone":
+            await page.get_by_role("button", name="Close thread").click()
+            await shoot(page, "incident-phone-channel")
+        await over.click()
+        await expect(over).to_be_hidden()
+        await expect(page.locator("#messages .message").first).to_contain_text("Resolved")
+
+
+async def test_evidence_opens_in_the_system_it_came_from(chromium: Browser, running: Demo) -> None:
+    async with opened(chromium, running) as page:
+        await page.get_by_role("button", name="Page me").click()
+        await page.get_by_role("button", name="Nobody can pay at all").click()
+        cited = page.locator("#thread").get_by_role("link", name="E1", exact=True).first
+        async with page.context.expect_page() as opening:
+            await cited.click()
+        system = await opening.value
+        await expect(system.locator("svg path")).not_to_have_count(0)
+        await expect(system.locator("body")).to_contain_text("checkout")
+
+
+async def test_what_is_wrong_is_told_in_a_modal(chromium: Browser, running: Demo) -> None:
+    async with opened(chromium, running) as page:
+        await page.get_by_role("button", name="Page me").click()
+        await page.get_by_role("button", name="The shop has become slow").click()
+        thread = page.locator("#thread")
+        await thread.get_by_role("button", name="Wrong").click()
+        modal = page.get_by_role("dialog")
+        await modal.get_by_role("textbox").fill("A crawler of a price comparison")
+        await shoot(page, "real-cause")
+        await modal.get_by_role("button", name="Save").click()
+        await expect(thread).to_contain_text("@maya said")
+        await expect(thread.get_by_role("button", name="Correct")).to_have_count(0)
+
+
+async def test_an_agent_that_is_away_is_said_and_paged_again(chromium: Browser, running: Demo) -> None:
+    await running.stop()
+    context = await chromium.new_context(viewport=DESKTOP)
+    page = await context.new_page()
+    await page.goto(running.slack.url)
+    await page.get_by_role("button", name="Page me").click()
+    await page.get_by_role("button", name="Nobody can pay at all").click()
+    await expect(page.locator("#toast")).to_contain_text("The agent is not running just now")
+    await expect(page.get_by_role("button", name="It is over")).to_be_hidden()
+    await running.start()
+    await page.get_by_role("button", name="Page me").click()
+    await page.get_by_role("button", name="Nobody can pay at all").click()
+    await expect(page.locator("#thread")).to_contain_text("P1")
+    await context.close()

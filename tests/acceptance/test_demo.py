@@ -13,9 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import ClientSession
 
-from app.playground import tour
+from app.playground import page_tour, tour, visit
 from app.playground.demo import Demo, HomeTaken, PortTaken, demo, forget
+from app.playground.pager import TALES, AgentAway, NothingGoesOn
+from app.playground.slack.records import Message
+from app.playground.stack import SCENARIOS, NoSuchScenario
 from app.runtime import Runtime
 from app.settings import Settings
 from tests.acceptance.conftest import CHECKOUT, LAUNCH
@@ -35,8 +39,8 @@ async def playing(home: Path, **values: Any) -> AsyncIterator[Demo]:
         yield running
 
 
-async def ask(running: Demo, words: str, thread_ts: str | None = None) -> tour.Exchange:
-    return await tour.Tour(running).ask(words, thread_ts=thread_ts)
+async def ask(running: Demo, words: str, thread_ts: str | None = None) -> visit.Exchange:
+    return await visit.Tour(running).ask(words, thread_ts=thread_ts)
 
 
 def environment(home: Path, **values: str) -> dict[str, str]:
@@ -79,9 +83,9 @@ async def test_the_tour_holds_on_a_fresh_machine(tmp_path: Path) -> None:
 async def test_a_step_that_does_not_hold_says_what_was_expected_and_seen(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    async def wrong(tour_: tour.Tour) -> None:
+    async def wrong(tour_: visit.Tour) -> None:
         """the agent knows the moon"""
-        tour.says((await tour_.ask(LAUNCH)).last, "regolith")
+        visit.says((await tour_.ask(LAUNCH)).last, "regolith")
 
     assert not await tour.take(load, home=tmp_path, steps=[wrong])
     said = capsys.readouterr().out
@@ -141,6 +145,88 @@ async def test_the_environments_installation_is_left_alone(
         monkeypatch.setenv(name, value)
     async with playing(tmp_path) as running:
         assert len((await ask(running, LAUNCH)).answers) == 1
+
+
+# -- being paged -----------------------------------------------------------------------------------------
+
+
+def roots(running: Demo) -> list[Message]:
+    """The headlines of incidents, oldest first."""
+    found = running.slack.channel(page_tour.INCIDENTS)
+    return [each for each in found if each.bot_id and not each.is_reply]
+
+
+async def ends(running: Demo, number: int, state: str) -> None:
+    await running.slack.wait_for(
+        lambda: len(roots(running)) > number and roots(running)[number].text.endswith(f": {state}"), 20
+    )
+
+
+def test_every_scenario_can_be_chosen_and_gives_nothing_away() -> None:
+    assert TALES.keys() == SCENARIOS.keys()
+    for name, tale in TALES.items():
+        told = f"{tale.title} {tale.tells}".lower()
+        truth = SCENARIOS[name].truth
+        assert not [word for word in truth.must_find if word != truth.service and word.lower() in told]
+
+
+@pytest.mark.parametrize("scenario", TALES)
+async def test_every_scenario_becomes_a_diagnosis_and_an_end(tmp_path: Path, scenario: str) -> None:
+    async with playing(tmp_path) as running:
+        assert (await running.pager.page(scenario))["status"] == "queued"
+        await ends(running, 0, "diagnosed")
+        assert (await running.pager.over())["status"] == "joined"
+        await ends(running, 0, "resolved")
+        with pytest.raises(NothingGoesOn):
+            await running.pager.over()
+    [report] = (tmp_path / "incidents").iterdir()
+    assert "## Timeline" in report.read_text()
+
+
+async def test_a_second_page_ends_the_first_and_begins_a_thread_of_its_own(tmp_path: Path) -> None:
+    async with playing(tmp_path) as running:
+        await running.pager.page("bad-deploy")
+        await ends(running, 0, "diagnosed")
+        await running.pager.page("pool-exhausted")
+        await ends(running, 0, "resolved")
+        await ends(running, 1, "diagnosed")
+        assert len(roots(running)) == 2
+
+
+async def test_what_went_on_goes_on_after_a_restart(tmp_path: Path) -> None:
+    async with playing(tmp_path) as first:
+        await first.pager.page("expired-certificate")
+        await ends(first, 0, "diagnosed")
+        paged = first.pager.going_on
+    async with playing(tmp_path) as second:
+        assert second.pager.going_on == paged
+        assert (await second.pager.over())["status"] == "joined"
+        await ends(second, 0, "resolved")
+    async with playing(tmp_path) as third:
+        assert third.pager.going_on is None
+
+
+async def test_a_page_nobody_takes_is_no_page(tmp_path: Path) -> None:
+    async with playing(tmp_path) as running:
+        with pytest.raises(NoSuchScenario, match="bad-deploy"):
+            await running.pager.page("meteor")
+        await running.stop()
+        with pytest.raises(AgentAway):
+            await running.pager.page("bad-deploy")
+        assert running.pager.going_on is None
+
+
+async def test_another_sites_page_cannot_page(tmp_path: Path) -> None:
+    async with playing(tmp_path) as running, ClientSession(running.slack.url) as session:
+        elsewhere = {"Sec-Fetch-Site": "cross-site"}
+        body = {"scenario": "bad-deploy"}
+        async with session.post("/playground/page", json=body, headers=elsewhere) as response:
+            assert response.status == 403
+        async with session.post("/playground/page", json={"scenario": "meteor"}) as response:
+            assert response.status == 404
+        async with session.post("/playground/page", json=[]) as response:
+            assert response.status == 400
+        assert running.pager.going_on is None
 
 
 @pytest.mark.slow

@@ -6,13 +6,14 @@ import { Markup, emoji } from "./markup.js";
 import { Modal } from "./modal.js";
 import { byId, clock, day, h, prose, size } from "./dom.js";
 import { drawnEmoji, icon } from "./icons.js";
+import { Pager } from "./pager.js";
 
 const QUICK = ["+1", "eyes", "white_check_mark"];
 
 const state = {
   team: null, agent: "", users: new Map(), groups: new Map(), channels: new Map(), hints: [],
   messages: new Map(), sessions: new Map(), statuses: new Map(), unread: new Map(),
-  me: "", channel: "", thread: null, editing: null, previews: new Map(), expanded: new Set(),
+  me: "", channel: "", thread: null, paged: "", editing: null, previews: new Map(), expanded: new Set(),
 };
 
 const names = {
@@ -24,6 +25,10 @@ const blocks = new Blocks(markup, (message, block, element, value) => post("clic
   users: () => people(), channels: () => [...state.channels.values()].filter((channel) => !channel.is_im),
 });
 const modal = new Modal({ dialog: byId("modal"), markup, blocks, post });
+const pager = new Pager({ dialog: byId("pager"), pageButton: byId("page-me"), overButton: byId("over"), post, waitIn: (channel) => {
+  state.paged = channel;
+  if (channel) open(channel);
+} });
 
 // --- talking to the server ------------------------------------------------------------------------------
 
@@ -58,6 +63,7 @@ async function load() {
   document.title = `${state.team.name} · playground`;
   byId("team-name").textContent = state.team.name;
   await Promise.all([...state.channels.keys()].map(loadChannel));
+  if (state.hints.some((hint) => hint.pager)) await pager.load();
   drawHints();
   drawAll();
 }
@@ -93,6 +99,11 @@ function apply({ kind, channel, item }) {
     const fresh = !known.has(item.ts);
     known.set(item.ts, item);
     if (fresh) noteUnread(channel, item);
+    // Whoever was paged is led to the thread as soon as there is one.
+    if (fresh && state.paged === channel && item.user === state.agent && !isReply(item)) {
+      state.paged = "";
+      return open(channel, item.ts);
+    }
     drawMessage(channel, item, fresh);
   } else if (kind === "removed") {
     state.messages.get(channel)?.delete(item.ts);
@@ -198,7 +209,14 @@ function drawList(list, messages, inThread) {
   }
   if (!messages.length) rows.push(welcome());
   list.replaceChildren(...rows);
-  if (stick) list.scrollTop = list.scrollHeight;
+  if (stick) showEnd(list);
+}
+
+// The end of the list, or the beginning of a last message that does not fit: nobody reads upwards.
+function showEnd(list) {
+  list.scrollTop = list.scrollHeight;
+  const last = list.lastElementChild;
+  if (last && !last.classList.contains("streaming") && last.offsetHeight > list.clientHeight) list.scrollTop -= last.offsetHeight - list.clientHeight;
 }
 
 function follows(before, message) {
@@ -250,11 +268,12 @@ function drawStatus() {
 
 function drawHints() {
   byId("hints").replaceChildren(...state.hints.map((hint) => h("li", {}, h("button", { class: "hint", onclick: () => useHint(hint) },
-    h("strong", {}, hint.title), hint.why && h("span", {}, hint.why), h("code", {}, hint.text)))));
+    h("strong", {}, hint.title), hint.why && h("span", {}, hint.why), hint.text && h("code", {}, hint.text)))));
   byId("hints-pane").hidden = !state.hints.length || innerWidth < 1180;
 }
 
 function useHint(hint) {
+  if (hint.pager) return pager.show();
   const inThread = hint.thread && state.thread;
   if (hint.channel && !inThread) open(hint.channel);
   (inThread ? threadComposer : composer).fill(hint.text);
@@ -294,11 +313,13 @@ function content(message) {
   return h("div", { class: "content" }, inside);
 }
 
+// The last paragraph at the end of a message, in a section or small print too; null below anything else.
 function lastText(inside) {
   const last = inside.at(-1);
-  if (!last?.classList.contains("prose")) return null;
-  const inner = [...last.querySelectorAll("p, li, h3, h4, h5, h6, td")].at(-1);
-  return inner ?? last;
+  if (!last?.matches(".prose, .section, .context")) return null;
+  const text = [last, ...last.querySelectorAll(".prose")].filter((each) => each.matches(".prose")).at(-1) ?? last;
+  const inner = [...text.querySelectorAll("p, li, h3, h4, h5, h6, td")].at(-1);
+  return inner ?? text;
 }
 
 function editor(message) {
@@ -426,7 +447,7 @@ byId("actor").onchange = (event) => {
   open(channel.is_im ? [...state.channels.keys()][0] : state.channel, channel.is_im ? null : state.thread);
 };
 document.addEventListener("keydown", (event) => {
-  if (event.key === "Escape" && state.thread && !byId("modal").open) open(state.channel);
+  if (event.key === "Escape" && state.thread && !document.querySelector("dialog[open]")) open(state.channel);
 });
 
 const [wanted, wantedThread] = location.hash.slice(1).split("/");
