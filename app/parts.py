@@ -201,7 +201,14 @@ class Parts:
         return Stages(
             Looker(self.engine, surface, channel, gatherer, self.hosts),
             Diagnoser(self.engine, surface, channel, diagnosing, wrapping),
-            Updater(self.engine, surface, channel, wrapping, alerts.ttl_seconds),
+            Updater(
+                self.engine,
+                surface,
+                channel,
+                wrapping,
+                alerts.ttl_seconds,
+                self.clients.pagerduty.resolution if self.clients.pagerduty else None,
+            ),
         )
 
     async def _signals(self) -> Signals:

@@ -31,6 +31,15 @@ RETURNING round
 """)
 
 
+# A note has no author of ours, so the constraint on the author does not tell two of them apart.
+ADD_NOTE = text("""
+INSERT INTO outcomes (investigation_id, cause, source)
+SELECT :id, :cause, 'resolution_note'
+ WHERE NOT EXISTS (SELECT 1 FROM outcomes
+                    WHERE investigation_id = :id AND source = 'resolution_note' AND cause = :cause)
+""")
+
+
 async def press(
     connection: AsyncConnection, investigation_id: UUID, button: str, *, user_id: str, said: str
 ) -> tuple[bool, str, str] | None:
@@ -84,3 +93,8 @@ async def add_outcome(
             set_={name: statement.excluded[name] for name in ("correct", "cause", "source")},
         )
     )
+
+
+async def add_note(connection: AsyncConnection, investigation_id: UUID, cause: str) -> None:
+    """What people wrote in the incident's own source when it was over; the same words once."""
+    await connection.execute(ADD_NOTE, {"id": investigation_id, "cause": cause})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
@@ -11,7 +11,8 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.conversations.reply import NotShown
-from app.investigations import repository
+from app.errors import AgentError
+from app.investigations import afterwards, repository
 from app.investigations.ledger import InvestigationLedger
 from app.investigations.models import Incident, Investigation
 from app.investigations.surface import IncidentSurface, IncidentThread
@@ -20,6 +21,7 @@ from app.investigations.times import clock_of
 from app.investigations.wrapping import Wrapping
 from app.storage.engine import begin
 from app.storage.errors import StaleAttempt
+from app.tools.masking import mask
 
 log = structlog.get_logger(__name__)
 
@@ -33,6 +35,8 @@ class Updater:
     channel: str
     wrapping: Wrapping
     ttl_seconds: float
+    resolution: Callable[[str], Awaitable[str | None]] | None = None
+    """What a person wrote last on an incident of PagerDuty, by its id: as a rule what it was."""
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     async def run(self, investigation_id: str) -> None:
@@ -50,12 +54,27 @@ class Updater:
                 await thread.note(sentence)
         except NotShown as error:
             log.warning("thread_not_updated", reason=error.sentence)
+        await self._learn(investigation)
         if investigation.status == "expired" and investigation.finished_at is None:
             await self._end(investigation, thread)
 
     async def _load(self, investigation_id: UUID) -> Investigation | None:
         async with begin(self.engine) as connection:
             return await repository.load(connection, investigation_id)
+
+    async def _learn(self, investigation: Investigation) -> None:
+        """The note with which people closed an incident is its outcome; the webhook does not bring it."""
+        incident = investigation.incidents[0]
+        if self.resolution is None or incident.source != "pagerduty" or incident.resolved_at is None:
+            return
+        try:
+            cause = await self.resolution(incident.incident_key)
+        except AgentError as error:
+            log.info("resolution_note_unknown", reason=error.sentence)
+            return
+        if cause:
+            async with begin(self.engine) as connection:
+                await afterwards.add_note(connection, investigation.id, mask(cause))
 
     async def _end(self, investigation: Investigation, thread: IncidentThread) -> None:
         async with begin(self.engine) as connection:

@@ -34,6 +34,10 @@ MOST_PAST = 10
 LONGEST_NOTE = 600
 
 
+OURS = "SRE Agent:"
+"""How the notes begin that the agent itself leaves on incidents (`app.escalation`)."""
+
+
 @dataclass(frozen=True)
 class OnCall:
     """One person's turn; `level` 1 is asked first, `until` is None for somebody who always is."""
@@ -192,14 +196,18 @@ class PagerDutyReader:
 
     async def resolutions(self, incidents: tuple[PastIncident, ...]) -> tuple[str | None, ...]:
         """The last note on each: what people say at the end is as a rule what it was."""
-        return tuple(await asyncio.gather(*(self._last_note(each.id) for each in incidents)))
+        return tuple(await asyncio.gather(*(self._resolution(each.id) for each in incidents)))
 
-    async def _last_note(self, incident_id: str) -> str | None:
+    async def _resolution(self, incident_id: str) -> str | None:
         try:
-            notes = await self.notes(incident_id)
+            return await self.resolution(incident_id)
         except SourceFailed:
             return None
-        return notes[-1].text if notes else None
+
+    async def resolution(self, incident_id: str) -> str | None:
+        """The last note that a person wrote on an incident; our own are left out. Raises as `notes`."""
+        theirs = [each.text for each in await self.notes(incident_id) if not each.text.startswith(OURS)]
+        return theirs[-1] if theirs else None
 
     async def _listed(self, path: str, name: str, params: tuple[tuple[str, str], ...] = ()) -> list[Part]:
         answer = await self.http.json(path, params or None)

@@ -91,7 +91,10 @@ async def test_past_and_related_incidents_are_told(server: FakePagerDuty, reader
 
 async def test_the_last_note_is_the_resolution(server: FakePagerDuty, reader: PagerDutyReader) -> None:
     server.past = [{"incident": incident("QPAST01", AT, "A")}, {"incident": incident("QPAST02", AT, "B")}]
-    server.notes["QPAST01"] = [{"content": "It was the pool", "created_at": AT}]
+    server.notes["QPAST01"] = [
+        {"content": "It was the pool", "created_at": AT},
+        {"content": "SRE Agent: handed over", "created_at": "2026-11-20T23:59:00Z"},
+    ]
 
     assert await reader.resolutions(await reader.past("QNOW001")) == ("It was the pool", None)
 
