@@ -98,7 +98,7 @@ class Sender:
 
 
 def storm(incidents: int, alerts: int, *, name: str) -> list[Page]:
-    """`alerts` deliveries of `incidents` over the forty services, in a mixed order that is always the same."""
+    """`alerts` deliveries of `incidents` over the forty services, mixed, always the same way."""
     every = services()
     rules = -(-incidents // len(every))
     kinds = [

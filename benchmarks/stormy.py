@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
@@ -54,12 +53,13 @@ class Peak:
         self._task.cancel()
 
 
-async def settled(here: Stand, seconds: float) -> None:
-    """Wait until every investigation with a thread has ended."""
-    began = time.time()
-    while (left := (await here.rows(OPEN))[0]["n"]) and time.time() - began < seconds:
+async def settled(here: Stand, seconds: float) -> int:
+    """Wait until every investigation with a thread has ended; how many had not when the time was over."""
+    for _ in range(round(seconds)):
+        if not (await here.rows(OPEN))[0]["n"]:
+            return 0
         await asyncio.sleep(1)
-    print(f"· settled {time.time() - began:.0f} s after the last alert; {left} still open", flush=True)
+    return int((await here.rows(OPEN))[0]["n"])
 
 
 async def aftermath(

@@ -5,10 +5,10 @@
 The first answer to a question is the simulated stack's; from then on the same bytes come again after a fixed
 time, so that the program is measured and not the simulation. The services are eight copies of the example
 organisation's five, with a number at their names; questions about a copy are answered with the recorded
-bytes under its names. Lines, traces and objects are as long as real ones are (`Enlarged`).
+bytes under its names. Lines, traces and objects are as long as real ones are (`enlarged`).
 
-`POST /faults` sets `{"seconds": …, "hanging": [names]}`, `GET /sent` tells the bytes sent since the last time,
-`GET /alert` is Alertmanager's page about the scenario.
+`POST /faults` sets `{"seconds": …, "hanging": [names]}`, `GET /sent` tells the bytes sent since the last
+time, `GET /alert` is Alertmanager's page about the scenario.
 """
 
 from __future__ import annotations
