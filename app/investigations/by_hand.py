@@ -22,7 +22,7 @@ from app.investigations.gather import PastTime
 from app.investigations.incidents import Opening
 from app.investigations.intake import Intake
 from app.investigations.look import Looker, _Look
-from app.investigations.models import PRIORITIES, Investigation
+from app.investigations.models import PRIORITIES, Investigation, Rejected
 from app.storage.engine import as_json, begin
 from app.storage.errors import StaleAttempt
 
@@ -39,6 +39,10 @@ BY_HAND = text("""
 SELECT investigation.created_at
   FROM investigations AS investigation JOIN incidents ON incidents.id = investigation.incident_id
  WHERE investigation.service_name = :service AND strpos(incidents.incident_key, :mark) > 0
+""")
+REFUSED = text("""
+SELECT * FROM rejected_webhooks WHERE created_at > now() - make_interval(secs => :seconds)
+ ORDER BY id DESC LIMIT :most
 """)
 
 Past = Callable[[Investigation], Awaitable[tuple[PastTime, ...]]]
@@ -100,6 +104,14 @@ async def carry_out(stages: tuple[Callable[[str], Awaitable[None]], ...], invest
                 structlog.get_logger(__name__).warning("stage_repeated", exc_info=error)
             else:
                 break
+
+
+async def refused(engine: AsyncEngine, *, most: int = 10) -> tuple[Rejected, ...]:
+    """The webhooks that were not understood and are still kept, newest first."""
+    async with begin(engine) as connection:
+        values = {"seconds": float(incidents.KEEP_REJECTED_SECONDS), "most": most}
+        rows = await connection.execute(REFUSED, values)
+        return tuple(Rejected.model_validate(dict(row)) for row in rows.mappings())
 
 
 async def cancel(engine: AsyncEngine, investigation_id: UUID) -> None:

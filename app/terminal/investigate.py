@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -28,13 +28,14 @@ from app.investigations.evidence import Gap
 from app.investigations.gather import Sources
 from app.investigations.intake import Intake
 from app.investigations.intents import StoredIntents
-from app.investigations.models import Investigation
+from app.investigations.models import Investigation, Rejected
 from app.parts import Parts, Stages
 from app.settings import Settings
 from app.storage.engine import begin, create_engine
 from app.terminal import payload
 from app.terminal.screen import Screen, Watched
 from app.terminal.surface import PLACE, TerminalSurface
+from app.terminal.words import said
 from app.tools.masking import mask
 
 POLL_SECONDS = 0.3
@@ -80,13 +81,24 @@ async def investigate(settings: Settings, url: str, wanted: Wanted, screen: Scre
 
 
 async def _replayed(intake: Intake, wanted: Wanted) -> payload.Read:
+    """Raises `NothingRejected`, or `NotAnAlert` when it cannot be read still."""
     assert wanted.replay is not None
     kept = await intake.replay(wanted.replay)
     if kept is None:
         raise NothingRejected(
-            f"No refused webhook {wanted.replay} is kept; they are for an hour. Its number is in the log."
+            f"No refused webhook {wanted.replay} is kept; they are for an hour. "
+            + _listed(await by_hand.refused(intake.engine))
         )
     return payload.understood(kept.payload, datetime.now(UTC), source=wanted.source or kept.source)
+
+
+def _listed(kept: Sequence[Rejected]) -> str:
+    if not kept:
+        return "There is none now."
+    lines = (
+        f"  {each.id}  {each.created_at:%H:%M} UTC  {each.source}: {said(each.reason, 200)}" for each in kept
+    )
+    return "\n".join(["There are:", *lines])
 
 
 async def _carry_out(parts: Parts, alert: Alert, screen: Screen) -> bool:
@@ -121,8 +133,8 @@ async def _ended(engine: AsyncEngine, investigation_id: UUID) -> Investigation:
 def _tell_end(screen: Screen, surface: TerminalSurface, ended: Investigation) -> None:
     if screen.as_json:
         shown = surface.threads[ended.id].document()
-        said = {"investigation_id": str(ended.id), "status": ended.status, **shown}
-        print(json.dumps(_masked(said), indent=2, default=str), file=screen.out, flush=True)
+        document = {"investigation_id": str(ended.id), "status": ended.status, **shown}
+        print(json.dumps(_masked(document), indent=2, default=str), file=screen.out, flush=True)
     else:
         screen.say(
             f"Investigation {ended.id}: {ended.status}.",

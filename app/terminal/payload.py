@@ -88,12 +88,13 @@ def decoded(text: str) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as fault:
-        if text.lstrip().startswith(("{", "[")):
-            raise NotAnAlert(f"The file is not JSON: {fault}.") from None
+        not_json = str(fault)
     try:
         return load_front_matter(text)
     except Exception as fault:
-        raise NotAnAlert(f"The file is neither JSON nor YAML: {' '.join(str(fault).split())}") from None
+        if text.lstrip().startswith(("{", "[")):
+            raise NotAnAlert(f"The file is not JSON: {not_json}.") from fault
+        raise NotAnAlert(f"The file is neither JSON nor YAML: {' '.join(str(fault).split())}") from fault
 
 
 def own(payload: Any, now: datetime) -> Alert:
@@ -124,7 +125,7 @@ def _severity(said: Fields) -> Any:
     written = said.maybe("severity")
     level = severity(written)
     if written and level is None:
-        raise NotUnderstood(f"severity should be P1 to P5, not {written}.")
+        raise NotUnderstood(f"severity should be P1 to P5, not {written!r}.")
     return level
 
 
