@@ -3,8 +3,8 @@
     python -m benchmarks.model          prints its address
 
 `POST /pace` sets how it answers from then on, `GET /journal` hands over the notes since the last time. Which
-thread and turn a request belongs to stands in its newest question as `t0017r0003`. What it says in a diagnosis
-is in `benchmarks.diagnosing`.
+thread and turn a request belongs to stands in its newest question as `t0017r0003`. What it says in a
+diagnosis is in `benchmarks.diagnosing`.
 """
 
 from __future__ import annotations

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import structlog
@@ -38,6 +39,8 @@ from app.storage.errors import DatabaseUnavailable, StaleAttempt
 from app.tools.masking import mask
 
 log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
 
 TELLS_OF_CAUSES = frozenset({"prometheus", "loki", "traces", "argocd", "github", "kubernetes"})
 """A gap of one of these could have hidden the cause."""
@@ -90,6 +93,12 @@ class Looker:
     gatherer: Gatherer
     hosts: Callable[[], frozenset[str]] = frozenset
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    _thread: Executor = field(default_factory=lambda: ThreadPoolExecutor(1, "look"), init=False)
+    """One, for several would take the interpreter from the event loop as many times as often."""
+
+    async def computed(self, compute: Callable[[], T]) -> T:
+        """What takes a good part of a second of computing, off the event loop and one at a time."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, compute)
 
     async def run(self, investigation_id: str) -> None:
         async with begin(self.engine) as connection:
@@ -155,12 +164,14 @@ class _Look:
         if self.investigation.observations is not None:
             return Looked.restored(self.investigation.observations)
         seen = await self.looker.gatherer.gather(self.investigation)
-        ranking = await asyncio.to_thread(rank, seen.observations)
-        looked = assembled(self.investigation, seen, ranking)
+        looked = await self.looker.computed(
+            lambda: assembled(self.investigation, seen, rank(seen.observations))
+        )
         brief = first_brief(
             looked.gathered, hosts=self.looker.hosts(), sources_down=down(looked.gathered.gaps)
         )
-        onset = datetime.fromtimestamp(ranking.onset, UTC) if ranking.onset else None
+        began = looked.gathered.ranking.onset
+        onset = datetime.fromtimestamp(began, UTC) if began else None
         async with begin(self.looker.engine) as connection:
             await repository.save_evidence(connection, self.investigation, looked.gathered.findings)
             await repository.save(
