@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TextIO
 from uuid import UUID
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.conversations.reply import NotShown
 from app.errors import AgentError
@@ -44,7 +44,10 @@ EXPIRED = (
 
 @dataclass(frozen=True)
 class Wrapping:
-    """`folder` is INCIDENTS_DIR; `thread_link` the address of a thread, None if unknown."""
+    """`folder` is INCIDENTS_DIR; `thread_link` the address of a thread, None if unknown.
+
+    `afterwards` is called in the transaction of the end, with the investigation's id.
+    """
 
     engine: AsyncEngine
     escalation: Callable[[UUID], Escalation]
@@ -52,6 +55,7 @@ class Wrapping:
     folder: Path | None = None
     thread_link: Callable[[str, str], str | None] = lambda channel, ts: None
     out: Callable[[], TextIO] = lambda: sys.stdout
+    afterwards: Callable[[AsyncConnection, UUID], Awaitable[None]] = queueing.update_after
 
     async def called(self, investigation: Investigation, gathered: Gathered) -> tuple[Finding, ...]:
         """What the model's tool calls of this turn found, as evidence."""
@@ -191,7 +195,7 @@ class Wrapping:
                 said=f"{brief.headline}\n{brief.likely_cause.text}" if brief else "",
                 confidence=brief.confidence if brief else None,
             )
-            await queueing.update_after(connection, investigation.id)
+            await self.afterwards(connection, investigation.id)
         print(announcement(record, file=file), file=self.out(), flush=True)
         log.info("investigated", status=record.status, model=brief.model if brief else None)
 

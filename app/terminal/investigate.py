@@ -182,7 +182,12 @@ def _stages(parts: Parts, surface: TerminalSurface, screen: Screen) -> Stages:
     watched = replace(gatherer, sources=_watched(parts.engine, gatherer.sources, screen))
     looker = by_hand.LookerByHand(**{**vars(made.looker), "gatherer": watched})
     # Its line for log collectors has nothing to tell a person who reads the brief.
-    quiet = replace(made.diagnoser.wrapping, escalation=_nobody(parts), out=io.StringIO)
+    quiet = replace(
+        made.diagnoser.wrapping,
+        escalation=_nobody(parts),
+        out=io.StringIO,
+        afterwards=by_hand.nobody_updates,
+    )
     return replace(made, looker=looker, diagnoser=replace(made.diagnoser, wrapping=quiet))
 
 
