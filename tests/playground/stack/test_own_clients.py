@@ -70,7 +70,7 @@ async def test_all_of_a_story_is_read_and_nothing_is_written(stack: SimulatedSta
 
 async def test_a_deploy_is_told_with_its_version_message_and_author(clients: Clients) -> None:
     (change,) = [each for each in await clients.argocd.deploys(AT - 3600, AT) if each.service == "checkout"]
-    assert "checkout:1.15.0" in change.title
+    assert "checkout 1.15.0" in change.title
     assert "Apply the cart's promotion" in change.title
     assert change.author == "Jonas Weber"
 
