@@ -23,6 +23,7 @@ __all__ = ["chromium"]  # a fixture is found by its name here
 
 ARTIFACTS = Path(__file__).parents[2] / "artifacts"
 DESKTOP = {"width": 1360, "height": 850}
+TALL = {"width": 1360, "height": 1040}
 PHONE = {"width": 390, "height": 844}
 QUESTION = "@sre-agent what do I need before we launch checkout?"
 
@@ -133,7 +134,7 @@ async def test_an_answer_is_readable_everywhere(
 @pytest.mark.parametrize(
     ("name", "options"),
     [
-        ("light", {}),
+        ("light", {"viewport": TALL}),
         ("dark", {"color_scheme": "dark"}),
         ("phone", {"viewport": PHONE, "device_scale_factor": 2, "is_mobile": True}),
     ],
@@ -158,9 +159,11 @@ async def test_a_page_leads_to_its_thread_and_is_over_when_one_says_so(
         await expect(thread.locator(".message").first).to_contain_text("Diagnosed")
         width = await page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
         assert max(width) == options.get("viewport", DESKTOP)["width"]
-        await shoot(page, f"incident-{name}-end")
         await thread.evaluate("list => list.scrollTop = 0")
         await shoot(page, f"incident-{name}")
+        await thread.locator(".file", has=page.locator("img")).evaluate("file => file.scrollIntoView()")
+        await page.mouse.move(0, 0)
+        await shoot(page, f"incident-{name}-chart")
 
         if name == "phone":
             await page.get_by_role("button", name="Close thread").click()
