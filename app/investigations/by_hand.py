@@ -7,7 +7,7 @@ takes its stages: a real page about the same thing gets a thread of its own, in 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from uuid import UUID, uuid4
 
 import structlog
@@ -108,6 +108,12 @@ async def carry_out(stages: tuple[Callable[[str], Awaitable[None]], ...], invest
                 structlog.get_logger(__name__).warning("stage_repeated", exc_info=error)
             else:
                 break
+
+
+def keeping_its_diagnosis(looker: Looker) -> LookerByHand:
+    """The same look, by hand."""
+    given = {each.name: getattr(looker, each.name) for each in fields(looker) if each.init}
+    return LookerByHand(**given)
 
 
 async def refused(engine: AsyncEngine, *, most: int = 10) -> tuple[Rejected, ...]:

@@ -180,7 +180,7 @@ def _stages(parts: Parts, surface: TerminalSurface, screen: Screen) -> Stages:
     made = parts.stages(surface, PLACE, parts.means())
     gatherer = made.looker.gatherer
     watched = replace(gatherer, sources=_watched(parts.engine, gatherer.sources, screen))
-    looker = by_hand.LookerByHand(**{**vars(made.looker), "gatherer": watched})
+    looker = by_hand.keeping_its_diagnosis(replace(made.looker, gatherer=watched))
     # Its line for log collectors has nothing to tell a person who reads the brief.
     quiet = replace(
         made.diagnoser.wrapping,

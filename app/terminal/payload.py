@@ -6,7 +6,7 @@ import importlib
 import json
 import pkgutil
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from types import ModuleType
 from typing import Any
 
@@ -148,9 +148,7 @@ def _with_plain_times(payload: Any) -> Any:
     """YAML reads a time as one; fields are read as texts."""
     if not isinstance(payload, dict):
         return payload
-    return {
-        key: value.isoformat() if isinstance(value, datetime) else value for key, value in payload.items()
-    }
+    return {key: value.isoformat() if isinstance(value, date) else value for key, value in payload.items()}
 
 
 def _is_own(payload: Any) -> bool:

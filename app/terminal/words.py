@@ -86,7 +86,7 @@ def brief_rows(told: Told) -> list[Row]:
 def cited(given: Cited) -> str:
     """A sentence with the labels of its evidence behind it."""
     line = said(given.text)
-    missing = [each for each in given.evidence if each not in line]
+    missing = [said(each, 8) for each in given.evidence if each not in line]
     return f"{line} ({', '.join(missing)})" if missing else line
 
 
@@ -130,13 +130,13 @@ def _evidence(told: Told) -> Iterator[str]:
 
 def _finding(finding: Finding) -> str:
     at = f", {clock_of(finding.at)}" if finding.at is not None else ""
-    return f"{finding.label} {said(finding.statement, 300)} ({said(finding.source, 40)}{at})"
+    return f"{said(finding.label, 8)} {said(finding.statement, 300)} ({said(finding.source, 40)}{at})"
 
 
 def pages(told: Told) -> list[str]:
     """Where the evidence that is shown opens, a line each: too long to be wrapped in a column."""
     shown = ((each.label, address(each.link)) for each in _shown(told))
-    return [f"{label}  {page}" for label, page in shown if page]
+    return [f"{said(label, 8)}  {page}" for label, page in shown if page]
 
 
 def _shown(told: Told) -> list[Finding]:
