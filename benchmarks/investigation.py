@@ -172,6 +172,7 @@ async def _pages(here: Stand, systems: Monitored, size: Size) -> list[Row]:
             sent: list[Sent] = []
             used = here.cpu_seconds(app)
             await systems.sent()
+            await here.notes()
             for number in range(rounds):
                 sent += await _round(here, sender, at_once, number)
             spent = {name: now - used[name] for name, now in here.cpu_seconds(app).items()}
@@ -181,6 +182,7 @@ async def _pages(here: Stand, systems: Monitored, size: Size) -> list[Row]:
                 flush=True,
             )
             rows += _latencies(sent, at_once)
+            rows += await _stretches(here, sent, at_once)
             rows += await _reading(here, sent, at_once, await systems.sent() / len(sent))
     return rows
 
@@ -207,6 +209,23 @@ def _latencies(sent: Sequence[Sent], at_once: int) -> list[Row]:
             Target("p95", bound),
         )
         for name, part, bound in zip(names, SHOWN, bounds, strict=True)
+    ]
+
+
+BEGUN = """
+SELECT id::text AS id, extract(epoch FROM started_at)::float8 AS at FROM turns WHERE id = ANY($1::uuid[])
+"""
+
+
+async def _stretches(here: Stand, sent: Sequence[Sent], at_once: int) -> list[Row]:
+    """Where the time to the final brief goes: until the diagnosis began, and what the model took of it."""
+    by_id = {each.investigation_id: each for each in sent}
+    begun = await here.rows(BEGUN, list(by_id))
+    waited = [row["at"] - by_id[row["id"]].sent_at for row in begun]
+    model = sum(note["ended"] - note["received"] for note in await here.notes()) / len(sent)
+    return [
+        Row("  of that until the diagnosis began", "s", spread(waited), at_once, len(waited)),
+        Row("  of that the model, on average", "s", {"value": model}, at_once, len(sent)),
     ]
 
 
