@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import pytest
 import typer
 from sqlalchemy import text
 from typer.main import get_command
+from typer.testing import CliRunner
 
 from app.agent import spending
 from app.cli import app
@@ -32,6 +34,13 @@ OURS = (
     "SRE_",
     "PORT",
     "LOG_",
+    "PROMETHEUS_",
+    "LOKI_",
+    "TEMPO_",
+    "JAEGER_",
+    "ARGOCD_",
+    "KUBERNETES",
+    "PAGERDUTY_",
 )
 SAID = Incoming(
     team_id="T0ACME",
@@ -45,7 +54,9 @@ SAID = Incoming(
 )
 
 
-def run(*arguments: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+def run(
+    *arguments: str, folder: Path, stdin: str = "", **environment: str
+) -> subprocess.CompletedProcess[str]:
     """The command in an empty folder, so that no `.env` takes part, with nothing of ours in the environment."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
     return subprocess.run(
@@ -57,6 +68,7 @@ def run(*arguments: str, folder: Path, **environment: str) -> subprocess.Complet
             "SRE_AGENT_HOME": str(folder),
             **environment,
         },
+        input=stdin,
         capture_output=True,
         text=True,
         timeout=60,
@@ -98,6 +110,9 @@ def test_the_commands_people_script_against_are_there() -> None:
         "sessions show",
         "usage",
         "forget",
+        "investigate",
+        "accuracy",
+        "postmortem",
     } <= there
 
 
@@ -111,6 +126,8 @@ def test_help_and_wrong_use(tmp_path: Path) -> None:
         ["forget"],
         ["sessions", "show"],
         ["forget", "--user", "maya"],
+        ["postmortem", "that-one"],
+        ["accuracy", "--days", "0"],
     ):
         done = run(*wrong, folder=tmp_path)
         assert done.returncode == 2, wrong
@@ -128,6 +145,13 @@ def test_help_and_wrong_use(tmp_path: Path) -> None:
         (["demo"], {"MODEL_PROVIDER": "openai"}, "OPENAI_API_KEY"),
         (["chat"], {"MODEL_PROVIDER": "parrot"}, "MODEL_PROVIDER"),
         (["usage"], {}, "There is no database yet"),
+        (["accuracy"], {}, "There is no database yet"),
+        (["postmortem", "0" * 32], {}, "There is no database yet"),
+        (
+            ["investigate", "--replay", "1"],
+            {"DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none"},
+            "database",
+        ),
         (["usage"], {"DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none"}, "database"),
     ],
 )
@@ -315,3 +339,84 @@ async def test_nobody_known_changes_nothing(database_url: str, asked: str) -> No
     async with begin(engine) as connection:
         assert (await connection.execute(text("SELECT count(*) FROM audit_log"))).scalar() == 1
     await engine.dispose()
+
+
+# -- investigations --------------------------------------------------------------------------------------
+
+OWN = "title: Checkout answers 500\nservice: checkout\n"
+
+
+@pytest.fixture
+def alerts(tmp_path: Path) -> Path:
+    (tmp_path / "own.yaml").write_text(OWN)
+    (tmp_path / "other.yaml").write_text("foo: 1\n")
+    (tmp_path / "cut.json").write_text('{"title": ')
+    (tmp_path / "picture.png").write_bytes(b"\x89PNG\xff")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "give either --alert FILE or --replay ID"),
+        (["--alert", "own.yaml", "--replay", "1"], "give either --alert FILE or --replay ID"),
+        (["--alert", "."], "cannot be read: Is a directory."),
+        (["--alert", "picture.png"], "picture.png is no text."),
+        (["--alert", "other.yaml"], "I cannot tell which source this payload is of."),
+        (["--alert", "own.yaml", "--source", "grafana"], "This is no payload of grafana: status is missing."),
+    ],
+)
+def test_an_alert_that_cannot_be_read_is_wrong_use(
+    alerts: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], said: str
+) -> None:
+    monkeypatch.chdir(alerts)
+    done = CliRunner().invoke(app, ["investigate", *arguments])
+    assert done.exit_code == 2
+    assert said in " ".join(done.stderr.split())
+    assert not done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--alert", "nowhere.json"], "nowhere.json cannot be read: No such file or directory."),
+        (["--alert", "cut.json"], "The file is not JSON"),
+        (["--alert", "own.yaml", "--source", "nagios"], "nagios is no source I know; those are alertmanager"),
+    ],
+)
+def test_wrong_use_is_a_sentence_and_no_traceback(alerts: Path, arguments: list[str], said: str) -> None:
+    done = run("investigate", *arguments, folder=alerts)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert said in " ".join(done.stderr.split())
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
+def test_an_investigation_needs_nothing_but_an_alert(tmp_path: Path) -> None:
+    """No Slack, no model, no source, no database: the embedded one is made."""
+    (tmp_path / "own.yaml").write_text(OWN)
+    done = run("investigate", "--alert", "own.yaml", "--json", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert (told["status"], told["title"]) == ("done", "Checkout answers 500")
+    assert any(gap.startswith("not configured: metrics") for gap in told["brief"]["gaps"])
+    assert '"event": "investigated"' in (tmp_path / "investigate.log").read_text()
+
+    drafted = run("postmortem", told["investigation_id"], folder=tmp_path)
+    assert (drafted.returncode, "# Postmortem (draft): Checkout answers 500" in drafted.stdout) == (0, True)
+    judged = run("accuracy", "--days", "1", folder=tmp_path)
+    assert (judged.returncode, "Not enough outcomes to say" in judged.stdout) == (0, True)
+    unknown = run("postmortem", "0" * 32, folder=tmp_path)
+    assert (unknown.returncode, "[no_such_investigation]" in unknown.stderr) == (1, True)
+
+
+@pytest.mark.slow
+def test_an_alert_can_be_piped_in(tmp_path: Path, database_url: str) -> None:
+    done = run("investigate", "--alert", "-", folder=tmp_path, stdin=OWN, DATABASE_URL=database_url)
+    assert done.returncode == 0, done.stderr
+    assert "Likely cause  Not established." in done.stdout
+    assert "✓ looking at the evidence" in done.stderr
+    missing = run("investigate", "--replay", "7", folder=tmp_path, DATABASE_URL=database_url)
+    assert missing.returncode == 1
+    assert "No refused webhook 7 is kept" in missing.stderr
+    assert not (tmp_path / "postgres").exists()

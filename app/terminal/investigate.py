@@ -8,10 +8,11 @@ from __future__ import annotations
 import asyncio
 import io
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -102,14 +103,14 @@ def _listed(kept: Sequence[Rejected]) -> str:
 
 
 async def _carry_out(parts: Parts, alert: Alert, screen: Screen) -> bool:
-    surface = TerminalSurface(screen)
+    surface = TerminalSurface(screen, partial(_show_calls, parts.engine, screen))
     stages = _stages(parts, surface, screen)
     investigation_id = await by_hand.open_by_hand(parts.intake(), alert)
     try:
         screen.begin("look", "looking at the evidence")
         await by_hand.carry_out((stages.looker.run,), investigation_id)
         screen.begin("diagnose", "diagnosing")
-        async with _tool_calls_shown(parts.engine, investigation_id, screen):
+        async with _calls_shown(partial(surface.catch_up, investigation_id)):
             await by_hand.carry_out((stages.diagnoser.run,), investigation_id)
     except BaseException:
         # Interrupted, or without its database: it must not look as if it went on.
@@ -218,25 +219,25 @@ def _watched(engine: AsyncEngine, sources: Sources, screen: Screen) -> Sources:
     return replace(sources, clock_notices=notices, **watched)
 
 
-@asynccontextmanager
-async def _tool_calls_shown(
-    engine: AsyncEngine, investigation_id: UUID, screen: Screen
-) -> AsyncIterator[None]:
+async def _show_calls(engine: AsyncEngine, screen: Screen, investigation_id: UUID) -> None:
     """The model's tool calls as steps, from the journal they are written to before and after they run."""
+    async with begin(engine) as connection:
+        # The turn of a first diagnosis has its investigation's id.
+        for call in await connection.execute(CALLS, {"id": investigation_id}):
+            screen.begin_once(f"call {call.id}", f"the model asks {call.name}")
+            if call.duration_ms is not None:
+                screen.end(f"call {call.id}", failed=bool(call.failed))
 
-    async def look() -> None:
-        async with begin(engine) as connection:
-            # The turn of a first diagnosis has its investigation's id.
-            for call in await connection.execute(CALLS, {"id": investigation_id}):
-                screen.begin_once(f"call {call.id}", f"the model asks {call.name}")
-                if call.duration_ms is not None:
-                    screen.end(f"call {call.id}", failed=bool(call.failed))
+
+@asynccontextmanager
+async def _calls_shown(show: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
+    """While the diagnosis runs."""
 
     async def watch() -> None:
         while True:
             await asyncio.sleep(POLL_SECONDS)
             with suppress(AgentError):
-                await look()
+                await show()
 
     watching = asyncio.create_task(watch())
     try:

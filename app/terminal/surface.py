@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -24,6 +25,7 @@ class TerminalThread:
 
     screen: Screen
     clock: Callable[[], float]
+    catch_up: Callable[[], Awaitable[None]]
     ts: str | None = None
     head: Headline | None = None
     evidence: Told | None = None
@@ -52,6 +54,7 @@ class TerminalThread:
 
     async def final_brief(self, told: Told, *, round: int = 1) -> None:
         self.final = told
+        await self.catch_up()
         self.screen.end("diagnose")
         if told.brief.model is None and self.evidence is not None:
             gaps = [each for each in told.brief.gaps if each not in self.evidence.brief.gaps]
@@ -63,6 +66,7 @@ class TerminalThread:
         self, reason: str, *, trace_id: str = "", buttons: tuple[Button, ...] = FAILED, round: int = 1
     ) -> None:
         self.failure = reason
+        await self.catch_up()
         self.screen.end("diagnose", failed=True)
         self.screen.note(f"The diagnosis failed: {reason} (trace {trace_id})")
 
@@ -92,11 +96,16 @@ class TerminalThread:
 
 @dataclass
 class TerminalSurface:
-    """`IncidentSurface`: both stages of an investigation write to one thread."""
+    """`IncidentSurface`: both stages of an investigation write to one thread.
+
+    `catch_up` shows the steps of an investigation that are not shown yet; it is called before its end is.
+    """
 
     screen: Screen
+    catch_up: Callable[[UUID], Awaitable[None]]
     clock: Callable[[], float] = time.time
     threads: dict[UUID, TerminalThread] = field(default_factory=dict)
 
     def thread(self, investigation_id: UUID, channel: str, ledger: Ledger) -> TerminalThread:
-        return self.threads.setdefault(investigation_id, TerminalThread(self.screen, self.clock))
+        made = TerminalThread(self.screen, self.clock, partial(self.catch_up, investigation_id))
+        return self.threads.setdefault(investigation_id, made)
