@@ -10,8 +10,9 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TextIO, TypeVar
 
 import typer
 
@@ -124,15 +125,15 @@ def demo(
     if once:
         with tempfile.TemporaryDirectory(prefix="sre-agent-tour-") as place:
             log = _log_to(home / "tour.log")
-            held = _until_interrupted(tour.take(_program, home=Path(place)))
+            held = _until_interrupted(tour.take(_program(log), home=Path(place)))
         if not held:
-            print(f"The log: {log}")
+            print(f"The log: {log.name}")
             raise typer.Exit(1)
         return
     if fresh:
         playground.forget(home)
-    _log_to(home / "demo.log")
-    _until_interrupted(playground.show(_program, home=home, port=port, browser=not no_browser))
+    log = _log_to(home / "demo.log")
+    _until_interrupted(playground.show(_program(log), home=home, port=port, browser=not no_browser))
 
 
 @app.command()
@@ -150,8 +151,8 @@ def chat(
     home = Settings.load().storage.home / "chat"
     if fresh:
         forget_playground(home)
-    _log_to(home / "chat.log")
-    _until_interrupted(playground.talk(_program, home=home))
+    log = _log_to(home / "chat.log")
+    _until_interrupted(playground.talk(_program(log), home=home))
 
 
 @app.command()
@@ -364,17 +365,23 @@ def check(
         raise typer.Exit(1)
 
 
-def _program() -> Callable[[Settings], Program]:
-    from app.runtime import Runtime
+def _program(log: TextIO) -> Callable[[], Callable[[Settings], Program]]:
+    """The runtime, with the reports' lines where the log is: the terminal belongs to the person at it."""
 
-    return Runtime
+    def load() -> Callable[[Settings], Program]:
+        from app.runtime import Runtime
+
+        return partial(Runtime, out=lambda: log)
+
+    return load
 
 
-def _log_to(file: Path) -> Path:
-    """Send the log to a file: the terminal belongs to the person at it."""
+def _log_to(file: Path) -> TextIO:
+    """Send the log to a file, which is returned open."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    set_up_logging(Settings.load().process.log_level, stream=file.open("a", buffering=1, encoding="utf-8"))
-    return file
+    stream = file.open("a", buffering=1, encoding="utf-8")
+    set_up_logging(Settings.load().process.log_level, stream=stream)
+    return stream
 
 
 def _alert_in(file: str, source: str | None) -> Read:

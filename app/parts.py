@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
+from typing import TextIO
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -85,6 +87,8 @@ class Parts:
     models: Models | None
     channels: Channels | None = None
     link: LinkOf = lambda channel, ts: None
+    out: Callable[[], TextIO] = lambda: sys.stdout
+    """Where the line of an incident's report goes."""
 
     @classmethod
     def of(
@@ -96,6 +100,7 @@ class Parts:
         *,
         channels: Channels | None = None,
         link: LinkOf = lambda channel, ts: None,
+        out: Callable[[], TextIO] = lambda: sys.stdout,
     ) -> Parts:
         keeper, library, repos = documents
         clients = Clients.of(
@@ -105,7 +110,7 @@ class Parts:
             settings.escalation,
             known=lambda name: service.name if (service := library.catalog.get(name)) else None,
         )
-        return cls(settings, engine, keeper, library, repos, clients, models, channels, link)
+        return cls(settings, engine, keeper, library, repos, clients, models, channels, link, out)
 
     # -- conversations ---------------------------------------------------------------------------------------
 
@@ -177,7 +182,12 @@ class Parts:
     def stages(self, surface: IncidentSurface, channel: str, means: Means) -> Stages:
         alerts, budgets = self.settings.alerts, self.settings.budgets
         wrapping = Wrapping(
-            self.engine, self._escalation, self.hosts, folder=alerts.incidents_dir, thread_link=self.link
+            self.engine,
+            self._escalation,
+            self.hosts,
+            folder=alerts.incidents_dir,
+            thread_link=self.link,
+            out=self.out,
         )
         diagnosing = DiagnoseMeans(
             self.models,

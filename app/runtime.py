@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import gc
 import signal
+import sys
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 from functools import partial
 from socket import socket as Listener
-from typing import Any, Protocol
+from typing import Any, Protocol, TextIO
 
 import structlog
 from pydantic import SecretStr
@@ -70,8 +71,16 @@ class Runtime:
     """One process of ours. `door` takes events from Slack and webhooks, `worker` carries out turns; `serve`
     is both in one event loop."""
 
-    def __init__(self, settings: Settings, *, door: bool = True, worker: bool = True) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        door: bool = True,
+        worker: bool = True,
+        out: Callable[[], TextIO] = lambda: sys.stdout,
+    ) -> None:
         self._settings = settings
+        self._out = out
         self._door = door
         self._worker = worker
         self._stack = AsyncExitStack()
@@ -141,7 +150,9 @@ class Runtime:
         channels = Channels(client)
         reader = ChannelReader(client, me, settings.slack.incident_channel, lambda: channels_of(library))
         documents = keeper, library, repos
-        parts = Parts.of(settings, engine, documents, await loading, channels=reader, link=me.link)
+        parts = Parts.of(
+            settings, engine, documents, await loading, channels=reader, link=me.link, out=self._out
+        )
         stack.push_async_callback(parts.clients.aclose)
         if self._worker:
             pace, means = Pace(), parts.means()
