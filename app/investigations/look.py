@@ -240,7 +240,7 @@ def assembled(investigation: Investigation, seen: Seen, ranking: Ranking) -> Loo
         changes=_near(seen, told),
         past=None if seen.past is None else past_of(seen.past),
         runbooks=tuple(
-            Runbook(each.runbook.title, each.runbook.url, each.runbook.text[:HEAD_OF_RUNBOOK])
+            Runbook(each.runbook.title, each.runbook.url, mask(each.runbook.text[:HEAD_OF_RUNBOOK]))
             for each in seen.runbooks
         ),
         labels=labels,
