@@ -33,7 +33,8 @@ Row = tuple[str, Sequence[str]]
 
 def said(text: str, limit: int = LONGEST) -> str:
     """One harmless line; `-` for nothing."""
-    line = one_line(mask(text[: 2 * limit]))
+    # What shows nothing must not part a secret from its pattern.
+    line = mask(one_line(text[: 2 * limit]))
     return (line if len(line) <= limit else line[: limit - 1] + "…") or NOTHING
 
 

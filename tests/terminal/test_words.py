@@ -102,6 +102,11 @@ def test_nothing_steers_the_terminal_and_no_secret_is_shown() -> None:
     assert secret not in text
 
 
+def test_a_secret_parted_by_what_shows_nothing_is_masked() -> None:
+    parted = "xoxb-" + "1234567890\u200b-abcdefghijkl"
+    assert words.said(parted) == "[masked slack token]"
+
+
 def test_an_address_is_one_or_none() -> None:
     assert words.address(LONG) == LONG
     for no in (
