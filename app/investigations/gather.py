@@ -22,7 +22,14 @@ from app.errors import AgentError
 from app.investigations.alert import Alert
 from app.investigations.evidence import Gap, Observations
 from app.investigations.models import Investigation
-from app.investigations.questions import Questions, Signal, Signals, questions, symptom_names
+from app.investigations.questions import (
+    Questions,
+    Signal,
+    Signals,
+    packaged_signals,
+    questions,
+    symptom_names,
+)
 from app.signals.changes import shift
 from app.signals.models import Change, ClusterEvent, LogLine, Series, Span
 from app.tools.masking import mask
@@ -151,8 +158,13 @@ class Gatherer:
 
     async def gather(self, investigation: Investigation) -> Seen:
         """Ask everything about an investigation's first incident. Never raises for what a source does."""
-        look = _Look(self, investigation, await self.signals())
-        return await look.seen()
+        gaps: list[Gap] = []
+        try:
+            signals = await self.signals()
+        except AgentError as error:
+            gaps.append(Gap("knowledge", f"{mask(error.sentence)} The usual questions were asked."))
+            signals = packaged_signals()
+        return await _Look(self, investigation, signals, gaps).seen()
 
 
 @dataclass
@@ -181,9 +193,9 @@ class _Look:
 
     async def seen(self) -> Seen:
         self._say_what_is_unknown()
-        (series, logs, spans, changes, events), (past, on_call) = await asyncio.gather(
+        (series, logs, spans, changes, events), (past, on_call, runbooks) = await asyncio.gather(
             asyncio.gather(self._series(), self._logs(), self._spans(), self._changes(), self._events()),
-            asyncio.gather(self._past(), self._on_call()),
+            asyncio.gather(self._past(), self._on_call(), self._runbooks()),
         )
         observations = Observations(
             service=self.name,
@@ -205,7 +217,7 @@ class _Look:
             self.trace_links,
             self.service,
             past,
-            await self._runbooks(),
+            runbooks,
             on_call,
         )
 
@@ -307,8 +319,12 @@ class _Look:
         if index is None:
             return ()
         text = " ".join([self.alert.title, *self.alert.annotations.values()])
-        found = (await index()).find(self.alert.name, text, service=self.name)
-        return tuple(each for each in found if each.exact or each.fit >= 0.5)
+
+        async def fitting() -> tuple[FoundRunbook, ...]:
+            found = (await index()).find(self.alert.name, text, service=self.name)
+            return tuple(each for each in found if each.exact or each.fit >= 0.5)
+
+        return await self._of("runbooks", fitting(), ())
 
     async def _on_call(self) -> str:
         on_call = self.gatherer.sources.on_call

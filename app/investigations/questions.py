@@ -64,6 +64,11 @@ def signals_of(knowledge: Knowledge) -> Signals:
     for document in knowledge.templates:
         if document.path == SIGNALS:
             return _read(document.text)
+    return packaged_signals()
+
+
+def packaged_signals() -> Signals:
+    """Those that come with the program."""
     return _read((packaged_path() / SIGNALS).read_text("utf-8"))
 
 

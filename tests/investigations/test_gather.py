@@ -1,0 +1,205 @@
+"""Every source is asked at once; what one of them does costs the others nothing and the look never."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from app.context.runbooks import Runbooks
+from app.errors import AgentError
+from app.investigations.alert import Alert
+from app.investigations.gather import Gatherer, PastTime, Seen, Sources, symptom, with_level
+from app.investigations.models import Incident, Investigation
+from app.investigations.questions import Signal, Signals, SignalsError
+from app.signals.models import Change, ClusterEvent, LogLine, Series, Span
+from tests.investigations.conftest import SHOP, alert
+
+NOW = datetime(2026, 11, 21, 2, 5, tzinfo=UTC)
+AT = NOW.timestamp()
+SIGNALS = Signals(
+    metrics=(
+        Signal(name="error_rate", query='errors{$label=~"$services"}', unit="ratio", symptom=("error",)),
+        Signal(name="requests", query='requests{$label=~"$services"}', unit="1/s"),
+    ),
+    logs='{$label=~"$services"}',
+)
+SECRET = "ghp_" + "canary7Qx2Vb9Lm4Np6Rt8Yw1Zc3Df5Gh7Jk9"
+STEPPED = tuple((AT - 3600 + 30 * n, 0.2 if n > 100 else 0.001 + n % 3 / 1e4) for n in range(120))
+
+
+class Away(AgentError):
+    code = "away"
+
+
+@dataclass
+class Systems:
+    """All sources in memory; `faults` says what becomes of a question to one of them."""
+
+    faults: dict[str, Any] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
+
+    async def _answer(self, name: str, answer: Any) -> Any:
+        self.asked.append(name)
+        fault = self.faults.get(name)
+        if fault == "hangs":
+            await asyncio.Event().wait()
+        if isinstance(fault, Exception):
+            raise fault
+        return answer
+
+    def link(self, *_: Any) -> str:
+        return "https://grafana.example/e"
+
+    async def query_range(self, query: str, start: float, end: float, step: float = 30) -> Any:
+        if query.startswith("{"):
+            line = LogLine(end - 5, f"ERROR charge refused, token={SECRET}", "checkout")
+            return await self._answer("loki", (line,))
+        return await self._answer("prometheus", (Series(query, STEPPED, None, {"service": "checkout"}),))
+
+    async def search(self, **_: Any) -> Sequence[Span]:
+        return await self._answer(
+            "tempo", (Span("t1", "s1", "checkout", "/pay", AT - 60, 12, failed=True, error=SECRET),)
+        )
+
+    async def between(self, start: float, end: float, around: Sequence[str]) -> Sequence[Change]:
+        return await self._answer(
+            "argocd", (Change("deploy", "4f1c", AT - 300, f"use {SECRET}", "checkout"),)
+        )
+
+    async def not_healthy(self, service: str) -> Sequence[ClusterEvent]:
+        return await self._answer("kubernetes", (ClusterEvent(AT, "Pod", "p-1", "BackOff", SECRET),))
+
+    async def past(self, investigation: Investigation) -> tuple[PastTime, ...]:
+        return await self._answer("past", (PastTime(NOW - timedelta(days=3), "Errors", f"pw: {SECRET}"),))
+
+    async def on_call(self, investigation: Investigation) -> str:
+        return await self._answer("pagerduty", "Maya")
+
+    async def runbooks(self) -> Runbooks:
+        return await self._answer("runbooks", Runbooks(()))
+
+
+def investigation(told: Alert) -> Investigation:
+    incident = Incident(
+        id=1,
+        source=told.source,
+        incident_key=told.incident_key,
+        title=told.title,
+        service_name=told.service,
+        severity="P2",
+        status="open",
+        alert=told,
+        started_at=told.started_at,
+        created_at=NOW,
+    )
+    return Investigation(
+        id=UUID(int=1),
+        title=told.title,
+        service_name=told.service,
+        severity="P2",
+        status="looking",
+        priority=1,
+        attempt=1,
+        incidents=(incident,),
+        trace_id="t",
+        created_at=NOW,
+    )
+
+
+async def gathered(systems: Systems, told: Alert | None = None, signals: Any = None) -> Seen:
+    async def given() -> Signals:
+        if isinstance(signals, Exception):
+            raise signals
+        return SIGNALS
+
+    sources = Sources(
+        metrics=systems,
+        logs=systems,  # type: ignore[arg-type]
+        traces=systems,
+        changes=systems,  # type: ignore[arg-type]
+        cluster=systems,  # type: ignore[arg-type]
+        past=systems.past,
+        on_call=systems.on_call,
+        runbooks=systems.runbooks,
+    )
+    gatherer = Gatherer(sources, lambda: SHOP, given, clock=lambda: NOW, seconds=0.1)
+    return await gatherer.gather(investigation(told or alert()))
+
+
+async def test_everything_is_asked_and_kept_with_how_it_was_asked() -> None:
+    seen = await gathered(Systems())
+    assert seen.gaps == ()
+    assert seen.asked["series:error_rate"].query.startswith('errors{service=~"checkout|payments|stock')
+    assert seen.observations.symptom is not None
+    assert seen.observations.symptom.name == "error_rate"
+    assert seen.trace_links == {"t1": "https://grafana.example/e"}
+    assert seen.on_call == "Maya"
+    assert {"prometheus", "loki", "traces", "argocd", "kubernetes"} <= seen.observations.sources_asked
+
+
+async def test_no_secret_stays_in_what_was_seen() -> None:
+    seen = await gathered(Systems())
+    assert SECRET not in repr(seen)
+    assert "charge refused" in seen.observations.logs[0].text
+
+
+@pytest.mark.parametrize(
+    "source", ["prometheus", "loki", "tempo", "argocd", "kubernetes", "past", "pagerduty"]
+)
+@pytest.mark.parametrize(
+    "fault", ["hangs", Away("It is away."), ValueError("odd")], ids=["hangs", "away", "odd"]
+)
+async def test_a_source_that_fails_is_a_gap_and_nothing_else(source: str, fault: Any) -> None:
+    names = {"tempo": "traces", "past": "past incidents", "pagerduty": "on call"}
+    systems = Systems({source: fault})
+    seen = await gathered(systems)
+    assert {each.source for each in seen.gaps} == {names.get(source, source)}
+    assert len(set(systems.asked)) == 8
+    assert names.get(source, source) not in seen.observations.sources_asked
+
+
+async def test_runbooks_that_cannot_be_read_are_a_gap() -> None:
+    seen = await gathered(Systems({"runbooks": ValueError("odd")}))
+    assert [each.source for each in seen.gaps] == ["runbooks"]
+    assert seen.runbooks == ()
+
+
+async def test_a_list_of_signals_that_cannot_be_read_is_a_gap_and_the_usual_ones_are_asked() -> None:
+    seen = await gathered(Systems(), signals=SignalsError("templates/signals.yaml cannot be used: line 3"))
+    assert [each.source for each in seen.gaps] == ["knowledge"]
+    assert "series:error_rate" in seen.asked
+
+
+async def test_an_alert_without_a_service_says_what_it_was_looked_at_by() -> None:
+    systems = Systems()
+    seen = await gathered(systems, alert(service=None))
+    assert "by its labels alone" in seen.gaps[0].reason
+    assert "prometheus" not in systems.asked
+
+
+async def test_an_alert_from_the_future_is_looked_at_as_of_now() -> None:
+    seen = await gathered(Systems(), alert(started_at=NOW + timedelta(hours=3)))
+    assert seen.observations.alerted_at == AT
+
+
+def test_the_symptom_is_what_the_alert_complains_of_and_moved() -> None:
+    flat = Series("latency_p99", tuple((float(n), 1.0) for n in range(120)), "checkout")
+    stepped = Series("error_rate", STEPPED, "checkout")
+    other = Series("error_rate", STEPPED, "payments")
+    assert symptom((flat, other, stepped), "checkout", ("latency_p99", "error_rate")) == stepped
+    assert symptom((flat, other), "checkout", ("error_rate",)) == flat
+    assert symptom((other,), "checkout", ("error_rate",)) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "level"),
+    [("WARNING low on memory", "warn"), ("panic: nil", "fatal"), ("all is well", ""), ("Error: x", "error")],
+)
+def test_a_line_without_a_level_has_the_one_it_names(text: str, level: str) -> None:
+    assert with_level(LogLine(1.0, text)).level == level
