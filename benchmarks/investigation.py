@@ -142,6 +142,7 @@ def _forty_services(here: Stand) -> None:
 @asynccontextmanager
 async def _program(here: Stand, systems: Monitored, **values: str) -> AsyncIterator[tuple[App, Sender]]:
     """The program after an investigation that does not count: systems recorded, libraries loaded."""
+    await here.rows("DELETE FROM incidents")  # or this one joins the storm of a part before
     await here.pace(INSTANT)
     await systems.faults(0, HANGING)
     async with here.serve(**values) as app:
@@ -149,7 +150,7 @@ async def _program(here: Stand, systems: Monitored, **values: str) -> AsyncItera
         first = [await sender.send(Page("checkout", f"Warm{here.apps}", "P1"))]
         await shown(here, first, SHOWN[-1], PAGE_SECONDS)
         await settled(here, PAGE_SECONDS)
-        await here.rows("DELETE FROM incidents")  # or a storm would be shown in a thread of theirs
+        await here.rows("DELETE FROM incidents")  # or a storm joins this one
         await here.pace(Pace())
         await systems.faults(SOURCE_SECONDS, HANGING)
         await systems.sent()
