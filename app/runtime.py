@@ -11,30 +11,31 @@ from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 from functools import partial
 from socket import socket as Listener
-from typing import Any, Protocol, TextIO
+from typing import Any, TextIO
 
 import structlog
 from pydantic import SecretStr
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from app import documents
 from app.agent import models
-from app.context.addresses import parse
 from app.context.library import Library
-from app.context.mirrors import Folder, Mirror, watch
+from app.context.mirrors import watch
 from app.context.pushed import concerns
 from app.context.repos import Repos
 from app.conversations.accept import RUN_TURN
 from app.conversations.turn import TurnRunner
+from app.investigations.incidents import drop_rejected
 from app.investigations.queueing import DIAGNOSE, LOOK, LOOK_QUEUE, UPDATE_INCIDENT, expire_overdue
 from app.investigations.slots import Slots
+from app.investigations.weekly import post_every_week
 from app.jobs import Queue
-from app.knowledge.keeping import Keeper, Refused
-from app.knowledge.models import Document, Fault, Knowledge
-from app.knowledge.packaged import packaged_path
+from app.knowledge.keeping import Refused
+from app.knowledge.models import Fault, Knowledge
 from app.knowledge.repository import record
 from app.parts import Parts, Stages
-from app.settings import Settings, SettingsError
+from app.settings import Settings
 from app.slack.bolt import HttpEvents, SocketMode, build_app, who_am_i
 from app.slack.channels import Channels
 from app.slack.client import Pace, SlackClient, web_client, web_session
@@ -43,13 +44,12 @@ from app.slack.incident_surface import SlackIncidentSurface
 from app.slack.incoming import Me
 from app.slack.listeners.desk import Desk
 from app.slack.people import Admission, People
-from app.slack.surface import SlackSurface, tell_refusal
+from app.slack.surface import SlackSurface, tell_channel, tell_refusal
 from app.storage import migrate
 from app.storage.audit import write_audit
 from app.storage.embedded import EmbeddedPostgres, find_binaries
 from app.storage.engine import begin, create_engine
 from app.storage.errors import DatabaseUnavailable, SchemaBehind
-from app.storage.tree import Tree
 from app.tools.masking import mask
 from app.web.ops import Check, ops_app
 from app.web.public import Push, public_app
@@ -59,12 +59,6 @@ log = structlog.get_logger(__name__)
 
 LOOKS_AT_ONCE = 20
 EXPIRE_SECONDS = 5.0
-
-
-class TreeSource(Protocol):
-    async def refresh(self) -> Tree: ...
-
-    async def tree_at(self, revision: str) -> Tree | None: ...
 
 
 class Runtime:
@@ -149,9 +143,14 @@ class Runtime:
         admission = self._admission(People(client), me)
         channels = Channels(client)
         reader = ChannelReader(client, me, settings.slack.incident_channel, lambda: channels_of(library))
-        documents = keeper, library, repos
         parts = Parts.of(
-            settings, engine, documents, await loading, channels=reader, link=me.link, out=self._out
+            settings,
+            engine,
+            (keeper, library, repos),
+            await loading,
+            channels=reader,
+            link=me.link,
+            out=self._out,
         )
         stack.push_async_callback(parts.clients.aclose)
         if self._worker:
@@ -169,6 +168,8 @@ class Runtime:
             self._checks["queue"] = _check(lambda: queue.takes_jobs)
             if channel := settings.slack.incident_channel:
                 incidents = SlackIncidentSurface(client, me, pace, hosts=parts.hosts)
+                tell = partial(tell_channel, client, channel)
+                _in_background(stack, post_every_week(engine, tell))
                 await self._investigate(stack, url, engine, parts.stages(incidents, channel, means))
 
         events: HttpEvents | None = None
@@ -223,57 +224,20 @@ class Runtime:
 
     async def _documents(
         self, stack: AsyncExitStack, engine: AsyncEngine, refused: Refused
-    ) -> tuple[Keeper, Library, Repos]:
-        git = self._settings.git
-        mirrors = self._settings.storage.home / "mirrors"
-        knowledge: TreeSource = Folder(git.knowledge_path or packaged_path())
-        if git.knowledge_repo_url:
-            knowledge = Mirror(
-                git.knowledge_repo_url,
-                git.knowledge_repo_ref,
-                mirrors / "knowledge",
-                token=git.github_token,
-                github_api_url=git.github_api_url,
-            )
-        blueprints: TreeSource | None = Folder(git.blueprints_path) if git.blueprints_path else None
-        if git.blueprints_repo_url:
-            blueprints = Mirror(
-                git.blueprints_repo_url,
-                git.blueprints_repo_ref,
-                mirrors / "blueprints",
-                token=git.github_token,
-                github_api_url=git.github_api_url,
-            )
-        remote = git.blueprints_repo_url is not None and parse(git.blueprints_repo_url).site != ""
-        repos = Repos(
-            mirrors / "services",
+    ) -> documents.Documents:
+        keeper, library, repos = await documents.read(
+            self._settings,
             engine,
-            github_api_url=git.github_api_url,
-            token=git.github_token,
-            local_too=not remote,
-        )
-        library = Library(blueprints, readmes=repos)
-        keeper = Keeper(
-            knowledge,
             on_loaded=lambda loaded: _record_loaded(engine, loaded),
             on_refused=refused,
-            system_prompt=self._system_prompt(),
         )
-        await asyncio.gather(keeper.refresh(), library.refresh())
+        git = self._settings.git
         for refresh, wake in (
             (keeper.refresh, self._knowledge_pushed),
             (library.refresh, self._blueprints_pushed),
         ):
             _in_background(stack, watch(refresh, seconds=git.poll_seconds, wake=wake))
         return keeper, library, repos
-
-    def _system_prompt(self) -> Document | None:
-        if (file := self._settings.model.system_prompt_file) is None:
-            return None
-        try:
-            return Document(file.name, "System prompt", file.read_text("utf-8"))
-        except (OSError, UnicodeDecodeError) as error:
-            raise SettingsError([f"SYSTEM_PROMPT_FILE: {file} cannot be read ({error})"]) from error
 
     async def _refused(
         self, engine: AsyncEngine, client: SlackClient, revision: str, faults: tuple[Fault, ...]
@@ -379,11 +343,14 @@ def channels_of(library: Library) -> frozenset[str]:
 
 
 async def _expire(engine: AsyncEngine, ttl_seconds: float) -> None:
-    """Take what waited too long out of the queue, on whichever replica looks first."""
+    """Take what waited too long out of the queue, and what was refused an hour ago out of the database, on
+    whichever replica looks first."""
     while True:
         await asyncio.sleep(min(EXPIRE_SECONDS, ttl_seconds))
         try:
             await expire_overdue(engine, ttl_seconds)
+            async with begin(engine) as connection:
+                await drop_rejected(connection)
         except DatabaseUnavailable as error:
             log.warning("expiry_put_off", reason=error.sentence)
 

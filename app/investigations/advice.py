@@ -44,7 +44,8 @@ def _steps(gathered: Gathered, service: str) -> Iterator[str]:
     for cause in ranking.causes[: 1 if ranking.verdict != "unknown" else 2]:
         where = cause.service or service
         if change := change_of(cause, gathered):
-            yield f"Review {change.kind} {change.short_id} of {clock_of(change.at)} against the symptom."
+            name = _name_of(change)
+            yield f"Review the {change.kind} {name} of {clock_of(change.at)} against the symptom."
         yield from (each.format(service=where, since=since) for each in STEPS[cause.kind])
         if where != service:
             yield f"Page whoever is on call for {where}, and say that {service} suffers from it."
@@ -54,6 +55,12 @@ def _steps(gathered: Gathered, service: str) -> Iterator[str]:
     if not ranking.causes:
         yield f"Check errors, latency and traffic of {service} since {since} on its dashboard."
         yield f"Compare what {service} depends on before and after {since}."
+
+
+def _name_of(change: Change) -> str:
+    """“checkout 1.15.0 (0a7c3fba)” where the title begins with a version, else the short id."""
+    head = _without_joints(change.title.partition(":")[0])
+    return head if change.kind == "deploy" and any(each.isdigit() for each in head) else change.short_id
 
 
 def onset_of(gathered: Gathered) -> float:

@@ -42,6 +42,7 @@ from app.investigations.ledger import InvestigationLedger
 from app.investigations.look import Looked, down
 from app.investigations.means import DiagnoseMeans
 from app.investigations.models import Investigation
+from app.investigations.opening import opened
 from app.investigations.surface import (
     DIAGNOSED,
     FAILED,
@@ -62,6 +63,7 @@ log = structlog.get_logger(__name__)
 SURE_ENOUGH = 0.5
 """A diagnosis less sure than this goes to the strong model once, and to a person if that does not help."""
 NO_MODEL = "no model is configured"
+NO_THREAD = "the incident's thread cannot be opened, and a model's work is kept with its thread"
 OUT_OF_TIME = "the diagnosis took longer than it may (INVESTIGATION_TIMEOUT_SECONDS)"
 SECOND_LOOK = (
     "A second look at the same incident. Take nothing of the conclusion above for granted: test the "
@@ -120,16 +122,39 @@ class Diagnoser:
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     async def run(self, investigation_id: str) -> None:
-        async with begin(self.engine) as connection:
-            investigation = await repository.begin_diagnose(
-                connection, UUID(investigation_id), ttl_seconds=self.means.ttl_seconds
-            )
+        investigation = await self._begin(UUID(investigation_id))
         if investigation is None:
             return
         with structlog.contextvars.bound_contextvars(
             trace_id=investigation.trace_id, investigation_id=investigation_id
         ):
-            await _Diagnosis(self, investigation).carry_out()
+            if investigation.place is None:
+                investigation = await self._with_thread(investigation)
+            if investigation is not None:
+                await _Diagnosis(self, investigation).carry_out()
+
+    async def _begin(self, investigation_id: UUID) -> Investigation | None:
+        async with begin(self.engine) as connection:
+            return await repository.begin_diagnose(
+                connection, investigation_id, ttl_seconds=self.means.ttl_seconds
+            )
+
+    async def _with_thread(self, investigation: Investigation) -> Investigation | None:
+        """The channel refused its thread when it was looked at; it may have let the agent in since."""
+        ledger = InvestigationLedger(self.engine, investigation.id, investigation.attempt)
+        thread = self.surface.thread(investigation.id, self.channel, ledger)
+        try:
+            known = await opened(self.engine, thread, investigation)
+        except StaleAttempt:
+            log.warning("diagnosis_taken_over", attempt=investigation.attempt)
+            return None
+        except Exception as error:
+            if passes(error):
+                raise
+            log.error("thread_not_opened", exc_info=error)
+            return investigation
+        # Begun once more with its thread, for its turn has to begin as well.
+        return investigation if known.place is None else await self._begin(investigation.id)
 
 
 @dataclass
@@ -154,6 +179,12 @@ class _Diagnosis:
 
     async def carry_out(self) -> None:
         try:
+            await self.carry_out_or_end()
+        except StaleAttempt:
+            log.warning("diagnosis_taken_over", attempt=self.investigation.attempt)
+
+    async def carry_out_or_end(self) -> None:
+        try:
             if self.investigation.status == "expired":
                 await self.diagnoser.wrapping.expired(self.investigation, self.thread)
             elif self.looked is None:
@@ -161,12 +192,15 @@ class _Diagnosis:
             else:
                 await self.show(await self.outcome())
         except StaleAttempt:
-            log.warning("diagnosis_taken_over", attempt=self.investigation.attempt)
+            raise
         except Exception as error:
-            log.error("diagnosis_went_wrong", attempt=self.investigation.attempt, exc_info=error)
-            if self.investigation.attempt < MOST_ATTEMPTS or passes(error):
+            log.error("diagnosis_went_wrong", tries=self.investigation.tries, exc_info=error)
+            if self.investigation.tries < MOST_ATTEMPTS or passes(error):
                 raise
-            await self.fail("Something on my side broke.", "failure")
+            if self.investigation.tries < 2 * MOST_ATTEMPTS:
+                await self.fail("Something on my side broke.", "failure")
+            else:
+                await self.end_unsaid()
 
     # -- deciding ------------------------------------------------------------------------------------------
 
@@ -191,8 +225,10 @@ class _Diagnosis:
 
     async def decide(self) -> Outcome:
         means = self.diagnoser.means
-        if means.models is None or self.investigation.turn_id is None:
+        if means.models is None:
             return await self.alone(NO_MODEL, None)
+        if self.investigation.turn_id is None:
+            return await self.alone(NO_THREAD, "failure")
         try:
             async with asyncio.timeout(await self.seconds_left()):
                 return await self.by_model(means.models.fast, means.models.strong)
@@ -216,7 +252,8 @@ class _Diagnosis:
         """What the evidence core found stands as the diagnosis."""
         assert self.looked is not None
         kept = Brief.model_validate(self.investigation.evidence_brief)
-        brief = kept.model_copy(update={"gaps": (*kept.gaps, f"model: {reason}; this is the evidence alone")})
+        gap = f"no model looked at this: {reason.rstrip('.')}"
+        brief = kept.model_copy(update={"gaps": (*kept.gaps, gap)})
         if self.investigation.turn_id is not None:
             await self.remember(brief)
         return Outcome(brief, self.gathered.findings, failure=None if why is None else reason, why=why)
@@ -382,6 +419,11 @@ class _Diagnosis:
         await self.diagnoser.wrapping.failed(
             self.investigation, self.thread, self.looked.gathered if self.looked else None, sentence, why
         )
+
+    async def end_unsaid(self) -> None:
+        """Not even its failure can be told or reported: it ends, or its service would wait for it for ever."""
+        async with begin(self.diagnoser.engine) as connection:
+            await repository.finish(connection, self.investigation, "failed", error_code="internal")
 
 
 def _unsure_told(outcome: Outcome) -> Outcome:

@@ -5,6 +5,7 @@ Only what tells something becomes a finding: what the ranking rests on first, th
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -18,11 +19,13 @@ from app.signals.models import Change, Series, Span
 from app.signals.spans import deepest_failing
 from app.signals.templates import Template, templates
 
-MOST = {"metric": 8, "change": 6, "log": 5, "trace": 3, "cluster": 4}
+MOST = {"metric": 6, "change": 6, "log": 5, "trace": 3, "cluster": 4}
 """Findings of each kind that are kept beside the symptom."""
 NEAR_SECONDS = 30 * 60
 """A level that changed within this time of the onset belongs to the incident."""
 LONGEST = 300
+MARKS = re.compile(r"\b(?:trace_?id|span_?id|level|ts|time|timestamp)=\S+\s*", re.IGNORECASE)
+MESSAGE = re.compile(r"""\bmsg=(["'])(.+?)(?<!\\)\1""")
 TELLING_LEVELS = ("warn", "error", "fatal")
 
 
@@ -45,7 +48,7 @@ def findings(seen: Seen, ranking: Ranking) -> tuple[tuple[Finding, ...], Mapping
         if reason.seen
     ]
     kept: list[Found] = []
-    for kind in (_symptom, _changes, _metrics, _logs, _traces, _cluster, _past, _runbooks, _on_call):
+    for kind in (_symptom, _changes, _logs, _metrics, _traces, _cluster, _past, _runbooks, _on_call):
         kept += _most_telling(kind(seen, ranking), cited)
     labels: dict[str, str] = {}
     told: list[Finding] = []
@@ -100,6 +103,8 @@ def _of_series(series: Series, moved: Shift | None, seen: Seen, kind: str) -> Fo
         verb = "rose" if moved.direction == "up" else "fell"
         before, after = amount(moved.before, series.unit), amount(moved.after, series.unit)
         said = f"{name} {verb} from {before} to {after} at {clock_of(moved.at)}"
+        now = amount(series.points[-1][1], series.unit)
+        said += f", now {now}" if now != after else ""
     asked = seen.asked.get(f"series:{series.name.split(' ')[0]}")
     finding = Finding(
         label="",
@@ -169,7 +174,7 @@ def _logs(seen: Seen, ranking: Ranking) -> Iterator[Found]:
             source="loki",
             statement=_logged(each),
             service=each.service,
-            at=each.first_at,
+            at=each.first_at if each.is_new else None,
         )
         finding = _as_asked(finding, asked)
         weight = each.after * (4 if each.is_new else 2 if each.rising else 1)
@@ -182,7 +187,13 @@ def _logged(each: Template) -> str:
         f"new since {clock_of(each.first_at)}" if each.is_new else "rising" if each.rising else "as before"
     )
     times = each.after or each.count
-    return _short(f"Log line{of}, {times} times, {since}: “{each.example}”")
+    return _short(f"Log line{of}, {times} times, {since}: “{_told(each.example)}”")
+
+
+def _told(line: str) -> str:
+    """What a line says, without what only machines read of it."""
+    message = MESSAGE.search(line)
+    return message[2] if message else MARKS.sub("", line).strip()
 
 
 def _traces(seen: Seen, ranking: Ranking) -> Iterator[Found]:
@@ -197,7 +208,7 @@ def _traces(seen: Seen, ranking: Ranking) -> Iterator[Found]:
             told.add(alike)
             why = f": {span.error}" if span.error else ""
             after = amount(span.duration_ms / 1000, "seconds")
-            said = f"A trace fails in {span.service}, {span.name}, after {after}{why}"
+            said = f"A trace fails in {span.service} ({span.name}) after {after}{why}"
             finding = Finding(
                 label="",
                 kind="trace",

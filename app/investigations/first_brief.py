@@ -137,7 +137,7 @@ def _alternatives(gathered: Gathered) -> Iterator[Rejected]:
     is_open = ranking.verdict == "unknown"
     rest = ranking.causes[:ALTERNATIVES] if is_open else ranking.causes[1 : ALTERNATIVES + 1]
     for cause in rest:
-        yield Rejected(cause=_sentence(cause.statement), why=_why_less(cause, is_open=is_open))
+        yield Rejected(cause=cause.statement.rstrip("."), why=_why_less(cause, is_open=is_open))
 
 
 def _why_less(cause: Cause, *, is_open: bool) -> str:

@@ -8,10 +8,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 from uuid import UUID
 
 import structlog
@@ -20,6 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.agent.prompt import facts_of
 from app.conversations.reply import NotShown
 from app.conversations.turn import MOST_ATTEMPTS, passes
+from app.errors import AgentError
 from app.investigations import queueing, repository
 from app.investigations.brief import Brief, Past
 from app.investigations.chart import ChartFailed, alt_text, drawing, render
@@ -29,7 +30,8 @@ from app.investigations.first_brief import first_brief
 from app.investigations.gather import Gatherer, PastTime, Seen
 from app.investigations.gathered import Gathered, Runbook, restored, stored
 from app.investigations.ledger import InvestigationLedger
-from app.investigations.models import Investigation, Place
+from app.investigations.models import Investigation
+from app.investigations.opening import opened
 from app.investigations.ranking import rank
 from app.investigations.surface import LOOKING, Footer, IncidentSurface, IncidentThread, Told
 from app.investigations.thread import headline
@@ -37,6 +39,7 @@ from app.signals.models import Series
 from app.storage.engine import begin
 from app.storage.errors import DatabaseUnavailable, StaleAttempt
 from app.tools.masking import mask
+from app.tools.recurrence import pattern
 
 log = structlog.get_logger(__name__)
 
@@ -46,6 +49,14 @@ TELLS_OF_CAUSES = frozenset({"prometheus", "loki", "traces", "argocd", "github",
 """A gap of one of these could have hidden the cause."""
 WAITS_FOR = "A diagnosis follows."
 HEAD_OF_RUNBOOK = 1_500
+SHOWN_BEFORE = 35 * 60
+FEWEST_POINTS = 10
+
+
+class LookEndsProcesses(AgentError):
+    """A look that was begun again and again and never came to an end, not even to an error."""
+
+    code = "look_ends_processes"
 
 
 @dataclass(frozen=True)
@@ -124,6 +135,15 @@ class _Look:
 
     async def carry_out(self) -> None:
         try:
+            if self.investigation.tries > 2 * MOST_ATTEMPTS and self.investigation.observations is None:
+                await self.give_up(LookEndsProcesses("No process has lived through this look."))
+            else:
+                await self.carry_out_or_give_up()
+        except StaleAttempt:
+            log.warning("look_taken_over", attempt=self.investigation.attempt)
+
+    async def carry_out_or_give_up(self) -> None:
+        try:
             # Neither waits for the other, and what the sources said is kept when Slack is away.
             opened, looked = await asyncio.gather(self.open_thread(), self.looked(), return_exceptions=True)
             for outcome in (looked, opened):
@@ -133,31 +153,32 @@ class _Look:
             await self.show(looked)
             await self.hand_over()
         except StaleAttempt:
-            log.warning("look_taken_over", attempt=self.investigation.attempt)
+            raise
         except Exception as error:
-            if self.investigation.attempt < MOST_ATTEMPTS or passes(error):
+            if self.investigation.tries < MOST_ATTEMPTS or passes(error):
                 raise
             await self.give_up(error)
 
     async def give_up(self, error: Exception) -> None:
         """What cannot be looked at goes on to the diagnosis as it is: it ends in a report, come what may."""
         log.error("look_given_up", exc_info=error)
-        with suppress(NotShown):
+        try:
+            await self.open_thread()
             await self.thread.note("I could not look at the evidence; something on my side broke.")
+        except StaleAttempt:
+            raise
+        except Exception as unsaid:
+            if passes(unsaid):
+                raise
+            log.error("giving_up_not_shown", reason=str(unsaid))
         await self.hand_over()
 
     async def open_thread(self) -> None:
         """The thread first: whoever is paged has a place to look at while the sources are asked."""
-        try:
-            place = Place(*await self.thread.open(headline(self.investigation)))
-        except NotShown as error:
-            # The evidence is looked for nevertheless: it is in the report and behind the API.
-            log.error("thread_not_shown", reason=error.sentence, channel=self.looker.channel)
-            return
-        if self.investigation.place is None:
-            async with begin(self.looker.engine) as connection:
-                turn_id = await repository.open_thread(connection, self.investigation, place)
-            self.investigation = self.investigation.model_copy(update={"place": place, "turn_id": turn_id})
+        known = await opened(self.looker.engine, self.thread, self.investigation)
+        self.investigation = self.investigation.model_copy(
+            update={"place": known.place, "turn_id": known.turn_id}
+        )
 
     async def looked(self) -> Looked:
         """What the sources say, asked once: an attempt before this one may have stored it."""
@@ -168,7 +189,9 @@ class _Look:
             lambda: assembled(self.investigation, seen, rank(seen.observations))
         )
         brief = first_brief(
-            looked.gathered, hosts=self.looker.hosts(), sources_down=down(looked.gathered.gaps)
+            looked.gathered,
+            hosts=self.looker.hosts() | linked(looked.gathered.findings),
+            sources_down=down(looked.gathered.gaps),
         )
         began = looked.gathered.ranking.onset
         onset = datetime.fromtimestamp(began, UTC) if began else None
@@ -211,7 +234,8 @@ class _Look:
         if looked.symptom is None:
             return
         gathered = looked.gathered
-        drawn = drawing(looked.symptom, onset=gathered.ranking.onset, changes=gathered.changes)
+        onset = gathered.ranking.onset
+        drawn = drawing(lately(looked.symptom, onset), onset=onset, changes=gathered.changes)
         try:
             await self.thread.chart(await render(drawn), alt_text(drawn))
         except (StaleAttempt, DatabaseUnavailable):
@@ -238,7 +262,7 @@ def assembled(investigation: Investigation, seen: Seen, ranking: Ranking) -> Loo
         severity=investigation.severity,
         facts=facts_of(seen.service) if seen.service else {},
         changes=_near(seen, told),
-        past=None if seen.past is None else past_of(seen.past),
+        past=None if seen.past is None else past_of(seen.past, investigation.created_at),
         runbooks=tuple(
             Runbook(each.runbook.title, each.runbook.url, mask(each.runbook.text[:HEAD_OF_RUNBOOK]))
             for each in seen.runbooks
@@ -254,10 +278,23 @@ def _near(seen: Seen, told: tuple[Finding, ...]) -> tuple[Any, ...]:
     return tuple(each for each in seen.observations.changes if each.at in shown)
 
 
-def past_of(times: tuple[PastTime, ...]) -> Past:
+def linked(findings: tuple[Finding, ...]) -> frozenset[str]:
+    """The hosts on which the evidence can be opened."""
+    return frozenset(host for each in findings if each.link and (host := urlsplit(each.link).hostname))
+
+
+def lately(symptom: Series, onset: float | None) -> Series:
+    """What a chart shows: the time before the onset that lets one see what is usual, and all since."""
+    since = [point for point in symptom.points if onset is None or point[0] >= onset - SHOWN_BEFORE]
+    return replace(symptom, points=tuple(since)) if len(since) >= FEWEST_POINTS else symptom
+
+
+def past_of(times: tuple[PastTime, ...], now: datetime) -> Past:
     dates = tuple(each.at.date().isoformat() for each in times)
-    causes = [each.cause for each in times if each.cause]
-    return Past(happened=bool(times), dates=dates, pattern=mask(causes[0]) if causes else "")
+    if not times:
+        return Past()
+    cause = next((f" The last time it was: {mask(each.cause)}" for each in times if each.cause), "")
+    return Past(happened=True, dates=dates, pattern=pattern([each.at for each in times], now) + cause)
 
 
 def down(gaps: tuple[Gap, ...]) -> tuple[str, ...]:

@@ -32,6 +32,9 @@ SELECT investigation.id, investigation.created_at AS at, investigation.title, in
        ORDER BY (user_id IS NOT NULL) DESC, id DESC LIMIT 1) AS outcome ON true
  WHERE investigation.service_name = :service AND investigation.created_at < :before
    AND investigation.status <> 'joined'
+   -- What somebody tried from a shell has not happened.
+   AND NOT EXISTS (SELECT 1 FROM incidents WHERE incidents.id = investigation.incident_id
+                      AND strpos(incidents.incident_key, '#by-hand:') > 0)
  ORDER BY investigation.created_at DESC LIMIT :limit
 """)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -47,20 +48,23 @@ class Recall:
 def recalled(question: str, brief: Brief, findings: Sequence[Finding], reason: str) -> Answer:
     """The findings that speak of what was asked, else what is known in short. Pure."""
     told = fitting(question, findings)
+    known = _known(question, brief)
     parts = [
         f"**No model took part in this answer:** {reason.rstrip('.')}. This is what the investigation has."
     ]
+    if known:
+        parts.append(known)
     if told:
         parts.append("\n".join(f"- {cited(each)}: {each.statement}" for each in told))
-    else:
+    elif not known:
         parts.append("Nothing that was found speaks of that by its words.")
-    parts.append(f"**{brief.headline}** {brief.likely_cause.text}")
+    parts.append(f"**{brief.headline.rstrip('.')}.** Likely cause: {brief.likely_cause.text}")
     if brief.gaps:
         parts.append("Not looked at: " + "; ".join(brief.gaps[:4]) + ".")
     cited_ones = told or tuple(each for each in findings if each.label in brief.evidence)
     return Answer(
         text="\n\n".join(parts),
-        confidence=SURE_OF_EVIDENCE if told else 0.1,
+        confidence=SURE_OF_EVIDENCE if told or known else 0.1,
         sources=tuple(
             Source(kind=each.kind, title=f"{each.label}: {each.source}", path=each.label, url=each.link)
             for each in cited_ones
@@ -69,8 +73,30 @@ def recalled(question: str, brief: Brief, findings: Sequence[Finding], reason: s
     )
 
 
+STEPS = re.compile(
+    r"\b(?:what (?:should|can|do|must) (?:i|we)|next steps?|what now|how (?:do|can) (?:i|we))\b",
+    re.IGNORECASE,
+)
+BEFORE = re.compile(
+    r"\b(?:happen(?:ed)? before|last time|again|recurring|how often|ever before)\b", re.IGNORECASE
+)
+
+
+def _known(question: str, brief: Brief) -> str:
+    """What the brief itself says to a question about what to do, or about earlier times."""
+    if STEPS.search(question) and brief.next_steps:
+        return "\n".join(f"{number}. {step}" for number, step in enumerate(brief.next_steps, 1))
+    if BEFORE.search(question):
+        before = brief.before
+        dates = f"Yes: {', '.join(before.dates[:5])}. {before.pattern}".strip()
+        return dates if before.happened else "Not that I know of."
+    return ""
+
+
 def fitting(question: str, findings: Sequence[Finding]) -> tuple[Finding, ...]:
     """Those that share a telling word with the question, the most first, in the order of their labels."""
+    if BEFORE.search(question) or STEPS.search(question):
+        return ()
     asked = set(stems(question))
     asked |= {stem for word in list(asked) for stem in (*KIN.get(word, ()), *ALSO_CALLED.get(word, ()))}
     shared = [

@@ -26,7 +26,6 @@ def headline(
     Whoever writes it, stage or update, it reads alike: who is on call is what the look has stored.
     """
     alert = investigation.alert
-    told = investigation.brief or investigation.evidence_brief or {}
     over = investigation.resolved_at is not None
     return Headline(
         title=investigation.title,
@@ -36,13 +35,21 @@ def headline(
         started_at=alert.started_at.timestamp(),
         source=alert.source,
         link=alert.links[0] if alert.links else None,
-        said=said or str(told.get("headline", "")),
+        said=said or _said(investigation),
         on_call=on_call or str((investigation.observations or {}).get("on_call", "")),
         members=tuple(map(_member, (*investigation.incidents, *investigation.members)))
         if investigation.storm_size
         else (),
         grouped_because=investigation.grouped_because or "",
     )
+
+
+def _said(investigation: Investigation) -> str:
+    """What the newest brief says: the cause once there is a diagnosis, until then what is broken."""
+    if (brief := investigation.brief) is not None:
+        sure = f"{brief['confidence_level']} confidence, {brief['confidence']:.0%}"
+        return f"Likely cause ({sure}): {brief['likely_cause']['text']}"
+    return str((investigation.evidence_brief or {}).get("headline", ""))
 
 
 def _member(incident: Incident) -> Member:

@@ -71,7 +71,7 @@ async def a_chart_shows_the_symptom(tour: Tour) -> None:
 
 async def the_diagnosis_notifies(tour: Tour) -> None:
     """the final brief is a reply of its own, and the thread's headline says that there is one"""
-    brief = await part(tour, "✅ ")
+    brief = await part(tour, "🔎 ")
     says(brief, SERVICE, GUILTY, "confidence (", "Ruled out", "Options for a human")
     await headline(tour, "diagnosed")
 
@@ -85,7 +85,7 @@ async def a_follow_up_is_answered_from_the_evidence(tour: Tour) -> None:
 
 async def a_person_says_what_it_was(tour: Tour) -> None:
     """“wrong” asks what it really was, and the answer stands where the button was"""
-    brief = await part(tour, "✅ ")
+    brief = await part(tour, "🔎 ")
     await tour.slack.click(MAYA, brief.ts, "incident_wrong")
     views = tour.slack.workspace.views
     view, *_ = await tour.see(lambda: list(views.values()), "a question for the real cause", lambda: "")

@@ -34,7 +34,7 @@ from app.slack.incident_words import (
 STATES: dict[HeadlineState, tuple[str, str]] = {
     "investigating": ("🔴", "investigating"),
     "evidence": ("🟠", "evidence brief ready"),
-    "diagnosed": ("✅", "diagnosed"),
+    "diagnosed": ("🔎", "diagnosed"),
     "failed": ("⚠️", "diagnosis failed"),
     "resolved": ("☑️", "resolved"),
 }
@@ -125,7 +125,7 @@ def final_brief(told: Told, investigation_id: UUID, hosts: frozenset[str]) -> Sh
     pages = links(told.findings)
     brief = told.brief
     known = _known(told, hosts)
-    sign = "❔" if brief.confidence_level == "low" else "✅"
+    sign = "❔" if brief.confidence_level == "low" else "🔎"
     blocks = [
         *_called(told.on_call_id),
         header(f"{sign} {brief.headline}"),

@@ -10,7 +10,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from app.conversations.models import Turn
 from app.conversations.reply import Ledger
 from app.slack.channels import Channels
-from app.slack.client import Pace
+from app.slack.client import Pace, ask
 from app.slack.incoming import Me
 from app.slack.people import Admission
 from app.slack.reply import Question, SlackPlace, SlackReply
@@ -66,3 +66,9 @@ async def tell_refusal(client: AsyncWebClient, channel: str, revision: str, faul
         )
     except Exception as error:  # the refusal is logged and audited already
         log.warning("refusal_not_posted", channel=channel, reason=str(error))
+
+
+async def tell_channel(client: AsyncWebClient, channel: str, said: str) -> None:
+    """Say something of our own making in a channel. Raises what `ask` raises."""
+    post = client.chat_postMessage(channel=channel, text=mrkdwn(said), unfurl_links=False, unfurl_media=False)
+    await ask("chat.postMessage", post)

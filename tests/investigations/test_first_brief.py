@@ -36,14 +36,14 @@ def test_a_bad_deploy_reads_like_this() -> None:
     assert (brief.confidence, brief.confidence_level) == (0.82, "high")
     assert [(each.cause, each.why) for each in brief.alternatives] == [
         (
-            "The connection pool of payments-db is exhausted.",
+            "The connection pool of payments-db is exhausted",
             "Against it: it filled up after checkout's errors began. For it: it is at its limit since the onset.",
         )
     ]
     assert brief.evidence == ("E2", "E3", "E1", "E5", "E6", "E4")
     assert brief.next_steps == (
         "Review the runbook “HighErrorRate”.",
-        "Review deploy 4f2c1a9 of 02:10 UTC against the symptom.",
+        "Review the deploy 4f2c1a9 of 02:10 UTC against the symptom.",
         "Compare errors and latency of checkout by version before and after 02:11 UTC.",
         "Check tempo by hand: it could not be looked at.",
     )
@@ -60,7 +60,7 @@ def test_when_no_change_explains_it_the_brief_says_so() -> None:
 
     assert "None of the changes in the window explains it." in brief.likely_cause.text
     assert brief.confidence == 0.5  # one finding alone supports it
-    assert brief.alternatives[0].cause == "The deploy 4f2c1a9 of checkout."
+    assert brief.alternatives[0].cause == "The deploy 4f2c1a9 of checkout"
     assert (
         brief.options[0] == "If the cause is confirmed: scale checkout out, if what it calls can take more."
     )

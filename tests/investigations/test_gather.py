@@ -31,6 +31,16 @@ SIGNALS = Signals(
 )
 SECRET = "ghp_" + "canary7Qx2Vb9Lm4Np6Rt8Yw1Zc3Df5Gh7Jk9"
 STEPPED = tuple((AT - 3600 + 30 * n, 0.2 if n > 100 else 0.001 + n % 3 / 1e4) for n in range(120))
+NAMES = {
+    "prometheus": "prometheus",
+    "loki": "loki",
+    "tempo": "traces",
+    "argocd": "argocd",
+    "kubernetes": "kubernetes",
+    "past": "past incidents",
+    "pagerduty": "on call",
+}
+"""Each source as a gap names it."""
 
 
 class Away(AgentError):
@@ -150,18 +160,19 @@ async def test_no_secret_stays_in_what_was_seen() -> None:
 
 
 @pytest.mark.parametrize(
-    "source", ["prometheus", "loki", "tempo", "argocd", "kubernetes", "past", "pagerduty"]
-)
-@pytest.mark.parametrize(
-    "fault", ["hangs", Away("It is away."), ValueError("odd")], ids=["hangs", "away", "odd"]
+    ("source", "fault"),
+    [
+        *((each, "hangs") for each in NAMES),
+        *((each, Away("It is away.")) for each in NAMES),
+        ("argocd", ValueError("odd")),
+    ],
 )
 async def test_a_source_that_fails_is_a_gap_and_nothing_else(source: str, fault: Any) -> None:
-    names = {"tempo": "traces", "past": "past incidents", "pagerduty": "on call"}
     systems = Systems({source: fault})
     seen = await gathered(systems)
-    assert {each.source for each in seen.gaps} == {names.get(source, source)}
+    assert {each.source for each in seen.gaps} == {NAMES[source]}
     assert len(set(systems.asked)) == 8
-    assert names.get(source, source) not in seen.observations.sources_asked
+    assert NAMES[source] not in seen.observations.sources_asked
 
 
 async def test_runbooks_that_cannot_be_read_are_a_gap() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.investigations.brief import Brief, Cited
+from app.investigations.brief import Brief, Cited, Past
 from app.investigations.evidence import Finding
 from app.investigations.recall import fitting, recalled
 
@@ -46,6 +46,7 @@ BRIEF = Brief(
         ("what about the database?", ["E3", "E4"]),
         ("was there a rollout before it?", ["E2"]),
         ("how are the errors of checkout?", ["E1", "E2"]),
+        ("is payments affected?", ["E3", "E4"]),
         ("and the weather?", []),
     ],
 )
@@ -67,3 +68,20 @@ def test_a_question_nothing_speaks_of_is_said_to_be_one() -> None:
     assert "Nothing that was found speaks of that" in answer.text
     assert answer.confidence == 0.1
     assert [each.path for each in answer.sources] == ["E3"]
+
+
+@pytest.mark.parametrize(
+    ("question", "said"),
+    [
+        ("what should I do now?", "1. Check the pool of payments."),
+        ("did this happen before?", "Yes: 2026-11-01. Every Sunday."),
+    ],
+)
+def test_what_the_brief_says_itself_is_told(question: str, said: str) -> None:
+    known = BRIEF.model_copy(
+        update={
+            "next_steps": ("Check the pool of payments.",),
+            "before": Past(happened=True, dates=("2026-11-01",), pattern="Every Sunday."),
+        }
+    )
+    assert said in recalled(question, known, FINDINGS, "no model is configured").text

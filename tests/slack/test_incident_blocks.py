@@ -101,7 +101,7 @@ def test_a_brief_says_first_what_to_do_then_what_is_happening_then_the_rest() ->
 
     order = [
         "<@U0OMAR>",
-        "✅ checkout fails",
+        "🔎 checkout fails",
         "What do I do right now?*  🔴 Act now",
         "1. Check the pool",
         "📖 <https://wiki.acme.example/high-errors|High error rate>",
@@ -219,7 +219,7 @@ def test_the_file_masks_secrets_and_keeps_its_fences() -> None:
     [
         ("investigating", "🔴"),
         ("evidence", "🟠"),
-        ("diagnosed", "✅"),
+        ("diagnosed", "🔎"),
         ("failed", "⚠️"),
         ("resolved", "☑️"),
     ],

@@ -91,7 +91,7 @@ async def test_the_headline_follows_the_investigation_and_the_evidence_brief_sta
     await whole(thread(play))
 
     root, evidence = messages(play)[0], messages(play)[2]
-    assert texts(root.blocks)[0].startswith("✅ P1 · checkout")
+    assert texts(root.blocks)[0].startswith("🔎 P1 · checkout")
     assert root.metadata is not None
     assert "🟠" in texts(evidence.blocks)[0]
     assert evidence.edited is None

@@ -13,7 +13,7 @@ from app.investigations.evidence import Cause, CauseKind, Reason
 from app.investigations.ranking.anomalies import Anomaly
 from app.investigations.ranking.measures import measure_of
 from app.investigations.ranking.scene import Scene
-from app.investigations.ranking.weighing import weighed
+from app.investigations.ranking.weighing import plain, weighed
 from app.signals.models import ClusterEvent, Span
 
 START = -2.0
@@ -43,6 +43,12 @@ MEMORY = r"out of memory|oom-?kill|cannot allocate memory|heap (?:space|exhauste
 NAMES = r"no such host|name resolution|NXDOMAIN|SERVFAIL|dns (?:lookup|error|timeout)|could not resolve"
 NETWORK = r"no route to host|network is unreachable|network partition|packet loss"
 QUOTA = r"quota exceeded|rate limit|too many requests|throttl"
+POOL = (
+    r"pool\b[^.;]{0,60}\b(?:exhausted|is full|timed? ?out|time-?out)"
+    r"|no (?:free |available |idle )?connections? (?:of|in|from|left|available)"
+    r"|(?:wait(?:ing)?|timed out|timeout) (?:for|acquiring|on) (?:a |an )?(?:free |idle )?connection"
+    r"|too many (?:clients|connections)|remaining connection slots"
+)
 RESOURCES: tuple[tuple[re.Pattern[str], CauseKind, str], ...] = (
     (re.compile(DISK, re.IGNORECASE), "saturation", "a disk is full"),
     (re.compile(HANDLES, re.IGNORECASE), "saturation", "file handles ran out"),
@@ -50,6 +56,7 @@ RESOURCES: tuple[tuple[re.Pattern[str], CauseKind, str], ...] = (
     (re.compile(NAMES, re.IGNORECASE), "platform", "names could not be resolved"),
     (re.compile(NETWORK, re.IGNORECASE), "platform", "the network failed"),
     (re.compile(QUOTA, re.IGNORECASE), "saturation", "a quota was used up"),
+    (re.compile(POOL, re.IGNORECASE), "saturation", "a pool of connections was used up"),
 )
 NODE_TROUBLE = re.compile(
     r"node|evict|pressure|preempt|reclaim|shutdown|volume|network|schedul", re.IGNORECASE
@@ -127,12 +134,23 @@ def _certificate(scene: Scene) -> Iterator[Cause]:
     for series in scene.seen.series:
         if measure_of(series) == "expiry" and _runs_out(series.points, scene):
             seen = f"series:{series.service or ''}/{series.name}"
-            told_by_clock = f"{series.name} reached zero as the trouble began"
+            told_by_clock = f"{plain(series.name)} reached zero as the trouble began"
             reasons.append(Reason(told_by_clock, 3.0, series.service, seen))
             break
     if reasons:
-        service = next((each.service for each in reversed(reasons) if each.service), scene.seen.service)
-        yield weighed("certificate", service, f"A certificate expired, seen at {service}", START, reasons)
+        at = next((each.service for each in reversed(reasons) if each.service), scene.seen.service)
+        owner = next((owner for each in told if (owner := _host_of_ours(each[0], scene))), None)
+        statement = f"A certificate expired, seen at {at}"
+        if owner and owner != at:
+            statement = f"The certificate of {owner} expired, seen at {at}, which calls it"
+        yield weighed("certificate", owner or at, statement, START, reasons)
+
+
+def _host_of_ours(text: str, scene: Scene) -> str | None:
+    """The service of ours whose host a text names first."""
+    ours = {squeezed(service): service for service in scene.services}
+    labels = (label for host in HOST.findall(text) for label in host.split(".")[:1])
+    return next((ours[name] for label in labels if (name := squeezed(label)) in ours), None)
 
 
 def _runs_out(points: Sequence[tuple[float, float]], scene: Scene) -> bool:
@@ -241,7 +259,10 @@ def _component(scene: Scene) -> Iterator[Cause]:
         return
     reasons = [
         Reason(
-            f"{each.series.name} of {suspect} left its level", min(each.size, 30.0) / 20, suspect, each.seen
+            f"{plain(each.series.name)} of {suspect} left its level",
+            min(each.size, 30.0) / 20,
+            suspect,
+            each.seen,
         )
         for each in worse[:1]
     ]

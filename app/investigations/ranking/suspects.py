@@ -16,7 +16,7 @@ from app.investigations.evidence import Cause, Reason
 from app.investigations.ranking.anomalies import Anomaly
 from app.investigations.ranking.diffs import Effect, effect_of, is_inert
 from app.investigations.ranking.scene import TROUBLED, Scene
-from app.investigations.ranking.weighing import weighed
+from app.investigations.ranking.weighing import plain, weighed
 from app.investigations.ranking.wording import WEIGHT_OF_CHANGED, WEIGHT_OF_TITLE, Wording
 from app.signals.models import Change
 
@@ -213,7 +213,7 @@ def _where(suspect: Suspect, scene: Scene) -> list[Reason]:
     if started:
         first = min(started, key=lambda each: (abs(each.at - suspect.at), each.series.name))
         reasons.append(
-            Reason(f"{first.series.name} of {service} moved as it took effect", 0.6, seen=first.seen)
+            Reason(f"{plain(first.series.name)} of {service} moved as it took effect", 0.6, seen=first.seen)
         )
     return reasons
 

@@ -61,3 +61,8 @@ def probability(log_odds: float) -> float:
 def odds(score: float) -> float:
     inside = min(max(score, 1e-12), 1 - 1e-12)
     return math.log(inside / (1 - inside))
+
+
+def plain(name: str) -> str:
+    """The name of a series in words."""
+    return name.replace("_", " ")
