@@ -1,0 +1,247 @@
+"""Workers are killed, paused and drained in the middle of investigations; another goes on, nothing is twice.
+
+Where a worker dies is chosen by what it waits for just then: a source that hangs, a call of Slack that is
+not answered, a model that is slow.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qs
+
+import pytest
+
+from app.playground.slack.faults import CallFault
+from app.playground.stack import Fault
+from tests.acceptance.conftest import Stack
+from tests.acceptance.investigating import OVER, Incident, diagnosis, incident, told
+from tests.fakes.script import Reply, call, say
+
+ERRORS = 'sum by (service) (rate(http_requests_total{status=~"5.."}[2m]))'
+TAKEN_OVER = 15.0
+"""Seconds after which another replica has gone on, at the latest."""
+
+
+async def until(holds: Callable[[], Any], seconds: float = 30) -> None:
+    async with asyncio.timeout(seconds):
+        while not holds():
+            await asyncio.sleep(0.02)
+
+
+def lasting(reply: Reply, seconds: float = 60) -> Reply:
+    return Reply(reply.text, reply.calls, first_token_seconds=seconds)
+
+
+@dataclass(frozen=True)
+class Moment:
+    """Where a worker dies: what is made to hang before the page, how one sees that it does, and what is
+    made well again."""
+
+    hang: Callable[[Incident], None]
+    hangs: Callable[[Incident], Any]
+    script: tuple[Reply, ...] = ()
+    then: tuple[Reply, ...] = (say("", call("promql", query=ERRORS)), say("", diagnosis()))
+    calls: int = 1
+
+
+def slack(method: str, nth: int = 1) -> Callable[[Incident], None]:
+    """The nth call of a method takes effect, and its answer never comes."""
+
+    def hang(one: Incident) -> None:
+        calls = one.stack.slack.faults.calls
+        calls.add(method, CallFault.slow(0), times=nth - 1)
+        calls.add(method, CallFault.slow(60))
+
+    return hang
+
+
+def called(method: str, nth: int = 1) -> Callable[[Incident], bool]:
+    return lambda one: len(one.stack.slack.calls(method)) >= nth
+
+
+def nothing(one: Incident) -> None: ...
+
+
+def _hung(one: Incident, system: str) -> bool:
+    """Whether a system that hangs since the model was asked has been asked by it."""
+    one.sim.faults.set(system, Fault.hanging())
+    return any(ERRORS in parse_qs(each.query).get("query", []) for each in one.sim.asked)
+
+
+MOMENTS = {
+    "the thread is posted": Moment(slack("chat.postMessage"), called("chat.postMessage")),
+    "the sources are asked": Moment(
+        lambda one: one.sim.faults.set("prometheus", Fault.hanging()),
+        lambda one: any(each.system == "prometheus" for each in one.sim.asked) and one.roots(),
+    ),
+    "the evidence brief is posted": Moment(slack("chat.postMessage", 2), called("chat.postMessage", 2)),
+    "the headline is rewritten": Moment(slack("chat.update"), called("chat.update")),
+    "the chart is uploaded": Moment(
+        slack("files.completeUploadExternal"), called("files.completeUploadExternal")
+    ),
+    "the model is asked": Moment(nothing, lambda one: one.model.requests, (lasting(say("", diagnosis())),)),
+    "a tool runs": Moment(
+        nothing,
+        lambda one: one.model.requests and _hung(one, "prometheus"),
+        (say("", call("promql", query=ERRORS), first_token_seconds=1),),
+        (say("", diagnosis()),),
+        calls=2,
+    ),
+    "the model is asked again": Moment(
+        nothing,
+        lambda one: len(one.model.requests) > 1,
+        (say("", call("promql", query=ERRORS)), lasting(say("", diagnosis()))),
+        (say("", diagnosis()),),
+    ),
+    "the strong model is asked": Moment(
+        nothing,
+        lambda one: len(one.model.requests) > 2,
+        (
+            say("", call("promql", query=ERRORS)),
+            say("", diagnosis(0.3)),
+            lasting(say("", diagnosis())),
+        ),
+        (say("", diagnosis()),),
+    ),
+    "the diagnosis is posted": Moment(
+        slack("chat.postMessage", 3),
+        called("chat.postMessage", 3),
+        (say("", call("promql", query=ERRORS)), say("", diagnosis())),
+        (),
+    ),
+    "the headline says diagnosed": Moment(
+        slack("chat.update", 2),
+        called("chat.update", 2),
+        (say("", call("promql", query=ERRORS)), say("", diagnosis())),
+        (),
+    ),
+    "people are called": Moment(
+        lambda one: one.sim.faults.set("pagerduty", Fault.hanging()),
+        lambda one: any(each.path == "/v2/enqueue" for each in one.sim.asked),
+        (say("", call("promql", query=ERRORS)), say("", diagnosis(0.3)), say("", diagnosis(0.3))),
+        (),
+    ),
+}
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+async def test_a_worker_that_dies_is_succeeded_and_nothing_is_done_twice_when(
+    stack: Stack, moment: str
+) -> None:
+    async with incident(stack, worker=False) as one:
+        at = MOMENTS[moment]
+        one.model.script.add(*at.script)
+        at.hang(one)
+        victim = await stack.spawn()
+        await one.page()
+        await until(lambda: at.hangs(one))
+        one.model.script.add(*at.then)
+        victim.send_signal(signal.SIGKILL)
+        await victim.wait()
+        begun = await stack.rows("SELECT attempt FROM investigations")
+        stack.slack.faults.calls.clear()
+        one.sim.faults.clear()
+        await stack.spawn()
+
+        await one.becomes(f"SELECT attempt > {begun[0][0]} FROM investigations", [(True,)], TAKEN_OVER)
+        await one.ended()
+        await settled(one)
+        await assert_nothing_twice(one, at.calls)
+
+
+async def settled(one: Incident) -> None:
+    """Wait until no job is left."""
+    left = "SELECT count(*) FROM procrastinate_jobs WHERE status IN ('todo', 'doing')"
+    await one.becomes(left, [(0,)])
+
+
+async def assert_nothing_twice(one: Incident, calls: int = 1) -> None:
+    """One thread, each of its messages once, one audit row, one call, at most one page."""
+    parts = [each.metadata["event_payload"]["part"] for each in one.said("") if each.metadata]
+    assert sorted(parts) == sorted(set(parts))
+    assert {"root", "evidence", "final:1"} <= set(parts)
+    files = [each.text for each in one.thread() if each.files]
+    assert len(files) <= 2
+    assert len([file for each in one.thread() for file in each.files]) <= 2
+    assert await one.stack.rows("SELECT status FROM investigations") == [("done",)]
+    assert await one.stack.rows("SELECT count(*) FROM audit_log WHERE action = 'investigation'") == [(1,)]
+    assert await one.stack.rows("SELECT count(*) FROM tool_calls WHERE finished_at IS NOT NULL") == [(1,)]
+    assert len([each for each in one.sim.asked if ERRORS in parse_qs(each.query).get("query", [])]) == calls
+    assert len({each.body["dedup_key"] for each in one.sim.written}) == len(one.sim.written[:1])
+    assert "checkout refuses payments" in told(one.said("final"))
+    assert "checkout refuses payments" in told(one.said("root"))
+
+
+async def test_the_time_a_diagnosis_may_take_is_counted_over_all_attempts(stack: Stack) -> None:
+    """By the time the successor has it, its time is over: the model is not asked again."""
+    async with incident(stack, worker=False, INVESTIGATION_TIMEOUT_SECONDS="6") as one:
+        one.model.script.add(lasting(say("", diagnosis())))
+        victim = await stack.spawn()
+        await one.page()
+        await until(lambda: one.model.requests)
+        victim.send_signal(signal.SIGKILL)
+        await stack.spawn()
+        await one.ended()
+        assert len(one.model.requests) == 1
+        assert "INVESTIGATION_TIMEOUT_SECONDS" in told(one.said("final"))
+        assert "ran out of time" in str(one.sim.written[0].body)
+
+
+async def test_a_paused_worker_that_wakes_up_behind_its_successor_changes_nothing(stack: Stack) -> None:
+    async with incident(stack, worker=False) as one:
+        one.model.script.add(
+            lasting(say("", diagnosis(headline="The late one")), 11),
+            say("", call("promql", query=ERRORS)),
+            say("", diagnosis()),
+        )
+        paused = await stack.spawn()
+        await one.page()
+        await until(lambda: one.model.requests)
+        paused.send_signal(signal.SIGSTOP)
+        await stack.spawn()
+        await one.ended()
+        await settled(one)
+        before = [(each.ts, told([each])) for each in one.thread()]
+        paused.send_signal(signal.SIGCONT)
+        await asyncio.sleep(3)
+        await assert_nothing_twice(one)
+        assert [(each.ts, told([each])) for each in one.thread()] == before
+        assert "The late one" not in str(before)
+
+
+async def test_a_shutdown_lets_what_runs_finish(stack: Stack) -> None:
+    async with incident(stack, worker=False) as one:
+        one.model.script.add(say("", call("promql", query=ERRORS)), lasting(say("", diagnosis()), 2))
+        leaving = await stack.serve(door=False)
+        await one.page()
+        await until(lambda: len(one.model.requests) == 2)
+        await leaving.stop()
+        await one.ended(seconds=0.5)
+        await assert_shown_once(one)
+        assert await stack.rows(
+            "SELECT max(attempts) FROM procrastinate_jobs WHERE task_name = 'diagnose'"
+        ) == [(1,)]
+
+
+async def test_a_shutdown_hands_back_what_does_not_finish(stack: Stack) -> None:
+    async with incident(stack, worker=False) as one:
+        one.model.script.add(say("", call("promql", query=ERRORS)), lasting(say("", diagnosis())))
+        leaving = await stack.serve(door=False, SHUTDOWN_GRACE_SECONDS="1")
+        await one.page()
+        await until(lambda: len(one.model.requests) == 2)
+        await leaving.stop()
+        assert await stack.rows(OVER) == []
+        one.model.script.add(say("", diagnosis()))
+        await stack.serve(door=False)
+        await one.ended()
+        await settled(one)
+        await assert_nothing_twice(one)
+
+
+async def assert_shown_once(one: Incident) -> None:
+    assert [len(one.said(part)) for part in ("root", "evidence", "final")] == [1, 1, 1]
+    assert await one.stack.rows("SELECT status FROM investigations") == [("done",)]
