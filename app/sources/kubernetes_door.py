@@ -20,7 +20,7 @@ from lightkube.generic_resource import create_global_resource, create_namespaced
 from yaml import YAMLError
 
 from app.sources.allowed import AllowList, Unacceptable
-from app.sources.bounded import Bounded
+from app.sources.bounded import ask_bounded
 from app.sources.failures import NotThere, QueryRejected, ReadRefused, SourceFailed
 
 IN_CLUSTER = "in-cluster"
@@ -62,9 +62,7 @@ class ReadsOnly(httpx2.AsyncBaseTransport):
             plain = ""
         if request.method != "GET" or plain != request.url.path:
             raise ReadRefused("kubernetes", f"{request.method} {request.url.path}")
-        response = await self._inner.handle_async_request(request)
-        response.stream = Bounded(response.stream, "kubernetes", MOST_BYTES)
-        return response
+        return await ask_bounded(self._inner, request, "kubernetes", MOST_BYTES)
 
     async def aclose(self) -> None:
         await self._inner.aclose()

@@ -96,6 +96,8 @@ class SourceServer:
         if route is None:
             return web.Response(status=404, text="404 page not found")
         answer = route(asked) if callable(route) else route
+        if isinstance(answer.body, bytes):
+            return web.Response(status=answer.status, body=answer.body, headers=answer.headers)
         text = answer.body if isinstance(answer.body, str) else json.dumps(answer.body)
         kind = "text/plain" if isinstance(answer.body, str) else "application/json"
         return web.Response(
