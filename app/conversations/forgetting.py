@@ -31,6 +31,17 @@ RENAME = (
     text("UPDATE feedback SET user_id = :pseudonym WHERE user_id = :user"),
     text("UPDATE outcomes SET user_id = :pseudonym WHERE user_id = :user"),
     text("UPDATE turns SET stopped_by = :pseudonym WHERE stopped_by = :user"),
+    # By button: {"by": user id, "said": …}.
+    text("""
+UPDATE investigations
+   SET presses = (SELECT jsonb_object_agg(
+                             button, CASE WHEN press ->> 'by' = :user
+                                          THEN press || jsonb_build_object('by', CAST(:pseudonym AS text))
+                                          ELSE press END)
+                    FROM jsonb_each(presses) AS pressed(button, press))
+ WHERE jsonb_path_exists(
+           presses, '$.*.by ? (@ == $user)', jsonb_build_object('user', CAST(:user AS text)))
+"""),
 )
 
 

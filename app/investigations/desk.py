@@ -46,6 +46,7 @@ class StoredDesk:
     async def outcome(
         self, investigation_id: UUID, user_id: str, *, correct: bool, cause: str | None
     ) -> Pressed:
+        cause = mask(cause) if cause else cause
         said = "confirmed this cause" if correct else _not_that(cause)
         async with begin(self.engine) as connection:
             investigation = await self._load(connection, investigation_id)
@@ -141,4 +142,4 @@ class StoredDesk:
 
 
 def _not_that(cause: str | None) -> str:
-    return f"said it was: {mask(cause)}" if cause else "said that this is not the cause"
+    return f"said it was: {cause}" if cause else "said that this is not the cause"

@@ -252,17 +252,22 @@ async def leader_of(connection: AsyncConnection, investigation_id: UUID) -> UUID
 
 
 async def keep_rejected(connection: AsyncConnection, source: str, reason: str, payload: Any) -> int:
-    """Keep a payload for an hour's replay, and no longer."""
-    await connection.execute(
-        text("DELETE FROM rejected_webhooks WHERE created_at < now() - make_interval(secs => :seconds)"),
-        {"seconds": KEEP_REJECTED_SECONDS},
-    )
+    """Keep a payload for an hour's replay, and no longer (`drop_rejected`)."""
+    await drop_rejected(connection)
     statement = (
         rejected_webhooks.insert()
         .values(source=source, reason=reason, payload=payload)
         .returning(rejected_webhooks.c.id)
     )
     return int((await connection.execute(statement)).scalar_one())
+
+
+async def drop_rejected(connection: AsyncConnection) -> None:
+    """Remove the payloads that were kept for their hour."""
+    await connection.execute(
+        text("DELETE FROM rejected_webhooks WHERE created_at < now() - make_interval(secs => :seconds)"),
+        {"seconds": KEEP_REJECTED_SECONDS},
+    )
 
 
 async def rejected(connection: AsyncConnection, rejected_id: int) -> Rejected | None:

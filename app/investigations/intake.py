@@ -22,7 +22,7 @@ from app.investigations import afterwards, incidents, queueing, storm
 from app.investigations.alert import Alert, Severity
 from app.investigations.fingerprint import digest, symptoms
 from app.investigations.incidents import Delivery, Opening
-from app.investigations.masked import masked, storable
+from app.investigations.masked import clean, masked, storable
 from app.investigations.models import PRIORITIES, Rejected
 from app.investigations.services import Services
 from app.storage.engine import as_json, begin
@@ -248,13 +248,15 @@ class Intake:
 
 
 def plain(payload: Any, depth: int = 0) -> Any:
-    """JSON as a database takes it: without NaN and infinities, and no deeper than it reads back."""
+    """JSON as it may be kept: secrets masked, without infinities, and no deeper than it is read back."""
     if depth > DEEPEST_PAYLOAD:
         return "(deeper than is kept)"
     if isinstance(payload, dict):
-        return {str(key): plain(value, depth + 1) for key, value in payload.items()}
+        return {clean(str(key)): plain(value, depth + 1) for key, value in payload.items()}
     if isinstance(payload, list | tuple):
         return [plain(value, depth + 1) for value in payload]
+    if isinstance(payload, str):
+        return clean(payload)
     if isinstance(payload, float) and not math.isfinite(payload):
         return None
     return payload

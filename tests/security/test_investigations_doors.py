@@ -1,0 +1,159 @@
+"""What webhooks and sources can do to us, and what they leave behind: nothing that was not meant to stay."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx2
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.conversations.forgetting import NobodyToForget, forget
+from app.escalation.escalation import Escalation
+from app.investigations import incidents
+from app.investigations.desk import StoredDesk
+from app.investigations.intake import Intake
+from app.investigations.intents import StoredIntents
+from app.settings import EscalationSettings
+from app.sources.bounded import BoundedTransport
+from app.sources.failures import SourceFailed
+from app.sources.kubernetes import KubernetesReader
+from app.storage.engine import begin
+from app.tools.masking import mask
+from tests.fakes.sources import Answer, SourceServer
+from tests.investigations.conftest import Rows, alert, engine, intake, rows
+
+KEY = "AKIAIOSFODNN7EXAMPLE"
+TOKEN = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N"
+KUBECONFIG = """
+apiVersion: v1
+kind: Config
+current-context: test
+clusters: [{{name: test, cluster: {{server: "{url}"}}}}]
+users: [{{name: test, user: {{token: t0ken}}}}]
+contexts: [{{name: test, context: {{cluster: test, user: test}}}}]
+"""
+
+
+__all__ = ["engine", "intake", "rows"]
+
+
+def desk(engine: AsyncEngine) -> StoredDesk:
+    nobody = EscalationSettings.model_validate({})
+    return StoredDesk(engine, lambda id: Escalation(nobody, StoredIntents(engine, id), mask=mask))
+
+
+async def stored(engine: AsyncEngine, *tables: str) -> str:
+    async with begin(engine) as connection:
+        rows = [
+            row[0]
+            for table in tables
+            for row in await connection.execute(text(f"SELECT to_jsonb(t)::text FROM {table} AS t"))
+        ]
+    return "\n".join(rows)
+
+
+# -- what is kept ------------------------------------------------------------------------------------------
+
+
+async def test_a_refused_payload_is_kept_without_its_secrets(engine: AsyncEngine, intake: Intake) -> None:
+    payload = {"event": [{"title": f"key {KEY}", TOKEN: 1}], "from": "maya@acme.dev", "\ud800": "\0"}
+    await intake.reject("pagerduty", "event should be a JSON object.", payload)
+
+    kept = await stored(engine, "rejected_webhooks")
+    assert "[masked aws key]" in kept
+    assert [each for each in (KEY, TOKEN, "maya@") if each in kept] == []
+
+
+async def test_a_refused_payload_is_gone_after_its_hour(
+    engine: AsyncEngine, intake: Intake, rows: Rows
+) -> None:
+    for source in ("pagerduty", "grafana"):
+        await intake.reject(source, "it is none", {})
+    await rows("UPDATE rejected_webhooks SET created_at = now() - interval '61 min' WHERE source = 'grafana'")
+    async with begin(engine) as connection:
+        await incidents.drop_rejected(connection)
+
+    assert await rows("SELECT source FROM rejected_webhooks") == [("pagerduty",)]
+
+
+async def test_a_cause_that_a_person_tells_is_kept_without_its_secrets(
+    engine: AsyncEngine, intake: Intake
+) -> None:
+    investigation_id = (await intake.accept(alert())).investigation_id
+    assert investigation_id is not None
+    await desk(engine).outcome(investigation_id, "U0MAYA", correct=False, cause=f"the key {KEY} ran out")
+
+    kept = await stored(engine, "outcomes", "investigations", "audit_log")
+    assert kept.count("[masked aws key] ran out") == 3
+    assert KEY not in kept
+
+
+async def test_who_pressed_a_button_is_forgotten_and_nobody_else(engine: AsyncEngine, intake: Intake) -> None:
+    first, second = [
+        (await intake.accept(alert(key, service=service))).investigation_id
+        for key, service in (("Q1", "checkout"), ("Q2", "mail"))
+    ]
+    assert first is not None
+    assert second is not None
+    await desk(engine).outcome(first, "U0MAYA", correct=True, cause=None)
+    await desk(engine).outcome(second, "U0MAYA2", correct=True, cause=None)
+
+    await forget(engine, "U0MAYA", pseudonym="forgotten-1")
+
+    kept = await stored(engine, "investigations", "outcomes", "audit_log")
+    assert '"U0MAYA"' not in kept
+    assert kept.count('"by": "forgotten-1"') == 1
+    assert kept.count('"by": "U0MAYA2"') == 1
+    with pytest.raises(NobodyToForget):
+        await forget(engine, "U0MAYA")
+
+
+# -- what a source may answer ------------------------------------------------------------------------------
+
+
+BOMB = gzip.compress(b'{"items": [' + b" " * (32 << 20) + b"]}")
+"""A small body that is a large one."""
+
+
+async def test_a_cluster_cannot_answer_with_more_than_is_counted(tmp_path: Path) -> None:
+    answer = Answer(BOMB, headers={"Content-Encoding": "gzip", "Content-Type": "application/json"})
+    async with SourceServer({"/api/v1/pods": answer}) as cluster:
+        config = tmp_path / "kubeconfig"
+        config.write_text(KUBECONFIG.format(url=cluster.url), encoding="utf-8")
+        reader = KubernetesReader(str(config))
+        with pytest.raises(SourceFailed, match="compressed"):
+            await reader.objects("pods")
+        await reader.aclose()
+        asked = cluster.asked[0].headers
+    assert asked["accept-encoding"] == "identity"
+
+
+class Events(httpx2.AsyncBaseTransport):
+    """A stream of events, chunk by chunk."""
+
+    def __init__(self, *chunks: bytes) -> None:
+        self._chunks = chunks
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        async def body() -> AsyncIterator[bytes]:
+            for chunk in self._chunks:
+                yield chunk
+
+        return httpx2.Response(200, headers={"Content-Type": "text/event-stream"}, content=body())
+
+
+async def read(*chunks: bytes) -> int:
+    bounded = BoundedTransport(Events(*chunks), "tickets", 1 << 20)
+    async with httpx2.AsyncClient(transport=bounded) as client:
+        return len((await client.get("http://tickets.test/mcp")).content)
+
+
+async def test_a_stream_of_events_may_be_long_and_one_event_may_not() -> None:
+    event = b"data: " + b"x" * 300_000
+    assert await read(*[event, b"\r\n", b"\r\n"] * 9) == 9 * (len(event) + 4)
+    with pytest.raises(SourceFailed, match="more than 1 MiB"):
+        await read(*[event] * 4)
