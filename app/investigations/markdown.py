@@ -29,7 +29,7 @@ def text(value: str, hosts: frozenset[str], *, limit: int = LONGEST) -> str:
 
 def code(value: str, *, limit: int = LONGEST) -> str:
     """A query or an id as inline code, whatever backticks are in it; `-` for nothing."""
-    line = one_line(mask(value))[:limit].replace("|", "\\|")
+    line = mask(one_line(value))[:limit].replace("|", "\\|")
     longest = max((len(run) for run in re.findall(r"`+", line)), default=0)
     ticks = "`" * (longest + 1)
     gap = " " if longest else ""
