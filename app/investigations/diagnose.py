@@ -421,7 +421,7 @@ class _Diagnosis:
         )
 
     async def end_unsaid(self) -> None:
-        """Not even its failure can be told or reported: it ends, or its service would wait for it for ever."""
+        """Its failure can neither be told nor reported: it ends, or its service would wait for ever."""
         async with begin(self.diagnoser.engine) as connection:
             await repository.finish(connection, self.investigation, "failed", error_code="internal")
 

@@ -61,6 +61,7 @@ class Incident(_Frozen):
 class Investigation(_Frozen):
     """An investigation in the hands of a worker: `attempt` is the fence all its writes carry.
 
+    `tries` counts how often its present stage was begun: `attempt` goes on over all of them.
     `incidents` are its own, the first one first; `members` those of investigations that a storm put into
     its thread, P1 first (at most `MOST_MEMBERS`; `storm_size` counts all). `leader_id` names the
     investigation whose thread this one is in, itself as a rule. The JSON columns are whatever the stage
@@ -74,6 +75,7 @@ class Investigation(_Frozen):
     status: InvestigationStatus
     priority: int
     attempt: int
+    tries: int = 1
     round: int = 1
     incidents: tuple[Incident, ...]
     storm_id: UUID | None = None

@@ -34,8 +34,13 @@ FINDING = TypeAdapter(Finding)
 End = Literal["done", "failed", "cancelled", "expired"]
 
 LOAD = text("""
-SELECT investigation.*, session.team_id, session.channel_id, session.thread_ts
-  FROM investigations AS investigation LEFT JOIN sessions AS session ON session.id = investigation.session_id
+SELECT investigation.*, session.team_id, session.channel_id, session.thread_ts,
+       coalesce(job.attempts + 1, investigation.attempt) AS tries
+  FROM investigations AS investigation
+  LEFT JOIN sessions AS session ON session.id = investigation.session_id
+  LEFT JOIN procrastinate_jobs AS job
+    ON job.id = CASE WHEN investigation.status IN ('queued', 'looking') THEN investigation.look_job_id
+                     ELSE investigation.diagnose_job_id END
  WHERE investigation.id = :id
 """)
 INCIDENTS = text("SELECT * FROM incidents WHERE investigation_id = :id ORDER BY id")

@@ -29,6 +29,7 @@ from app.investigations.record import Record
 from app.investigations.recording import recorded
 from app.investigations.report import announcement, report
 from app.investigations.surface import IncidentThread
+from app.investigations.thread import headline
 from app.storage.engine import begin
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ EXPIRED = (
     "This waited longer for its diagnosis than it may (ALERT_QUEUE_TTL_SECONDS), so there is none. "
     "The evidence above stands; ask here, or press “dig deeper”, for more."
 )
+MOST_CALLS = 5
+"""How often calling people is tried, each time as patiently as `Escalation` does."""
 
 
 @dataclass(frozen=True)
@@ -135,6 +138,7 @@ class Wrapping:
     async def expired(self, investigation: Investigation, thread: IncidentThread) -> None:
         """It waited too long for its turn: the evidence brief stands, and the thread says so."""
         try:
+            await thread.open(headline(investigation))
             await thread.note(EXPIRED)
         except NotShown as error:
             log.warning("expiry_not_shown", reason=error.sentence)
@@ -166,7 +170,7 @@ class Wrapping:
             log.info("nobody_called", reason=error.sentence)
             return ""
         except EscalationFailed as error:
-            if error.passing and investigation.attempt < 3:
+            if error.passing and investigation.tries < MOST_CALLS:
                 raise
             said = f"I could not call anybody: {error.sentence}"
         else:

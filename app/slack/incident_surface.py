@@ -14,7 +14,6 @@ import structlog
 from slack_sdk.web.async_client import AsyncWebClient
 
 from app.conversations.reply import Ledger, NotShown
-from app.errors import AgentError
 from app.investigations.surface import FAILED, Button, Headline, Opened, Told
 from app.slack import incident_blocks as kit
 from app.slack.client import Clock, Pace, SlackRefused, SlackUnavailable, Sleep
@@ -26,8 +25,8 @@ from app.slack.incoming import Me
 log = structlog.get_logger(__name__)
 
 
-class ThreadNotOpened(AgentError):
-    """Something was to be said in a thread whose root nobody has posted or found."""
+class ThreadNotOpened(NotShown):
+    """Something was to be said in a thread that its channel refused, or that nobody opened before."""
 
     code = "incident_thread_not_opened"
 
