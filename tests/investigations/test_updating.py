@@ -1,0 +1,68 @@
+"""A thread is rewritten to what is stored: the headline as things stand, a note for each thing once."""
+
+from __future__ import annotations
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.investigations import queueing, repository
+from app.investigations.intake import Intake
+from app.investigations.models import Investigation
+from app.investigations.thread import headline
+from app.investigations.updating import notes
+from app.storage.engine import begin
+from tests.investigations.conftest import Rows, alert
+from tests.investigations.test_repository import begun, diagnosing, with_thread
+
+
+async def loaded(engine: AsyncEngine, investigation: Investigation) -> Investigation:
+    async with begin(engine) as connection:
+        found = await repository.load(connection, investigation.id)
+    assert found
+    return found
+
+
+async def test_what_happened_to_the_incident_is_a_note_each(engine: AsyncEngine, intake: Intake) -> None:
+    taken = await begun(engine, intake)
+    assert notes(taken) == []
+    await intake.accept(alert(status="acknowledged"))
+    await intake.accept(alert("G7", source="grafana"))
+    await intake.accept(alert(status="resolved"))
+    told = notes(await loaded(engine, taken))
+    assert told[0].startswith("👤 Acknowledged in pagerduty at ")
+    assert told[1].startswith("🔗 grafana tells of it too: High error rate on checkout (same service")
+    assert notes(await loaded(engine, taken)) == told
+
+
+async def test_what_is_over_reads_so_whatever_its_diagnosis_came_to(
+    engine: AsyncEngine, intake: Intake
+) -> None:
+    taken = await diagnosing(engine, intake)
+    await intake.accept(alert(status="resolved"))
+    over = await loaded(engine, taken)
+    assert headline(over).state == "resolved"
+    assert headline(over, state="diagnosed").state == "resolved"
+    assert headline(taken, state="diagnosed").state == "diagnosed"
+
+
+async def test_stage_and_update_write_the_same_headline(engine: AsyncEngine, intake: Intake) -> None:
+    """Else one would take away what the other has written."""
+    taken = await with_thread(engine, await begun(engine, intake))
+    async with begin(engine) as connection:
+        await repository.save(connection, taken, observations={"on_call": "Maya"})
+    stored = await loaded(engine, taken)
+    assert headline(stored, state="evidence").on_call == "Maya"
+    assert headline(stored, state="evidence") == headline(taken, state="evidence", on_call="Maya")
+
+
+async def test_an_update_behind_a_stage_does_not_wait_in_place_of_another(
+    engine: AsyncEngine, intake: Intake, rows: Rows
+) -> None:
+    """One that is waiting already may begin before the stage's end is stored."""
+    taken = await diagnosing(engine, intake)
+    async with begin(engine) as connection:
+        await queueing.update_after(connection, taken.id)
+        await queueing.update_after(connection, taken.id)
+    found = await rows(
+        "SELECT lock, queueing_lock FROM procrastinate_jobs WHERE task_name = 'update_incident'"
+    )
+    assert found == [(f"update:{taken.id}", None)] * 2
