@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.conversations.reply import NotShown
 from app.errors import AgentError
-from app.escalation.escalation import Escalation
+from app.escalation.escalation import REASONS, Escalation
 from app.escalation.models import EscalationFailed, EscalationNotConfigured, Why
 from app.escalation.models import Incident as Called
 from app.investigations import journal, queueing, repository
@@ -174,7 +174,7 @@ class Wrapping:
                 raise
             said = f"I could not call anybody: {error.sentence}"
         else:
-            said = called.said
+            said = " ".join(filter(None, (f"📟 I {called.said}.", REASONS[why], explanation)))
         try:
             await thread.note(said)
         except AgentError as error:

@@ -109,7 +109,8 @@ async def test_a_diagnosis_that_stays_unsure_calls_people_and_says_so(stack: Sta
         await one.investigated()
         assert one.written == ["POST /v2/enqueue"]
         assert "not sure of the cause" in str(one.sim.written[0].body)
-        assert "PagerDuty" in told(one.said("note"))
+        assert "I sent an event to PagerDuty" in told(one.said("note"))
+        assert "not sure of the cause" in told(one.said("note"))
         [(report,)] = await stack.rows("SELECT report FROM investigations")
         assert "PagerDuty" in report
 
@@ -139,6 +140,7 @@ async def test_without_budget_the_evidence_stands_and_people_are_called(stack: S
         assert one.model.requests == []
         assert "The budget of this hour" in told(one.said("final"))
         assert "The budget of this hour" in str(one.sim.written[0].body)
+        assert "The budget of this hour" in told(one.said("note"))
         [(report,)] = await stack.rows("SELECT report FROM investigations")
         assert "Budget Exceeded: yes" in report
 
