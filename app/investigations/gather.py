@@ -364,7 +364,7 @@ def named(series: Series, signal: Signal, label: str) -> Series:
     ]
     return replace(
         series,
-        name=" ".join([signal.name, *apart]),
+        name=safe(" ".join([signal.name, *apart])),
         service=series.labels.get(label) or series.service,
         unit=signal.unit,
     )

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from urllib.parse import urlsplit
 
 from app.agent.links import REMOVED, known
+from app.investigations.cleaning import one_line
 from app.investigations.evidence import Finding
 from app.slack.blocks import Block
 from app.slack.text import mrkdwn, plain
@@ -26,10 +27,6 @@ LONGEST_SECTION = 2900
 BEYOND = 200
 """Characters looked at beyond twice the limit: a secret that reaches into what is shown is seen whole."""
 
-_HIDDEN = re.compile(
-    "[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
-)
-"""Controls, signs that turn the direction of what follows, and halves of characters."""
 _LABEL = re.compile(r"`[^`]*`|(?<![\w/.:-])(?P<label>E\d{1,3})(?!\w)")
 _ADDRESS = re.compile(r"https?://[^\s<>|\"'`\[\]]+")
 
@@ -37,7 +34,7 @@ _ADDRESS = re.compile(r"https?://[^\s<>|\"'`\[\]]+")
 def said(text: str, limit: int = LONGEST_SAID) -> str:
     """One escaped line of at most `limit` characters before escaping; `-` when there is nothing to say."""
     # What is far beyond the limit is not even looked at: masking takes time by the character.
-    shown = mask(_HIDDEN.sub("", text[: 2 * limit + BEYOND]))
+    shown = mask(one_line(text[: 2 * limit + BEYOND]))
     return mrkdwn(_closed(plain(shown, limit)))
 
 
@@ -165,5 +162,5 @@ def small_print(*pieces: str) -> Block:
 
 def header(words: str, limit: int = 150) -> Block:
     """A headline: plain text, in which nothing is parsed."""
-    shown = plain(mask(_HIDDEN.sub("", words[: 2 * limit + BEYOND])), limit)
+    shown = plain(mask(one_line(words[: 2 * limit + BEYOND])), limit)
     return {"type": "header", "text": {"type": "plain_text", "text": shown, "emoji": True}}

@@ -21,6 +21,8 @@ MOST_FULL_BYTES = 1024 * 1024
 """Of a whole result that is kept: what is beyond is found by a narrower question to the source itself."""
 PIECE_CHARACTERS = 32 * 1024
 """Masked at a time (about 10 ms), so that a large result does not hold up everybody else."""
+SEAM_CHARACTERS = 2 * 1024
+"""On either side of a cut; no secret we know the shape of is longer, but for whole keys, whose lines are."""
 READER = "read_result"
 
 
@@ -64,9 +66,15 @@ def _pointer(tools: Catalogue, scope: ToolScope) -> str:
 
 
 async def _masked(text: str) -> str:
-    masked = []
+    masked: list[str] = []
     for piece in _pieces(text):
-        masked.append(mask(piece))
+        shown = mask(piece)
+        if masked:
+            # A secret that was cut in two is whole where the pieces meet.
+            before = masked.pop()
+            masked.append(before[:-SEAM_CHARACTERS])
+            shown = mask(before[-SEAM_CHARACTERS:] + shown[:SEAM_CHARACTERS]) + shown[SEAM_CHARACTERS:]
+        masked.append(shown)
         await asyncio.sleep(0)
     return "".join(masked)
 

@@ -1,27 +1,38 @@
-"""What webhooks and sources can do to us, and what they leave behind: nothing that was not meant to stay."""
+"""What webhooks and sources may leave behind, and what they can make us show: no secret, and nothing for long."""
 
 from __future__ import annotations
 
 import gzip
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
 import httpx2
 import pytest
+from pydantic import BaseModel
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.conversations.forgetting import NobodyToForget, forget
 from app.escalation.escalation import Escalation
 from app.investigations import incidents
+from app.investigations.chart import alt_text, drawing, title_of
 from app.investigations.desk import StoredDesk
+from app.investigations.gather import named
 from app.investigations.intake import Intake
 from app.investigations.intents import StoredIntents
+from app.investigations.markdown import code
+from app.investigations.questions import Signal
 from app.settings import EscalationSettings
+from app.signals.models import Series
+from app.slack import incident_words
 from app.sources.bounded import BoundedTransport
 from app.sources.failures import SourceFailed
 from app.sources.kubernetes import KubernetesReader
 from app.storage.engine import begin
+from app.terminal import words
+from app.tools.catalogue import Catalogue, Tool, ToolResult, ToolScope
+from app.tools.execute import PIECE_CHARACTERS, execute
 from app.tools.masking import mask
 from tests.fakes.sources import Answer, SourceServer
 from tests.investigations.conftest import Rows, alert, engine, intake, rows
@@ -157,3 +168,48 @@ async def test_a_stream_of_events_may_be_long_and_one_event_may_not() -> None:
     assert await read(*[event, b"\r\n", b"\r\n"] * 9) == 9 * (len(event) + 4)
     with pytest.raises(SourceFailed, match="more than 1 MiB"):
         await read(*[event] * 4)
+
+
+# -- what is shown, and what a model reads -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sign", ["\u200b", "\u2060", "\u061c", "\u00ad", "\U000e0041", "\x07", "\x1b"])
+def test_a_sign_nobody_sees_hides_no_secret_and_is_not_shown(sign: str) -> None:
+    said = f"the key {KEY[:9]}{sign}{KEY[9:]} expired"
+    for shown in (incident_words.said(said), words.said(said), code(said), header(said)):
+        assert shown.strip("`") == "the key [masked aws key] expired"
+
+
+def header(said: str) -> str:
+    return str(incident_words.header(said)["text"]["text"])
+
+
+def test_a_label_of_a_series_is_masked_before_it_is_drawn_ranked_or_stored() -> None:
+    labels = {"service": "checkout", "user": "maya@acme.dev", "url": f"https://x:{TOKEN}@db"}
+    series = named(Series("up", (), None, labels), Signal(name="errors", query="up"), "service")
+
+    drawn = drawing(series, onset=None, changes=())
+    for shown in (series.name, title_of(series), alt_text(drawn)):
+        assert "masked" in shown
+        assert [each for each in ("maya@", TOKEN) if each in shown] == []
+
+
+@pytest.mark.parametrize("before", [1, 9, len(KEY) - 1])
+async def test_a_secret_is_masked_where_a_long_result_is_cut_to_be_masked(before: int) -> None:
+    filler = '"x",' * PIECE_CHARACTERS
+    result = f'{filler[: PIECE_CHARACTERS - before - 1]}"{KEY}",{filler}'
+    tools = Catalogue([Tool("config", "reads it", Nothing, partial(answered, result))])
+
+    executed = await execute(tools, "config", {}, scope=ToolScope(), limit_bytes=8_000)
+    assert executed.full is not None
+    assert '"[masked aws key]"' in executed.full
+    assert KEY not in executed.full
+    assert len(executed.full) == len(result) - len(KEY) + len("[masked aws key]")
+
+
+class Nothing(BaseModel):
+    """No arguments."""
+
+
+async def answered(result: str, asked: Nothing, scope: ToolScope) -> ToolResult:
+    return ToolResult(result)
