@@ -1,0 +1,137 @@
+"""How an investigation ends: a report, its line, one audit row, whatever it came to."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.escalation.escalation import Escalation
+from app.investigations import repository
+from app.investigations.brief import Brief, Cited
+from app.investigations.diagnose import Outcome
+from app.investigations.intake import Intake
+from app.investigations.intents import StoredIntents
+from app.investigations.models import Investigation
+from app.investigations.surface import Headline, Opened, Told
+from app.investigations.wrapping import Wrapping
+from app.settings import Settings
+from app.storage.engine import begin
+from app.storage.errors import StaleAttempt
+from app.tools.masking import mask
+from tests.investigations.cases import DEPLOYED, FINDINGS
+from tests.investigations.conftest import STARTED, Rows
+from tests.investigations.test_repository import diagnosing
+
+BRIEF = Brief(
+    headline="checkout fails",
+    impact=Cited(text="Buyers cannot pay.", evidence=("E1",)),
+    since="02:01 UTC",
+    likely_cause=Cited(text="The deploy of 02:00.", evidence=("E1", "E2")),
+    confidence_level="high",
+    confidence=0.8,
+)
+
+
+class Heard:
+    """A thread in memory: what was noted in it."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    async def open(self, headline: Headline) -> Opened:
+        return Opened("T1", "C1", "100.1")
+
+    async def headline(self, headline: Headline) -> None: ...
+
+    async def evidence_brief(self, told: Told) -> None: ...
+
+    async def chart(self, png: bytes, alt: str) -> None: ...
+
+    async def final_brief(self, told: Told, *, round: int = 1) -> None: ...
+
+    async def failed(self, reason: str, **_: object) -> None: ...
+
+    async def note(self, sentence: str) -> None:
+        self.notes.append(sentence)
+
+    async def attach(self, file_name: str, title: str, content: bytes) -> None: ...
+
+
+def wrapping(engine: AsyncEngine, out: io.StringIO, folder: Path | None = None) -> Wrapping:
+    settings = Settings.load(env_file=None).escalation
+
+    def escalation(key: UUID) -> Escalation:
+        return Escalation(settings, StoredIntents(engine, key), mask=mask)
+
+    return Wrapping(engine, escalation, folder=folder, out=lambda: out)
+
+
+async def concluded(taken: Investigation, given: Wrapping, outcome: Outcome) -> None:
+    record = await given.record(taken, DEPLOYED, outcome, STARTED)
+    await given.done(taken, Heard(), record, outcome)
+
+
+async def test_a_diagnosis_ends_in_a_report_a_file_a_line_and_one_audit_row(
+    engine: AsyncEngine, intake: Intake, rows: Rows, tmp_path: Path
+) -> None:
+    out = io.StringIO()
+    taken = await diagnosing(engine, intake)
+    await concluded(taken, wrapping(engine, out, tmp_path), Outcome(BRIEF, FINDINGS))
+    [(report, status)] = await rows("SELECT report, status FROM investigations")
+    assert status == "done"
+    assert "## Token Usage" in report
+    [file] = tmp_path.iterdir()
+    assert file.read_text() == report
+    name, _, told = out.getvalue().partition(" ")
+    assert name == "INCIDENT_REPORT"
+    assert json.loads(told)["file"] == file.name
+    assert await rows("SELECT confidence FROM audit_log WHERE action = 'investigation'") == [(0.8,)]
+
+
+async def test_what_ran_out_of_budget_says_so_in_its_report(
+    engine: AsyncEngine, intake: Intake, rows: Rows
+) -> None:
+    taken = await diagnosing(engine, intake)
+    spent = Outcome(BRIEF, FINDINGS, failure="Gone.", over_budget="Gone.", why="budget")
+    await concluded(taken, wrapping(engine, io.StringIO()), spent)
+    [(report,)] = await rows("SELECT report FROM investigations")
+    assert "Budget Exceeded: yes" in report
+
+
+async def test_a_failure_ends_in_a_report_too(engine: AsyncEngine, intake: Intake, rows: Rows) -> None:
+    out, thread = io.StringIO(), Heard()
+    taken = await diagnosing(engine, intake)
+    await wrapping(engine, out).failed(taken, thread, None, "Something on my side broke.", "failure")
+    [(report, status)] = await rows("SELECT report, status FROM investigations")
+    assert status == "failed"
+    assert "Something on my side broke." in report
+    assert '"status": "failed"' in out.getvalue()
+    assert thread.notes == []
+
+
+async def test_a_folder_that_cannot_be_written_costs_no_investigation_its_end(
+    engine: AsyncEngine, intake: Intake, rows: Rows, tmp_path: Path
+) -> None:
+    (tmp_path / "taken").write_text("a file where the folder should be")
+    taken = await diagnosing(engine, intake)
+    await concluded(taken, wrapping(engine, io.StringIO(), tmp_path / "taken"), Outcome(BRIEF, FINDINGS))
+    assert await rows("SELECT status FROM investigations") == [("done",)]
+
+
+async def test_a_worker_that_was_overtaken_ends_nothing(
+    engine: AsyncEngine, intake: Intake, rows: Rows
+) -> None:
+    out = io.StringIO()
+    taken = await diagnosing(engine, intake)
+    async with begin(engine) as connection:
+        await repository.begin_diagnose(connection, taken.id, ttl_seconds=600)
+    with pytest.raises(StaleAttempt):
+        await concluded(taken, wrapping(engine, out), Outcome(BRIEF, FINDINGS))
+    assert out.getvalue() == ""
+    assert await rows("SELECT status FROM investigations") == [("diagnosing",)]
+    assert await rows("SELECT count(*) FROM audit_log WHERE action = 'investigation'") == [(0,)]
