@@ -34,8 +34,9 @@ from app.terminal import words
 from app.tools.catalogue import Catalogue, Tool, ToolResult, ToolScope
 from app.tools.execute import PIECE_CHARACTERS, execute
 from app.tools.masking import mask
+from app.web.webhooks import newrelic, pagerduty
 from tests.fakes.sources import Answer, SourceServer
-from tests.investigations.conftest import Rows, alert, engine, intake, rows
+from tests.investigations.conftest import STARTED, Rows, alert, engine, intake, rows
 
 KEY = "AKIAIOSFODNN7EXAMPLE"
 TOKEN = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N"
@@ -213,3 +214,17 @@ class Nothing(BaseModel):
 
 async def answered(result: str, asked: Nothing, scope: ToolScope) -> ToolResult:
     return ToolResult(result)
+
+
+# -- what a payload may be -----------------------------------------------------------------------------------
+
+
+def test_no_list_in_a_payload_makes_a_label_without_end() -> None:
+    data = {"id": "Q1", "title": "t", "teams": [{"summary": "team " * 200}] * 5000}
+    paged = pagerduty.parse({"event": {"event_type": "incident.triggered", "data": data}}, STARTED)
+    issue = {"id": "1", "state": "ACTIVATED", "title": "t", "alertPolicyNames": ["policy " * 200] * 5000}
+    told = newrelic.parse(issue, STARTED)
+
+    assert isinstance(paged, tuple)
+    for each in (*paged, *told):
+        assert max(len(value) for value in each.labels.values()) == 1000

@@ -12,7 +12,7 @@ from typing import Any
 
 from app.investigations.alert import Alert, AlertStatus
 from app.settings import AlertSettings
-from app.web.webhooks.fields import PROSE, Fields
+from app.web.webhooks.fields import PROSE, TITLE, Fields, cleaned
 from app.web.webhooks.meaning import LONGEST_NAME, incident_key, links, moment, service_of, severity, title
 from app.web.webhooks.proof import with_token
 from app.web.webhooks.source import Off, WebhookSource
@@ -68,8 +68,8 @@ def _status(issue: Fields) -> AlertStatus:
 def _labels(issue: Fields) -> dict[str, str]:
     labels = {
         "entities": ", ".join(issue.listed("impactedEntities"))[:PROSE],
-        "policies": ", ".join(issue.listed("alertPolicyNames")),
-        "conditions": ", ".join(issue.listed("alertConditionNames")),
+        "policies": cleaned(", ".join(issue.listed("alertPolicyNames")), TITLE),
+        "conditions": cleaned(", ".join(issue.listed("alertConditionNames")), TITLE),
         "incidents": issue.maybe("totalIncidents"),
         "workflow": issue.maybe("workflowName"),
     }

@@ -14,7 +14,7 @@ from typing import Any
 
 from app.investigations.alert import Alert, AlertStatus
 from app.settings import AlertSettings
-from app.web.webhooks.fields import Fields
+from app.web.webhooks.fields import MOST_LABELS, TITLE, Fields, cleaned
 from app.web.webhooks.meaning import LONGEST_NAME, incident_key, links, moment, severity, title
 from app.web.webhooks.proof import hmac_sha256, same
 from app.web.webhooks.refusals import NotProven
@@ -102,6 +102,7 @@ def _names(service: Fields) -> frozenset[str]:
 
 
 def _labels(incident: Fields, priority: str | None) -> dict[str, str]:
+    teams = incident.maybe_children("teams")[:MOST_LABELS]
     labels = {
         "number": incident.maybe("number"),
         "urgency": incident.maybe("urgency"),
@@ -109,9 +110,7 @@ def _labels(incident: Fields, priority: str | None) -> dict[str, str]:
         "alert_key": incident.maybe("incident_key"),
         "service_id": incident.maybe_child("service").maybe("id"),
         "escalation_policy": incident.maybe_child("escalation_policy").maybe("summary"),
-        "teams": ", ".join(
-            filter(None, (each.maybe("summary") for each in incident.maybe_children("teams")))
-        ),
+        "teams": cleaned(", ".join(filter(None, (each.maybe("summary") for each in teams))), TITLE),
     }
     return {name: value for name, value in labels.items() if value}
 
