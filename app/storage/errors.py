@@ -18,6 +18,12 @@ class SchemaBehind(AgentError):
     code = "schema_behind"
 
 
+class SchemaIsNewer(AgentError):
+    """The database's schema is that of a version after this one."""
+
+    code = "schema_is_newer"
+
+
 class StaleAttempt(AgentError):
     """Another worker has taken this turn over; what this one would write is refused."""
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, cast
 import psycopg
 from psycopg import sql
 
-from app.storage.errors import DatabaseUnavailable
+from app.storage.errors import DatabaseUnavailable, SchemaIsNewer
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -36,6 +36,11 @@ class Schema:
     queue_pending: tuple[str, ...]
 
     @property
+    def of_a_newer_version(self) -> bool:
+        """Revisions are numbered, with as many digits."""
+        return self.current is not None and self.current > self.newest
+
+    @property
     def up_to_date(self) -> bool:
         return self.current == self.newest and not self.queue_pending
 
@@ -45,6 +50,7 @@ async def upgrade(url: str) -> Schema:
 
     Raises:
         DatabaseUnavailable: with the server's reason.
+        SchemaIsNewer: another version has been here; nothing is changed.
     """
     return await asyncio.to_thread(_upgrade, url)
 
@@ -76,6 +82,7 @@ def migrations_path() -> Path:
 def _upgrade(url: str) -> Schema:
     if (schema := _status(url)).up_to_date:
         return schema
+    _refuse_newer(schema)
     from alembic import command  # noqa: PLC0415
 
     with _connection(url) as connection:
@@ -83,6 +90,7 @@ def _upgrade(url: str) -> Schema:
         connection.commit()
         try:
             if not (schema := _status(url)).up_to_date:
+                _refuse_newer(schema)
                 _apply_queue_migrations(connection, schema.queue_pending)
                 command.upgrade(_alembic(connection), "head")
                 connection.commit()
@@ -91,6 +99,14 @@ def _upgrade(url: str) -> Schema:
         finally:
             connection.rollback()
             connection.exec_driver_sql(f"SELECT pg_advisory_unlock({LOCK})")
+
+
+def _refuse_newer(schema: Schema) -> None:
+    if schema.of_a_newer_version:
+        raise SchemaIsNewer(
+            f"The database's schema is {schema.current}; this version knows {schema.newest} at most. A newer "
+            "version has been here: start that one again. Nothing was changed."
+        )
 
 
 def _status(url: str) -> Schema:

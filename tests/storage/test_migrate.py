@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from app.storage import migrate
 from app.storage.engine import url_for
-from app.storage.errors import DatabaseUnavailable
+from app.storage.errors import DatabaseUnavailable, SchemaIsNewer
 from app.storage.tables import metadata
 from tests.conftest import address, execute
 
@@ -93,3 +93,11 @@ async def test_a_database_that_is_away_is_named_with_what_to_check() -> None:
         DatabaseUnavailable, match="DATABASE_URL cannot be used: .*refused.* Check that it runs"
     ):
         await migrate.upgrade("postgresql://nobody@127.0.0.1:1/nothing")
+
+
+async def test_a_schema_of_a_newer_version_is_refused_in_words_and_left_alone(empty_database: str) -> None:
+    await migrate.upgrade(empty_database)
+    await execute(empty_database, "UPDATE alembic_version SET version_num = '9999'")
+    with pytest.raises(SchemaIsNewer, match="9999"):
+        await migrate.upgrade(empty_database)
+    assert (await migrate.status(empty_database)).current == "9999"
