@@ -33,11 +33,13 @@ FENCED = "WHERE id = :turn_id AND attempt = :attempt AND status = 'running'"
 SAVE_REPLY_STATE = text(f"UPDATE turns SET reply_state = CAST(:state AS jsonb) {FENCED}")
 SAVE_ANSWER = text(f"UPDATE turns SET answer = CAST(:answer AS jsonb) {FENCED}")
 END_TURN = text(f"UPDATE turns SET status = :status, error_code = :error_code, finished_at = now() {FENCED}")
+# What people asked: a page's diagnosis is nobody's to stop, and would only be begun again.
 STOP_TURNS = text("""
 UPDATE turns SET stopped_by = coalesce(stopped_by, :user_id)
   FROM sessions AS session
  WHERE session.id = turns.session_id AND session.team_id = :team AND session.channel_id = :channel
    AND session.thread_ts = :thread AND turns.status IN ('queued', 'running') AND turns.answer IS NULL
+   AND turns.kind <> 'alert'
 RETURNING turns.job_id
 """)
 IS_ANSWERED = text("""

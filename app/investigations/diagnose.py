@@ -181,6 +181,10 @@ class _Diagnosis:
         try:
             await self.carry_out_or_end()
         except StaleAttempt:
+            now = await self.as_it_stands()
+            if now.attempt == self.investigation.attempt and now.finished_at is None:
+                # Nobody has taken it over: its turn is gone with a thread that was to be forgotten.
+                raise
             log.warning("diagnosis_taken_over", attempt=self.investigation.attempt)
 
     async def carry_out_or_end(self) -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
+from app.conversations.accept import stop
+from app.conversations.forgetting import forget
 from app.playground.slack.faults import CallFault
-from tests.acceptance.conftest import Stack
+from tests.acceptance.conftest import MAYA, Stack
 from tests.acceptance.investigating import INCIDENTS, Incident, diagnosis, incident, told
-from tests.fakes.script import say
+from tests.fakes.script import Reply, say
 
 pytestmark = pytest.mark.slow
 
@@ -62,3 +66,78 @@ async def test_a_diagnosis_taken_after_its_time_is_expired_and_calls_nobody(stac
         assert await stack.rows("SELECT status FROM investigations") == [("expired",)]
         assert "ALERT_QUEUE_TTL_SECONDS" in told(one.said("note"))
         assert one.sim.written == []
+
+
+async def test_forgetting_somebody_during_a_diagnosis_ends_in_a_diagnosis(stack: Stack) -> None:
+    """The thread is removed whole while the model works in it: it goes on in the same thread of Slack."""
+    async with incident(stack) as one:
+        one.model.script.add(Reply(calls=(diagnosis(),), first_token_seconds=3), say("", diagnosis()))
+        await one.page()
+        async with asyncio.timeout(20):
+            while not one.model.requests:
+                await asyncio.sleep(0.05)
+        await stack.slack.say(MAYA, INCIDENTS, "<@U0AGENT> what is it?", one.root)
+        await one.becomes("SELECT count(*) FROM turns WHERE user_id = 'U0MAYA'", [(1,)])
+        await forget(stack.engine, MAYA)
+        await one.ended(seconds=25)
+        assert [len(one.said(part)) for part in ("root", "final")] == [1, 1]
+        assert await stack.rows("SELECT status, session_id IS NULL FROM investigations") == [("done", False)]
+
+
+async def test_a_look_that_can_never_be_stored_gives_way_to_people(stack: Stack) -> None:
+    async with incident(stack, worker=False) as one:
+        async with stack.engine.begin() as connection:
+            await connection.exec_driver_sql("ALTER TABLE evidence ADD CHECK (label = '')")
+        await stack.serve(door=False)
+        await one.page()
+        await one.ended(seconds=40)
+        await settled(one)
+        assert await stack.rows("SELECT status FROM investigations") == [("failed",)]
+        assert "could not look at the evidence" in told(one.said("note"))
+        assert len(one.sim.written) == 1
+
+
+async def test_a_look_that_ends_every_process_is_given_up(stack: Stack) -> None:
+    async with incident(stack, worker=False) as one:
+        await one.page()
+        async with stack.engine.begin() as connection:
+            await connection.exec_driver_sql("UPDATE procrastinate_jobs SET attempts = 10")
+        await stack.serve(door=False)
+        await one.ended(seconds=20)
+        assert await stack.rows("SELECT status FROM investigations") == [("failed",)]
+        assert [each for each in one.sim.asked if each.system == "prometheus"] == []
+
+
+async def test_a_turn_that_is_gone_is_not_taken_for_a_successor(stack: Stack) -> None:
+    """The fence refuses a write, and yet nobody else has the diagnosis: it is tried again."""
+    async with incident(stack, worker=False) as one:
+        one.model.script.add(say("", diagnosis()), say("", diagnosis()))
+        async with stack.engine.begin() as connection:
+            for statement in (
+                "CREATE SEQUENCE refused",
+                "CREATE FUNCTION refuse_once() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+                "IF nextval('refused') = 1 THEN RAISE EXCEPTION 'gone' USING ERRCODE = 'SRE01'; END IF; "
+                "RETURN NEW; END $$",
+                "CREATE TRIGGER refuse_once BEFORE INSERT ON messages "
+                "FOR EACH ROW EXECUTE FUNCTION refuse_once()",
+            ):
+                await connection.exec_driver_sql(statement)
+        await stack.serve(door=False)
+        await one.page()
+        await one.ended(seconds=25)
+        assert await stack.rows("SELECT status FROM investigations") == [("done",)]
+        assert len(one.said("final")) == 1
+
+
+async def test_stop_in_an_incident_thread_lets_the_diagnosis_go_on(stack: Stack) -> None:
+    async with incident(stack) as one:
+        one.model.script.add(Reply(calls=(diagnosis(),), first_token_seconds=2))
+        await one.page()
+        async with asyncio.timeout(20):
+            while not one.model.requests:
+                await asyncio.sleep(0.05)
+        place = {"team_id": "T0ACME", "channel_id": INCIDENTS, "thread_ts": one.root}
+        assert await stop(stack.engine, **place, user_id=MAYA) == 0
+        await one.ended(seconds=25)
+        assert len(one.model.requests) == 1
+        assert await stack.rows("SELECT status FROM investigations") == [("done",)]
