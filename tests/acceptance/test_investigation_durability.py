@@ -46,6 +46,8 @@ class Moment:
     script: tuple[Reply, ...] = ()
     then: tuple[Reply, ...] = (say("", call("promql", query=ERRORS)), say("", diagnosis()))
     calls: int = 1
+    strong: int = 0
+    """Requests to the strong model, those of the dead included."""
 
 
 def slack(method: str, nth: int = 1) -> Callable[[Incident], None]:
@@ -106,6 +108,7 @@ MOMENTS = {
             lasting(say("", diagnosis())),
         ),
         (say("", diagnosis()),),
+        strong=2,
     ),
     "the diagnosis is posted": Moment(
         slack("chat.postMessage", 3),
@@ -124,6 +127,7 @@ MOMENTS = {
         lambda one: any(each.path == "/v2/enqueue" for each in one.sim.asked),
         (say("", call("promql", query=ERRORS)), say("", diagnosis(0.3)), say("", diagnosis(0.3))),
         (),
+        strong=1,
     ),
 }
 
@@ -151,6 +155,9 @@ async def test_a_worker_that_dies_is_succeeded_and_nothing_is_done_twice_when(
         await one.ended()
         await settled(one)
         await assert_nothing_twice(one, at.calls)
+        assert len(one.model.requests) == len(at.script) + len(at.then)
+        strong = [each for each in one.model.requests if "sonnet" in each["model"]]
+        assert len(strong) == at.strong
 
 
 async def settled(one: Incident) -> None:
