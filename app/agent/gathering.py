@@ -128,11 +128,14 @@ def _text_of(event: bytes) -> tuple[object, str] | None:
         _, body = _data_of(event)
         if body.get("type") == "content_block_delta":
             delta = body["delta"]
-            return (body["index"], delta["text"]) if delta.keys() == {"type", "text"} else None
+            plain = delta.keys() == {"type", "text"} and isinstance(delta["text"], str)
+            return (body["index"], delta["text"]) if plain else None
         [choice] = body["choices"]
         words = choice["delta"]["content"]
         alone = choice["delta"].keys() <= {"content", "role"} and not choice.get("finish_reason")
-        return ((body["id"], choice["index"]), words) if alone and words and not body.get("usage") else None
+        # Some servers send a list of parts: that is left as it is.
+        plain = alone and words and isinstance(words, str) and not body.get("usage")
+        return ((body["id"], choice["index"]), words) if plain else None
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
 

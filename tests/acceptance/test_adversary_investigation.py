@@ -9,6 +9,7 @@ import pytest
 from app.conversations.accept import stop
 from app.conversations.forgetting import forget
 from app.playground.slack.faults import CallFault
+from app.playground.stack import Fault
 from tests.acceptance.conftest import MAYA, Stack
 from tests.acceptance.investigating import INCIDENTS, Incident, diagnosis, incident, told
 from tests.fakes.script import Reply, say
@@ -141,3 +142,20 @@ async def test_stop_in_an_incident_thread_lets_the_diagnosis_go_on(stack: Stack)
         await one.ended(seconds=25)
         assert len(one.model.requests) == 1
         assert await stack.rows("SELECT status FROM investigations") == [("done",)]
+
+
+async def test_people_are_called_though_the_stages_before_took_many_attempts(stack: Stack) -> None:
+    """Slack was away for the look: that takes nothing from the tries of the call."""
+    async with incident(stack, worker=False) as one:
+        one.model.script.add(say("", diagnosis(0.3)), say("", diagnosis(0.3)))
+        one.sim.faults.set("pagerduty", Fault.failing(503))
+        await one.page()
+        async with stack.engine.begin() as connection:
+            await connection.exec_driver_sql("UPDATE investigations SET attempt = 7")
+        await stack.serve(door=False)
+        called = "SELECT attempts > 0 FROM procrastinate_jobs WHERE task_name = 'diagnose'"
+        await one.becomes(called, [(True,)], 25)
+        one.sim.faults.clear()
+        await one.ended(seconds=25)
+        assert len({each.body["dedup_key"] for each in one.sim.written}) == 1
+        assert "could not call" not in told(one.thread())

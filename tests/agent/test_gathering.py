@@ -127,3 +127,11 @@ async def test_however_it_is_cut_the_words_are_the_same(events: list[bytes], siz
     whole = b"".join(events)
     pieces, _ = await gathered([whole[at : at + size] for at in range(0, len(whole), size)])
     assert words(b"".join(pieces)) == words(whole)
+
+
+def test_content_that_is_no_text_is_left_as_it_is() -> None:
+    """Some servers send parts in a list."""
+    parts = openai("").replace(b'"content": ""', b'"content": [{"type": "text", "text": "x"}]')
+    nothing = delta("x").replace(b'"text": "x"', b'"text": null')
+    for event in (parts, nothing):
+        assert list(merged([event, event])) == [event, event]
