@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -381,6 +381,17 @@ class Settings:
 def inherited() -> dict[str, str]:
     """What a child process has from ours as it is: PATH, proxies, certificates, the ssh agent."""
     return dict(os.environ)
+
+
+def secret_variables() -> frozenset[str]:
+    """The variables that hold our secrets: no program of others may see them. Those of MCP servers too."""
+    named = {
+        str(field.validation_alias)
+        for group in Group.__subclasses__()
+        for field in group.model_fields.values()
+        if not field.repr or SecretStr in get_args(field.annotation)
+    }
+    return frozenset(named | {name for name in os.environ if name.startswith("MCP_")})
 
 
 def _example(variable: str) -> str:

@@ -15,10 +15,12 @@ import httpx2
 from lightkube import AsyncClient, KubeConfig
 from lightkube.config.client_adapter import verify_cluster
 from lightkube.config.kubeconfig import SingleConfig
+from lightkube.config.models import NameValue
 from lightkube.core.exceptions import ConfigError
 from lightkube.generic_resource import create_global_resource, create_namespaced_resource
 from yaml import YAMLError
 
+from app.settings import secret_variables
 from app.sources.allowed import AllowList, Unacceptable
 from app.sources.bounded import ask_bounded
 from app.sources.failures import NotThere, QueryRejected, ReadRefused, SourceFailed
@@ -148,6 +150,10 @@ def _config(where: str) -> SingleConfig:
     single = config.get()
     if single is None:
         raise ConfigError("it has no current context")
+    if single.user is not None and single.user.exec is not None:
+        # A program that signs in (`aws eks get-token`) is started with our whole environment.
+        hidden = [NameValue(name, "") for name in sorted(secret_variables())]
+        single.user.exec.env = [*hidden, *(single.user.exec.env or [])]
     return single
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import httpx2
 import pytest
+import yaml
 from pydantic import BaseModel
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -142,6 +143,33 @@ async def test_a_cluster_cannot_answer_with_more_than_is_counted(tmp_path: Path)
         await reader.aclose()
         asked = cluster.asked[0].headers
     assert asked["accept-encoding"] == "identity"
+
+
+async def test_a_program_that_signs_in_to_a_cluster_sees_none_of_our_secrets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("ANTHROPIC_API_KEY", "PAGERDUTY_WEBHOOK_SECRET", "DATABASE_URL", "MCP_TICKETS"):
+        monkeypatch.setenv(name, "planted")
+    monkeypatch.setenv("AWS_PROFILE", "prod")
+    seen = tmp_path / "environment"
+    config = yaml.safe_load(KUBECONFIG.format(url="http://127.0.0.1:9"))
+    config["users"][0]["user"] = {
+        "exec": {
+            "apiVersion": "client.authentication.k8s.io/v1beta1",
+            "command": "sh",
+            "args": ["-c", f"env > {seen}; exit 1"],
+            "env": [{"name": "MCP_TICKETS", "value": "its own"}],
+        }
+    }
+    (tmp_path / "kubeconfig").write_text(yaml.safe_dump(config), encoding="utf-8")
+    reader = KubernetesReader(str(tmp_path / "kubeconfig"))
+    with pytest.raises(SourceFailed):
+        await reader.objects("pods")
+    await reader.aclose()
+
+    lines = seen.read_text(encoding="utf-8").splitlines()
+    assert [line for line in lines if "planted" in line] == []
+    assert {"AWS_PROFILE=prod", "MCP_TICKETS=its own"} <= set(lines)
 
 
 class Events(httpx2.AsyncBaseTransport):
