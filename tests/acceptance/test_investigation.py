@@ -35,7 +35,7 @@ async def test_a_page_becomes_a_thread_with_evidence_and_a_diagnosis(stack: Stac
         assert "Candidates" in told([evidence])
         assert "A diagnosis follows." in told([evidence])
         assert "checkout refuses payments since its newest version" in told([final])
-        assert "checkout refuses payments" in told([thread[0]])
+        assert "The newest version of checkout." in told([thread[0]])
         assert any(each.files for each in thread)
         assert await stack.rows("SELECT status, error_code FROM investigations") == [("done", None)]
         assert await stack.rows("SELECT name, failed FROM tool_calls") == [("promql", False)]
@@ -130,7 +130,7 @@ async def test_a_model_that_fails_leaves_the_evidence_and_calls_people(stack: St
         one.model.script.add(*[failing] * 9)  # type: ignore[list-item]
         await one.page()
         await one.ended(seconds=60)
-        assert "this is the evidence alone" in told(one.said("final"))
+        assert "no model looked at this" in told(one.said("final"))
         assert one.written == ["POST /v2/enqueue"]
 
 

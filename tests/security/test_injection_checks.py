@@ -70,7 +70,9 @@ def test_nothing_of_it_is_left_in_a_checked_brief(attempt: str) -> None:
 
 def test_nothing_of_it_works_on_the_screen_unchecked(attempt: str) -> None:
     """The blocks hold by themselves, whatever brief they are given and whatever the evidence says."""
-    hostile = Finding("E1", "log", attempt, attempt, attempt, query=attempt, link="https://grafana.acme.example/e")
+    hostile = Finding(
+        "E1", "log", attempt, attempt, attempt, query=attempt, link="https://grafana.acme.example/e"
+    )
     told = Told(stated(attempt), (hostile,))
     for text, blocks in (
         evidence_brief(told, ID, frozenset()),
