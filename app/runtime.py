@@ -108,6 +108,7 @@ class Runtime:
             await self._start(stack)
             self._stack = stack.pop_all()
         settle_memory()
+        sys.setswitchinterval(SWITCH_SECONDS)
         log.info("ready", door=self._door, worker=self._worker, **self.ports)
 
     async def stop(self) -> None:
@@ -330,6 +331,10 @@ def settle_memory() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)
+
+
+SWITCH_SECONDS = 0.001
+"""How long a thread that computes may keep the event loop waiting: webhooks are answered beside looks."""
 
 
 async def _put_away(loading: asyncio.Task[models.Models | None]) -> None:

@@ -29,9 +29,8 @@ from app.storage.engine import as_json, begin
 
 log = structlog.get_logger(__name__)
 
-AT_ONCE = 2
-"""Alerts stored at once by a process: new ones wait for each other anyway, and those that wait here take no
-connection from the rest of it."""
+AT_ONCE = 8
+"""Alerts stored at once by a process: those that wait here take no connection from the rest of it."""
 TOGETHER_SECONDS = 600
 """Two sources that tell of one service and symptom within this time tell of one thing."""
 DEEPEST_PAYLOAD = 100

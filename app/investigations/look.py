@@ -219,25 +219,33 @@ class _Look:
             buttons=LOOKING,
             waits_for=WAITS_FOR,
         )
+        # Drawn while the brief is on its way.
+        drawn = asyncio.ensure_future(self.drawn(looked))
         try:
             await self.thread.evidence_brief(told)
             await asyncio.gather(
                 self.thread.headline(headline(self.investigation, state="evidence", on_call=looked.on_call)),
-                self.show_chart(looked),
+                self.show_chart(drawn),
             )
         except NotShown as error:
             log.error("evidence_not_shown", reason=error.sentence)
+        finally:
+            drawn.cancel()
         log.info("looked", verdict=looked.gathered.ranking.verdict, gaps=len(looked.gathered.gaps))
 
-    async def show_chart(self, looked: Looked) -> None:
-        """A picture is a help; without it the brief says the same in words."""
+    async def drawn(self, looked: Looked) -> tuple[bytes, str] | None:
+        """The chart and the sentence that describes it."""
         if looked.symptom is None:
-            return
-        gathered = looked.gathered
-        onset = gathered.ranking.onset
-        drawn = drawing(lately(looked.symptom, onset), onset=onset, changes=gathered.changes)
+            return None
+        onset = looked.gathered.ranking.onset
+        drawn = drawing(lately(looked.symptom, onset), onset=onset, changes=looked.gathered.changes)
+        return await render(drawn), alt_text(drawn)
+
+    async def show_chart(self, drawn: asyncio.Future[tuple[bytes, str] | None]) -> None:
+        """A picture is a help; without it the brief says the same in words."""
         try:
-            await self.thread.chart(await render(drawn), alt_text(drawn))
+            if (chart := await drawn) is not None:
+                await self.thread.chart(*chart)
         except (StaleAttempt, DatabaseUnavailable):
             raise
         except Exception as error:

@@ -5,10 +5,12 @@ Times are seconds since the epoch in UTC. Everything that is computed from these
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+COMMIT = re.compile(r"[0-9a-f]{32,64}")
 ChangeKind = Literal["deploy", "commit", "flag", "config"]
 
 
@@ -77,7 +79,7 @@ class Change:
     @property
     def short_id(self) -> str:
         """The id as people write it: eight characters of a commit."""
-        return self.id[:8] if len(self.id) >= 32 and all(c in "0123456789abcdef" for c in self.id) else self.id
+        return self.id[:8] if COMMIT.fullmatch(self.id) else self.id
 
 
 @dataclass(frozen=True)

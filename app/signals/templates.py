@@ -20,7 +20,8 @@ MOST_CHARACTERS = 400
 RISING = 3.0
 LEAST_RISING = 3
 PLACEHOLDER = "<*>"
-WITH_DIGIT = re.compile(r"[\w.:/@%+-]*\d[\w.:/@%+-]*")
+# From a word's beginning alone: words without a digit would be tried once for each of their letters.
+WITH_DIGIT = re.compile(r"(?<![\w.:/@%+-])[\w.:/@%+-]*\d[\w.:/@%+-]*")
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from app.signals.models import ClusterEvent
 from app.sources import cluster_state
@@ -52,6 +52,7 @@ class KubernetesReader:
         self._clock = clock
         self._door: Door | None = None
         self._opening = asyncio.Lock()
+        self._asking: dict[Any, asyncio.Task[Sequence[Part]]] = {}
 
     async def aclose(self) -> None:
         if self._door is not None:
@@ -83,8 +84,20 @@ class KubernetesReader:
         wanted = {**(fields or {}), **({"metadata.name": name} if name and kind != "events" else {})}
         if name and kind == "events":
             wanted["involvedObject.name"] = name
+        key = (kind, namespace, tuple(sorted((labels or {}).items())), tuple(sorted(wanted.items())), most)
+        if key not in self._asking:
+            self._asking[key] = asyncio.create_task(
+                self._listed(kind, namespace, dict(labels or {}), wanted, most)
+            )
+            self._asking[key].add_done_callback(lambda _: self._asking.pop(key, None))
+        return await asyncio.shield(self._asking[key])
+
+    async def _listed(
+        self, kind: Kind, namespace: str | None, labels: dict[str, str], fields: dict[str, str], most: int
+    ) -> Sequence[Part]:
+        """Asked once by all who ask at the same time: a look asks about each service and its nodes."""
         door = await self._opened()
-        return await door.listed(kind, namespace=namespace, labels=labels or {}, fields=wanted, most=most)
+        return await door.listed(kind, namespace=namespace, labels=labels, fields=fields, most=most)
 
     async def of_service(
         self,

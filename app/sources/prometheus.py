@@ -5,6 +5,7 @@ Source of the shapes: prometheus.io/docs/prometheus/latest/querying/api/.
 
 from __future__ import annotations
 
+import asyncio
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -80,7 +81,8 @@ class Prometheus:
         window = {"start": f"{start:.3f}", "end": f"{end:.3f}", "step": f"{step:g}"}
         asked = {"query": promql, **window, "timeout": self._timeout}
         answer = await self.http.json("/api/v1/query_range", asked)
-        return self._series(answer, promql)
+        # Ten thousand points take the event loop too long.
+        return await asyncio.to_thread(self._series, answer, promql)
 
     async def rules(self) -> tuple[AlertRule, ...]:
         """The alerting rules that the source evaluates.

@@ -53,7 +53,7 @@ async def execute(
     return Executed(
         shown if shown == full else shown + pointer,
         full=full if shown != full else None,
-        sources=result.sources,
+        sources=tuple(each.model_copy(update={"title": mask(each.title)}) for each in result.sources),
         title=mask(result.title) if result.title else None,
     )
 

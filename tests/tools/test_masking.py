@@ -90,3 +90,8 @@ def test_masking_twice_changes_nothing_more(text: str) -> None:
 @pytest.mark.parametrize("piece", ["a.", "a-", "aB3", "+1 ", "a@", "://a:"])
 def test_long_text_without_a_secret_is_masked_in_linear_time(piece: str) -> None:
     assert mask(piece * 50_000)
+
+
+def test_a_secret_behind_escaped_quotes_is_masked_too() -> None:
+    assert "hunter2000" not in mask(r'level=error msg="password = \"hunter2000\" was refused"')
+    assert "hunter2000" not in mask(r'{"line": "{\\\"token\\\": \\\"hunter2000\\\"}"}')

@@ -22,7 +22,7 @@ from app.telemetry import set_up_logging
 from app.web.public import public_app
 from app.web.server import WebServer, bind
 from app.web.webhooks.source import Door, discover
-from tests.web.webhooks.stage import BEARER, NOW, SAMPLES, TOKEN, MemoryDoor, everything_on, sample, settings
+from tests.web.webhooks.stage import BEARER, NOW, TOKEN, MemoryDoor, everything_on, sample, settings
 from tests.web.webhooks.test_grafana import signed as by_grafana
 from tests.web.webhooks.test_pagerduty import PAGERDUTY
 from tests.web.webhooks.test_pagerduty import signature as by_pagerduty
