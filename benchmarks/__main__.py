@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from benchmarks import conversation, investigation, runbooks
+from benchmarks import conversation, investigation, rca, runbooks
 from benchmarks.figures import Row, machine, median_of, table
 
 OUT = Path(__file__).resolve().parent.parent / ".bench"
@@ -27,6 +27,8 @@ benchmarks:
                  memory, start, and what a thread costs when it is old. About ten minutes a run.
   investigation  from a page to its thread, its evidence brief and its final brief, webhooks at 200/s, and a
                  storm of 5,000 alerts, with systems at 200 ms of which one hangs. About ten minutes a run.
+  rca            whether causes are ranked right without a model, on the recorded incidents of ../shared/data;
+                 --show says why. Half a minute.
   runbooks       whether an alert's text finds its runbook among those of ../shared/data/runbooks, how fast,
                  in how much memory. Two seconds; its parts are recall and speed.
 
@@ -55,6 +57,8 @@ a benchmark reports. The figures also go to {OUT.name}/NAME.json.
 
 
 def main() -> int:
+    if sys.argv[1:2] == ["rca"]:
+        return rca.main(sys.argv[2:])  # with options of its own
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
         description=__doc__,
