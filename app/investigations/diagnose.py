@@ -223,6 +223,11 @@ class _Diagnosis:
             )
         return outcome
 
+    async def next_label(self) -> int:
+        """The number of this round's first piece of evidence: what earlier rounds found keeps its own."""
+        known = (*self.gathered.findings, *await self.known_findings())
+        return max((int(each.label[1:]) for each in known), default=0) + 1
+
     async def known_findings(self) -> tuple[Finding, ...]:
         async with begin(self.diagnoser.engine) as connection:
             return await repository.load_evidence(connection, self.investigation.id)
@@ -331,7 +336,7 @@ class _Diagnosis:
                 sources=tuple(_source(each) for each in self.gathered.findings),
                 link_hosts=means.hosts(),
                 tool_result_bytes=means.tool_result_bytes,
-                first_label=len(self.gathered.findings) + 1 + (used.tool_calls if used else 0),
+                first_label=await self.next_label() + (used.tool_calls if used else 0),
             ),
             model=model,
             transcript=transcript,
@@ -351,7 +356,10 @@ class _Diagnosis:
     async def checked(self, ended: Ended[Diagnosis]) -> Outcome:
         """The model's brief after the checks that do not trust it."""
         gathered = self.gathered
-        findings = (*gathered.findings, *await self.diagnoser.wrapping.called(self.investigation, gathered))
+        found = await self.diagnoser.wrapping.called(self.investigation, gathered)
+        # Those of earlier rounds may be cited too.
+        every = {each.label: each for each in (*gathered.findings, *await self.known_findings(), *found)}
+        findings = tuple(every.values())
         if ended.conclusion is None:
             return await self.alone("the model did not conclude", "failure")
         stated = ended.conclusion.brief(
