@@ -109,13 +109,13 @@ async def test_a_person_reads_an_investigation(page: Page, play: Play) -> None:
     await expect(pane.get_by_role("link", name="E1").first).to_have_attribute(
         "href", "https://grafana.acme.example/explore?left=%7B%22a%22&right=1"
     )
-    await expect(pane.get_by_role("button", name="🔎 Correct")).to_be_visible()
+    await expect(pane.get_by_role("button", name="✅ Correct")).to_be_visible()
     await expect(pane).to_contain_text("All evidence (15 findings)")
     await expect(pane).to_contain_text("@omar you are on call")
     await expect(pane.locator(".unknown-block")).to_have_count(0)
     SCREENSHOTS.mkdir(exist_ok=True)
     await page.screenshot(path=SCREENSHOTS / "incident.png")
-    await pane.get_by_role("button", name="🔎 Correct").scroll_into_view_if_needed()
+    await pane.get_by_role("button", name="✅ Correct").scroll_into_view_if_needed()
     await page.screenshot(path=SCREENSHOTS / "incident-diagnosis.png")
 
 
