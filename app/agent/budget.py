@@ -21,7 +21,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.errors import AgentError
-from app.storage.engine import begin
+from app.storage.engine import autocommit
 
 
 class BudgetSpent(AgentError):
@@ -106,7 +106,7 @@ class PostgresBudget:
         *,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._engine = engine
         self._limits = limits
         self._clock = clock
 
@@ -115,7 +115,7 @@ class PostgresBudget:
         wanted = Reservation(
             f"hour:{now:%Y-%m-%dT%H}", f"day:{now:%Y-%m-%d}", estimate.tokens, estimate.usd or Decimal(0)
         )
-        async with begin(self._engine) as connection:
+        async with autocommit(self._engine) as connection:
             if not await _reserve(connection, wanted, self._limits):
                 raise await self._refusal(connection, wanted)
         return wanted
@@ -140,7 +140,7 @@ class PostgresBudget:
         }
         if spent is not None:
             values |= {f"ledger_{name}": value for name, value in vars(spent).items()}
-        async with begin(self._engine) as connection:
+        async with autocommit(self._engine) as connection:
             await connection.execute(CLOSE if spent is None else CLOSE_AND_BOOK, values)
 
     async def _refusal(self, connection: AsyncConnection, wanted: Reservation) -> BudgetSpent:

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app import jobs
 from app.conversations import repository
 from app.conversations.models import Incoming
-from app.storage.engine import begin
+from app.storage.engine import autocommit, begin
 
 log = structlog.get_logger(__name__)
 
@@ -73,5 +73,5 @@ async def stop(engine: AsyncEngine, *, team_id: str, channel_id: str, thread_ts:
 
 async def is_answered(engine: AsyncEngine, turn_id: UUID) -> bool:
     """Whether nothing more will be shown for this turn, so that no sign of work belongs to it any more."""
-    async with begin(engine) as connection:
+    async with autocommit(engine) as connection:
         return await repository.is_answered(connection, turn_id)

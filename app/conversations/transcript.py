@@ -23,7 +23,7 @@ from app.conversations.models import Turn
 from app.conversations.whole import make_whole
 from app.storage.audit import write_audit
 from app.storage.characters import storable
-from app.storage.engine import as_json, begin
+from app.storage.engine import as_json, autocommit, begin
 from app.storage.tables import messages, tool_calls
 
 # The newest summary and what it does not cover; without one, everything. Two halves, so that what the summary
@@ -133,7 +133,7 @@ class SessionTranscript:
         return self._rows
 
     async def append(self, message: ModelMessage, *, kind: str = "model") -> None:
-        async with begin(self._engine) as connection:
+        async with autocommit(self._engine) as connection:
             await self.add(connection, message, kind=kind)
 
     async def add(
@@ -155,7 +155,7 @@ class SessionTranscript:
     async def compacted(self, summary: ModelMessage, through: int) -> None:
         """`through` counts messages of `history()`; the row remembers which id that was."""
         rows = list(await self._load())
-        async with begin(self._engine) as connection:
+        async with autocommit(self._engine) as connection:
             await self.add(connection, summary, kind="summary", through_id=rows[through - 1].id)
         self._rows = [_Row(0, self._turn.id, summary), *rows[through:]]
 
@@ -163,7 +163,7 @@ class SessionTranscript:
         statement = select(tool_calls).where(
             tool_calls.c.turn_id == self._turn.id, tool_calls.c.call_id == call_id
         )
-        async with begin(self._engine) as connection:
+        async with autocommit(self._engine) as connection:
             row = (await connection.execute(statement)).mappings().first()
         if row is None:
             return None

@@ -32,7 +32,7 @@ from app.errors import AgentError
 from app.knowledge.keeping import Keeper
 from app.knowledge.models import Knowledge
 from app.storage.audit import write_audit
-from app.storage.engine import as_json, begin
+from app.storage.engine import as_json, autocommit, begin
 from app.storage.errors import DatabaseUnavailable, StaleAttempt
 
 log = structlog.get_logger(__name__)
@@ -61,7 +61,7 @@ class TurnRunner:
     tails: Tails = field(default_factory=Tails)
 
     async def run(self, turn_id: str) -> None:
-        async with begin(self.engine) as connection:
+        async with autocommit(self.engine) as connection:
             turn = await repository.begin_turn(connection, UUID(turn_id))
         if turn is None:
             return
@@ -79,11 +79,11 @@ class TurnLedger:
         self._turn = turn
 
     async def load(self) -> dict[str, Any] | None:
-        async with begin(self._engine) as connection:
+        async with autocommit(self._engine) as connection:
             return await repository.load_reply_state(connection, self._turn.id)
 
     async def save(self, state: dict[str, Any]) -> None:
-        async with begin(self._engine) as connection:
+        async with autocommit(self._engine) as connection:
             await repository.save_reply_state(connection, self._turn, as_json(state))
 
 
@@ -151,7 +151,7 @@ class _Work:
         late = turn.created_at.timestamp() - float(turn.message_ts) > LATE_SECONDS
         if turn.kind != "mention" or not late:
             return
-        async with begin(self.runner.engine) as connection:
+        async with autocommit(self.runner.engine) as connection:
             if not await repository.is_first(connection, turn):
                 return
         for incoming in await self.place.addressed_since():
@@ -229,7 +229,7 @@ class _Work:
         """
         now = None
         with suppress(DatabaseUnavailable):
-            async with begin(self.runner.engine) as connection:
+            async with autocommit(self.runner.engine) as connection:
                 now = await repository.turn_status(connection, self.turn.id)
         if now is None or now.attempt != self.turn.attempt or not now.stopped_by:
             raise asyncio.CancelledError
@@ -271,7 +271,7 @@ class _Work:
         """Stay with the person while the database is away; then hand the turn back."""
         for second in range(GIVE_BACK_AFTER_SECONDS):
             try:
-                async with begin(self.runner.engine) as connection:
+                async with autocommit(self.runner.engine) as connection:
                     await repository.turn_status(connection, self.turn.id)
                 return
             except DatabaseUnavailable:

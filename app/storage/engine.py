@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import asyncpg
 from pydantic_core import PydanticSerializationError, from_json, to_json
@@ -95,9 +96,34 @@ async def begin(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
         DatabaseUnavailable: the server is away, restarting or out of connections.
         StaleAttempt: the fence refused a write of a superseded attempt.
     """
-    try:
+    with _told_in_our_words():
         async with engine.begin() as connection:
             yield connection
+
+
+@asynccontextmanager
+async def autocommit(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """A connection on which each statement is a transaction of its own: for what is one statement, a third of
+    the round trips of `begin`. Raises as that does."""
+    with _told_in_our_words():
+        async with _autocommitting(engine).connect() as connection:
+            yield connection
+
+
+_TWINS: WeakKeyDictionary[AsyncEngine, AsyncEngine] = WeakKeyDictionary()
+
+
+def _autocommitting(engine: AsyncEngine) -> AsyncEngine:
+    """The same pool under the other isolation level, made once: making it costs as much as a statement."""
+    if engine not in _TWINS:
+        _TWINS[engine] = engine.execution_options(isolation_level="AUTOCOMMIT")
+    return _TWINS[engine]
+
+
+@contextmanager
+def _told_in_our_words() -> Iterator[None]:
+    try:
+        yield
     except DBAPIError as error:
         state = str(getattr(error.orig, "sqlstate", None) or "")
         if state == STALE_ATTEMPT_SQLSTATE:
