@@ -9,13 +9,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-Shape = tuple[re.Pattern[str], str | Callable[[re.Match[str]], str], tuple[str, ...]]
-"""What it looks like, what it becomes, and what of it is in any text that holds one (case folded; none: any).
+Hint = tuple[str, ...] | Callable[[str], object]
+Shape = tuple[re.Pattern[str], str | Callable[[re.Match[str]], str], Hint]
+"""What it looks like, what it becomes, and what holds of any text (case folded) with one in it: one of these
+words is in it, or this is true.
 
 Most texts hold none of these, and that is found out much faster than by the pattern. Without an i, for the
 patterns take İ and ı for one.
 """
 
+SHORTEST_KEY_LINE = 64
 VALUE = r"[^\s\"'`,;&(){}<>\[\]$*|]"
 
 
@@ -30,9 +33,16 @@ def mask(text: str) -> str:
 def _once(text: str) -> str:
     plain = text.casefold()
     for pattern, replacement, needs in SHAPES:
-        if not needs or any(each in plain for each in needs):
+        if needs(plain) if callable(needs) else any(each in plain for each in needs):
             text = pattern.sub(replacement, text)
     return text
+
+
+def _has_long_word(text: str) -> bool:
+    return len(max(text.split(), key=len, default="")) >= SHORTEST_KEY_LINE
+
+
+_has_long_number = re.compile(r"\d{4}[ -]?\d{4}").search
 
 
 def _assigned(match: re.Match[str]) -> str:
@@ -70,7 +80,7 @@ SHAPES: tuple[Shape, ...] = (
             r"(?:[A-Za-z0-9+/]{64}|[A-Za-z0-9+/]{70}|[A-Za-z0-9+/]{76})(?![\w+/=-])"
         ),
         "[masked key material]",
-        (),
+        _has_long_word,
     ),
     (re.compile(r"\beyJ[\w-]{8,400}\.[\w-]{8,}\.[\w-]*"), "[masked token]", ("eyj",)),
     (
@@ -131,7 +141,7 @@ SHAPES: tuple[Shape, ...] = (
             r"|(?<![\w.-])3[47]\d\d[ -]?\d{6}[ -]?\d{5}(?![\w-])"
         ),
         _card,
-        (),
+        _has_long_number,
     ),
     (re.compile(r"(?<![\w.+])\+\d{1,3}(?:[ .-]?\(?\d{1,4}\)?){2,5}(?!\w)"), _phone, ("+",)),
 )
