@@ -146,7 +146,7 @@ class Investigation(_Frozen):
 
 
 class Listed(_Frozen):
-    """A line of `/alerts`."""
+    """One of many, in few words; `incidents` counts all that its thread is about."""
 
     id: UUID
     title: str
@@ -155,8 +155,6 @@ class Listed(_Frozen):
     status: InvestigationStatus
     priority: int
     incidents: int
-    storm_id: UUID | None = None
-    storm_size: int = 0
     created_at: datetime
     looked_at: datetime | None = None
     resolved_at: datetime | None = None
