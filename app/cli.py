@@ -222,7 +222,7 @@ def postmortem(
 ) -> None:
     """Print a draft of the postmortem, in markdown, from what an investigation left; people finish it.
 
-    Its id is in its report, behind /alerts, and in what `sre-agent investigate` prints. Reads
+    Its id is in its report, behind /alerts on OPS_PORT, and in what `sre-agent investigate` prints. Reads
     DATABASE_URL, or the Postgres under SRE_AGENT_HOME. Exit code 1 when there is none of that id, or it is
     under way.
     """

@@ -51,6 +51,7 @@ from app.storage.embedded import EmbeddedPostgres, find_binaries
 from app.storage.engine import begin, create_engine
 from app.storage.errors import DatabaseUnavailable, SchemaBehind
 from app.tools.masking import mask
+from app.web.alerts import AlertReader
 from app.web.ops import Check, ops_app
 from app.web.public import Push, public_app
 from app.web.server import WebServer, bind
@@ -291,7 +292,13 @@ class Runtime:
         apps: dict[str, Any] = {}
         self._checks["database"] = lambda: _answers(parts.engine)
         self._checks["knowledge"] = _check(lambda: parts.keeper.is_loaded)
-        ops = ops_app(self._checks, draining=lambda: self._draining)
+        token = _secret(self._settings.process.ops_auth_token)
+        reader: AlertReader | None = AlertReader(parts.engine, parts.link)
+        if "OPS_PORT" not in listeners and token is None:
+            # The internet reaches this port.
+            log.info("route_off", route="/alerts", needs="OPS_AUTH_TOKEN, or an OPS_PORT of its own")
+            reader = None
+        ops = ops_app(self._checks, draining=lambda: self._draining, alerts=reader, token=token)
         if "PORT" in listeners:
             apps["PORT"] = public_app(
                 slack=events,

@@ -31,7 +31,8 @@ NEW = (
     f"CAST({jobs.JOB} AS procrastinate_job_to_defer_v1)"
 )
 FIRES = text(f"""
-SELECT incident_fires({NEW}, :kept, :repeats_seconds, :together_seconds, :window_seconds, :storm_incidents)
+SELECT incident_fires({NEW}, :kept, :repeats_seconds, :together_seconds, :window_seconds, :storm_incidents,
+                      :open_together_seconds)
 """)
 OPEN = text(f"SELECT investigation_opens({NEW})")
 ADD_INCIDENT = """
@@ -52,7 +53,8 @@ WITH incident AS ({ADD_INCIDENT}), member AS (
       FROM incident
 ), leader AS (
     UPDATE investigations
-       SET storm_size = storm_size + 1, storm_at = now(), marks = CAST(:leader_marks AS jsonb),
+       SET storm_size = storm_size + 1, storm_at = now(), resolved_at = NULL,
+           marks = CAST(:leader_marks AS jsonb),
            severity = least(severity, :severity), priority = greatest(priority, CAST(:priority AS int))
      WHERE id = :leader_id
     RETURNING priority, look_job_id, diagnose_job_id
@@ -94,10 +96,25 @@ UPDATE incidents
                       AND earlier.resolved_at > now() - make_interval(secs => :repeats_seconds))
 RETURNING investigation_id
 """)
+# An investigation and the one whose thread it is in. Whoever ends or joins one waits here for the others, so
+# that the statement after this one sees what they did; one that is stopped meanwhile is not waited for.
+HOLD = text("""
+SELECT set_config('idle_in_transaction_session_timeout', '5s', true) FROM investigations
+ WHERE id = :id OR id = (SELECT storm_id FROM investigations WHERE id = :id)
+ ORDER BY id FOR NO KEY UPDATE
+""")
+# Over is what has nothing left that burns in its thread: neither its own incidents nor those of a storm.
 SETTLE = text("""
-UPDATE investigations SET resolved_at = now()
- WHERE id = :id AND resolved_at IS NULL
-   AND NOT EXISTS (SELECT 1 FROM incidents WHERE investigation_id = :id AND status <> 'resolved')
+UPDATE investigations AS settled SET resolved_at = now()
+ WHERE (id = :id OR id = (SELECT storm_id FROM investigations WHERE id = :id)) AND resolved_at IS NULL
+   AND NOT EXISTS (SELECT 1 FROM incidents AS incident
+                     JOIN investigations AS shown ON shown.id = incident.investigation_id
+                    WHERE (shown.id = settled.id OR shown.storm_id = settled.id)
+                      AND incident.status <> 'resolved')
+""")
+BURN_ON = text("""
+UPDATE investigations SET resolved_at = NULL
+ WHERE id = :id OR id = (SELECT storm_id FROM investigations WHERE id = :id)
 """)
 KNOWN = text("""
 SELECT investigation_id, status FROM incidents
@@ -158,6 +175,7 @@ async def fires(
     opening: Opening,
     *,
     together_seconds: float,
+    open_together_seconds: float,
     window_seconds: float,
     storm_incidents: int,
 ) -> dict[str, Any]:
@@ -174,6 +192,7 @@ async def fires(
         "kept": DELIVERIES_KEPT,
         "repeats_seconds": float(REPEATS_SECONDS),
         "together_seconds": float(together_seconds),
+        "open_together_seconds": float(open_together_seconds),
         "window_seconds": float(window_seconds),
         "storm_incidents": storm_incidents,
     }
@@ -187,9 +206,11 @@ async def open_investigation(connection: AsyncConnection, delivery: Delivery, op
 
 
 async def join(connection: AsyncConnection, delivery: Delivery, investigation_id: UUID, because: str) -> None:
-    """Another incident of an investigation that is there."""
+    """Another incident of an investigation that is there; if it was over, it is so no longer."""
     values = {**delivery.columns, "investigation_id": investigation_id, "joined_because": because}
     await connection.execute(JOIN, values)
+    for statement in (HOLD, BURN_ON):
+        await connection.execute(statement, {"id": investigation_id})
 
 
 async def join_storm(
@@ -204,7 +225,7 @@ async def join_storm(
     update: jobs.Deferral,
 ) -> None:
     """An incident whose investigation is shown in another one's thread, which is told. The other one gets
-    the severity and priority of the gravest."""
+    the severity and priority of the gravest, and is over no longer. `because` is a clause."""
     storm = {
         "investigation_id": investigation_id,
         "joined_because": None,
@@ -221,6 +242,7 @@ async def raise_severity(
     connection: AsyncConnection, investigation_id: UUID, severity: Severity, priority: int
 ) -> None:
     """Of an investigation and of the one whose thread it is in, with the jobs that wait; never lowered."""
+    await connection.execute(HOLD, {"id": investigation_id})
     await connection.execute(RAISE, {"id": investigation_id, "severity": severity, "priority": priority})
 
 
@@ -237,7 +259,8 @@ async def resolve(connection: AsyncConnection, delivery: Delivery) -> UUID | Non
     values = {**delivery.identity, **told}
     found: UUID | None = (await connection.execute(RESOLVE, values)).scalar()
     if found:
-        await connection.execute(SETTLE, {"id": found})
+        for statement in (HOLD, SETTLE):
+            await connection.execute(statement, {"id": found})
     return found
 
 

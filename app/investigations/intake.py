@@ -32,7 +32,11 @@ log = structlog.get_logger(__name__)
 AT_ONCE = 8
 """Alerts stored at once by a process: those that wait here take no connection from the rest of it."""
 TOGETHER_SECONDS = 600
-"""Two sources that tell of one service and symptom within this time tell of one thing."""
+"""Two sources that tell of one service and symptom within this time tell of one thing, whatever is over."""
+OPEN_TOGETHER_SECONDS = 6 * 3600
+"""So long as the first one burns, the other may begin this much later. What is open for longer was as a rule
+forgotten by its source (a resolve that never came), and what was seen then says little of now: a page must
+not vanish in such a thread."""
 DEEPEST_PAYLOAD = 100
 SOURCE_NAMES = {
     "pagerduty": "PagerDuty",
@@ -169,6 +173,7 @@ class Intake:
             delivery,
             opening,
             together_seconds=TOGETHER_SECONDS,
+            open_together_seconds=OPEN_TOGETHER_SECONDS,
             window_seconds=self.limits.window_seconds,
             storm_incidents=self.limits.incidents,
         )
@@ -225,17 +230,17 @@ class Intake:
             await incidents.open_investigation(connection, delivery, opening)
             return Accepted("queued", opening.investigation_id)
         investigation_id = uuid4()
-        because = storm.sentence(placed.because, storm=str(self.limits))
         await incidents.join_storm(
             connection,
             delivery,
             investigation_id,
             placed.group,
-            because=because,
+            because=placed.because,
             marks=as_json(mine),
             leader_marks=as_json(marks[placed.group].with_those_of(mine)),
             update=queueing.update(placed.group, PRIORITIES[delivery.severity]),
         )
+        because = storm.sentence(placed.because, storm=str(self.limits))
         return Accepted("joined", investigation_id, because)
 
     async def _raise(self, connection: AsyncConnection, investigation_id: UUID, severity: Severity) -> None:

@@ -40,7 +40,11 @@ class Place(NamedTuple):
 
 
 class Incident(_Frozen):
-    """One source's incident as it stands; `alert` is what it said last. `fires` counts different alerts."""
+    """One source's incident as it stands; `alert` is what it said last. `fires` counts different alerts.
+
+    `joined_because` says why it shares an investigation, `grouped_because` why that one is in a storm's
+    thread.
+    """
 
     id: int
     source: str
@@ -54,8 +58,22 @@ class Incident(_Frozen):
     acknowledged_at: datetime | None = None
     resolved_at: datetime | None = None
     joined_because: str | None = None
+    grouped_because: str | None = None
     fires: int = 1
     created_at: datetime
+
+    @property
+    def because(self) -> str:
+        """Why it is in the thread it is in; empty for the one that opened it."""
+        return self.joined_because or self.grouped_because or ""
+
+
+class Reason(_Frozen):
+    """Why so many incidents of a thread are in it, None for what opened it; how many of them are over."""
+
+    because: str | None
+    incidents: int
+    over: int
 
 
 class Investigation(_Frozen):
@@ -63,7 +81,8 @@ class Investigation(_Frozen):
 
     `tries` counts how often its present stage was begun: `attempt` goes on over all of them.
     `incidents` are its own, the first one first; `members` those of investigations that a storm put into
-    its thread, P1 first (at most `MOST_MEMBERS`; `storm_size` counts all). `leader_id` names the
+    its thread, what burns first, P1 first (at most `MOST_MEMBERS`; `reasons` count all). `storm_size` counts
+    the investigations. `resolved_at` is when nothing in its thread burned any longer. `leader_id` names the
     investigation whose thread this one is in, itself as a rule. The JSON columns are whatever the stage
     that stored them understands.
     """
@@ -82,6 +101,7 @@ class Investigation(_Frozen):
     grouped_because: str | None = None
     storm_size: int = 0
     members: tuple[Incident, ...] = ()
+    reasons: tuple[Reason, ...] = ()
     session_id: int | None = None
     turn_id: UUID | None = None
     place: Place | None = None
@@ -106,6 +126,16 @@ class Investigation(_Frozen):
         return self.incidents[0].alert
 
     @property
+    def shown(self) -> int:
+        """How many incidents its thread is about."""
+        return sum(each.incidents for each in self.reasons)
+
+    @property
+    def over(self) -> int:
+        """How many of them are over."""
+        return sum(each.over for each in self.reasons)
+
+    @property
     def leader_id(self) -> UUID:
         return self.storm_id or self.id
 
@@ -116,7 +146,7 @@ class Investigation(_Frozen):
 
 
 class Listed(_Frozen):
-    """A line of `/alerts`."""
+    """One of many, in few words; `incidents` counts all that its thread is about."""
 
     id: UUID
     title: str
@@ -125,8 +155,6 @@ class Listed(_Frozen):
     status: InvestigationStatus
     priority: int
     incidents: int
-    storm_id: UUID | None = None
-    storm_size: int = 0
     created_at: datetime
     looked_at: datetime | None = None
     resolved_at: datetime | None = None

@@ -10,13 +10,20 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.investigations.models import Listed, PastInvestigation
 from app.investigations.repository import place_of
 
-LIST = text("""
-SELECT investigation.*,
-       (SELECT count(*) FROM incidents WHERE investigation_id = investigation.id) AS incidents
-  FROM investigations AS investigation
- WHERE NOT CAST(:waiting AS boolean) OR investigation.status IN ('queued', 'looking', 'looked', 'diagnosing')
- ORDER BY CASE WHEN :waiting THEN investigation.priority END DESC, investigation.created_at DESC
- LIMIT :limit
+WAITS = "status IN ('queued', 'looking', 'looked', 'diagnosing')"
+COLUMNS = """
+       id, title, service_name, severity, status, priority, created_at, looked_at, resolved_at, finished_at,
+       (SELECT count(*) FROM incidents AS incident
+          JOIN investigations AS shown ON shown.id = incident.investigation_id
+         WHERE shown.id = listed.id OR shown.storm_id = listed.id) AS incidents
+"""
+WAITING = text(f"""
+SELECT {COLUMNS} FROM investigations AS listed WHERE {WAITS}
+ ORDER BY priority DESC, created_at LIMIT :limit
+""")
+# Those that a storm put into another one's thread are counted there: else they would be all there is to see.
+RECENT = text(f"""
+SELECT {COLUMNS} FROM investigations AS listed WHERE storm_id IS NULL ORDER BY created_at DESC LIMIT :limit
 """)
 # What people said last of a brief counts for more than the brief.
 PAST = text("""
@@ -42,9 +49,15 @@ SELECT investigation.id, investigation.created_at AS at, investigation.title, in
 async def listed(
     connection: AsyncConnection, *, waiting: bool = False, limit: int = 50
 ) -> tuple[Listed, ...]:
-    """The newest, or those that wait or run in the order of their priority."""
-    rows = await connection.execute(LIST, {"waiting": waiting, "limit": limit})
+    """The newest that have threads of their own, or those that wait or run in the order of the queue."""
+    rows = await connection.execute(WAITING if waiting else RECENT, {"limit": limit})
     return tuple(Listed.model_validate(dict(row)) for row in rows.mappings())
+
+
+async def waiting(connection: AsyncConnection) -> int:
+    """How many wait or run."""
+    rows = await connection.execute(text(f"SELECT count(*) FROM investigations WHERE {WAITS}"))
+    return int(rows.scalar_one())
 
 
 async def past(

@@ -63,11 +63,17 @@ async def recorded(
         tool_calls=calls,
         usage=used,
         thread=thread,
-        joined=tuple(
-            f"{each.source}: {each.title}" for each in (*investigation.incidents[1:], *investigation.members)
-        ),
+        joined=_joined(investigation),
     )
     return replace(record, **told)
+
+
+def _joined(investigation: Investigation) -> tuple[str, ...]:
+    named = [
+        f"{each.source}: {each.title}" for each in (*investigation.incidents[1:], *investigation.members)
+    ]
+    more = investigation.shown - 1 - len(named)
+    return (*named, *([f"… and {more} more"] if more > 0 else []))
 
 
 async def finished(engine: AsyncEngine, investigation_id: UUID, *, thread: str | None = None) -> Record:

@@ -19,14 +19,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.conversations.models import Turn
 from app.investigations.evidence import Finding
-from app.investigations.models import Incident, Investigation, Place
+from app.investigations.models import Incident, Investigation, Place, Reason
 from app.storage.audit import write_audit
 from app.storage.engine import as_json
 from app.storage.errors import StaleAttempt
 from app.storage.tables import evidence, sessions, turns
 
 MOST_MEMBERS = 100
-"""Incidents of a storm that are loaded with their leader, P1 first; its `storm_size` counts all."""
+"""Incidents of a storm that are loaded with their leader, what burns first, P1 first; `reasons` count all."""
 ALERT = "alert"
 """The kind of an investigation's turns, and in place of the person who asked."""
 FINDING = TypeAdapter(Finding)
@@ -45,10 +45,17 @@ SELECT investigation.*, session.team_id, session.channel_id, session.thread_ts,
 """)
 INCIDENTS = text("SELECT * FROM incidents WHERE investigation_id = :id ORDER BY id")
 MEMBERS = text("""
-SELECT incident.* FROM incidents AS incident
+SELECT incident.*, member.grouped_because FROM incidents AS incident
   JOIN investigations AS member ON member.id = incident.investigation_id
  WHERE member.storm_id = :id
- ORDER BY incident.severity, incident.id LIMIT :most
+ ORDER BY incident.status = 'resolved', incident.severity, incident.id LIMIT :most
+""")
+REASONS = text("""
+SELECT coalesce(incident.joined_because, shown.grouped_because) AS because, count(*) AS incidents,
+       count(*) FILTER (WHERE incident.status = 'resolved') AS over
+  FROM incidents AS incident JOIN investigations AS shown ON shown.id = incident.investigation_id
+ WHERE shown.id = :id OR shown.storm_id = :id
+ GROUP BY 1 ORDER BY 2 DESC, 1
 """)
 BEGIN_LOOK = text("""
 UPDATE investigations
@@ -94,14 +101,17 @@ UPDATE turns SET status = :status, error_code = :error_code, finished_at = now()
 """)
 
 
-async def load(connection: AsyncConnection, investigation_id: UUID) -> Investigation | None:
+async def load(
+    connection: AsyncConnection, investigation_id: UUID, *, most_members: int = MOST_MEMBERS
+) -> Investigation | None:
     row = (await connection.execute(LOAD, {"id": investigation_id})).mappings().first()
     if row is None:
         return None
     own = await connection.execute(INCIDENTS, {"id": investigation_id})
+    reasons = await connection.execute(REASONS, {"id": investigation_id})
     members: Sequence[RowMapping] = ()
     if row["storm_size"]:
-        found = await connection.execute(MEMBERS, {"id": investigation_id, "most": MOST_MEMBERS})
+        found = await connection.execute(MEMBERS, {"id": investigation_id, "most": most_members})
         members = found.mappings().all()
     incidents = tuple(Incident.model_validate(dict(each)) for each in own.mappings())
     return Investigation.model_validate(
@@ -109,6 +119,7 @@ async def load(connection: AsyncConnection, investigation_id: UUID) -> Investiga
             **row,
             "incidents": incidents,
             "members": tuple(Incident.model_validate(dict(each)) for each in members),
+            "reasons": tuple(Reason.model_validate(dict(each)) for each in reasons.mappings()),
             "place": place_of(row),
         }
     )

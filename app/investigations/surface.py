@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal, NamedTuple, Protocol
@@ -14,6 +15,7 @@ from app.conversations.reply import Ledger
 from app.investigations.alert import Link, Severity
 from app.investigations.brief import Brief
 from app.investigations.evidence import Finding, Ranking
+from app.investigations.models import IncidentStatus
 
 HeadlineState = Literal["investigating", "evidence", "diagnosed", "failed", "resolved"]
 Button = Literal["correct", "wrong", "dig_deeper", "escalate", "acknowledge"]
@@ -25,12 +27,24 @@ FAILED: tuple[Button, ...] = ("dig_deeper", "escalate")
 
 @dataclass(frozen=True)
 class Member:
-    """One incident of a storm, as a line of the thread's headline."""
+    """One incident of a storm, as a line of the thread's headline. `because` is a clause that says why it is
+    in there; empty for the one that opened the thread."""
 
     title: str
     service: str | None = None
     severity: Severity | None = None
     link: Link | None = None
+    because: str = ""
+    status: IncidentStatus = "open"
+
+
+@dataclass(frozen=True)
+class Storm:
+    """Incidents that share a thread: some of them in any order, and by `reasons` (see `Member.because`) how
+    many there are of each, listed here or not."""
+
+    members: tuple[Member, ...]
+    reasons: Mapping[str, int]
 
 
 @dataclass(frozen=True)
@@ -38,7 +52,7 @@ class Headline:
     """The root of the thread. `said` is the brief's own headline once there is one.
 
     `started_at` is seconds since the epoch; `link` the source's page of the incident; `on_call` a name.
-    `members` and `grouped_because` are given for a storm, in any order: P1 is shown first.
+    `incidents` are what the thread is about, `over` those of them that burn no longer.
     """
 
     title: str
@@ -50,8 +64,9 @@ class Headline:
     link: Link | None = None
     said: str = ""
     on_call: str = ""
-    members: tuple[Member, ...] = ()
-    grouped_because: str = ""
+    incidents: int = 1
+    over: int = 0
+    storm: Storm | None = None
 
 
 @dataclass(frozen=True)
@@ -119,8 +134,9 @@ class IncidentThread(Protocol):
     ) -> None:
         """The diagnosis has finally failed, and why."""
 
-    async def note(self, sentence: str) -> None:
-        """One sentence (too old to diagnose, joined by another incident, resolved); the same one once."""
+    async def note(self, sentence: str, *, key: str = "") -> None:
+        """One sentence (too old to diagnose, joined by another incident, resolved); the same one once, or
+        with a `key` once whatever it says by then."""
 
     async def attach(self, file_name: str, title: str, content: bytes) -> None:
         """A file, once."""

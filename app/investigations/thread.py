@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from app.investigations.models import Incident, Investigation
-from app.investigations.surface import Headline, HeadlineState, Member
+from app.investigations.surface import Headline, HeadlineState, Member, Storm
 
 STATES: dict[str, HeadlineState] = {
     "queued": "investigating",
@@ -37,10 +37,9 @@ def headline(
         link=alert.links[0] if alert.links else None,
         said=said or _said(investigation),
         on_call=on_call or str((investigation.observations or {}).get("on_call", "")),
-        members=tuple(map(_member, (*investigation.incidents, *investigation.members)))
-        if investigation.storm_size
-        else (),
-        grouped_because=investigation.grouped_because or "",
+        incidents=investigation.shown,
+        over=investigation.over,
+        storm=_storm(investigation) if investigation.storm_size else None,
     )
 
 
@@ -52,6 +51,20 @@ def _said(investigation: Investigation) -> str:
     return str((investigation.evidence_brief or {}).get("headline", ""))
 
 
+def _storm(investigation: Investigation) -> Storm:
+    return Storm(
+        tuple(map(_member, (*investigation.incidents, *investigation.members))),
+        {each.because or "": each.incidents for each in investigation.reasons},
+    )
+
+
 def _member(incident: Incident) -> Member:
     links = incident.alert.links
-    return Member(incident.title, incident.service_name, incident.severity, links[0] if links else None)
+    return Member(
+        incident.title,
+        incident.service_name,
+        incident.severity,
+        links[0] if links else None,
+        incident.because,
+        incident.status,
+    )

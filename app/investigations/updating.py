@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.conversations.reply import NotShown
 from app.errors import AgentError
-from app.investigations import afterwards, repository
+from app.investigations import afterwards, newcomers, repository
 from app.investigations.ledger import InvestigationLedger
 from app.investigations.models import Incident, Investigation
 from app.investigations.surface import IncidentSurface, IncidentThread
@@ -37,6 +37,7 @@ class Updater:
     ttl_seconds: float
     resolution: Callable[[str], Awaitable[str | None]] | None = None
     """What a person wrote last on an incident of PagerDuty, by its id: as a rule what it was."""
+    apart_seconds: float = newcomers.APART_SECONDS
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     async def run(self, investigation_id: str) -> None:
@@ -50,8 +51,8 @@ class Updater:
         try:
             await thread.open(headline(investigation))
             await thread.headline(headline(investigation))
-            for sentence in notes(investigation):
-                await thread.note(sentence)
+            for key, sentence in (await self._notes(investigation)).items():
+                await thread.note(sentence, key=key)
         except NotShown as error:
             log.warning("thread_not_updated", reason=error.sentence)
         await self._learn(investigation)
@@ -61,6 +62,13 @@ class Updater:
     async def _load(self, investigation_id: UUID) -> Investigation | None:
         async with begin(self.engine) as connection:
             return await repository.load(connection, investigation_id)
+
+    async def _notes(self, investigation: Investigation) -> dict[str, str]:
+        if not investigation.storm_size:
+            return notes(investigation)
+        async with begin(self.engine) as connection:
+            joined = await newcomers.notes(connection, investigation.id, apart_seconds=self.apart_seconds)
+        return joined | notes(investigation)
 
     async def _learn(self, investigation: Investigation) -> None:
         """The note with which people closed an incident is its outcome; the webhook does not bring it."""
@@ -87,19 +95,20 @@ class Updater:
             log.info("expiry_taken_over")
 
 
-def notes(investigation: Investigation) -> list[str]:
-    """What happened to the incidents since the page, a sentence each; the same words for the same thing."""
-    told = [sentence for each in investigation.incidents for sentence in _notes(each)]
-    if investigation.resolved_at:
-        told.append(f"✅ Resolved at {clock_of(investigation.resolved_at.timestamp())}.")
+def notes(investigation: Investigation) -> dict[str, str]:
+    """What happened to the incidents since the page, a sentence each; the same key for the same thing."""
+    told = dict(note for each in investigation.incidents for note in _notes(each))
+    if at := investigation.resolved_at:
+        told[f"resolved:{at.isoformat()}"] = f"✅ Resolved at {clock_of(at.timestamp())}."
     return told
 
 
-def _notes(incident: Incident) -> list[str]:
-    told = []
+def _notes(incident: Incident) -> Iterator[tuple[str, str]]:
     if incident.joined_because:
-        told.append(f"🔗 {incident.source} tells of it too: {incident.title} ({incident.joined_because}).")
-    if incident.acknowledged_at:
-        at = clock_of(incident.acknowledged_at.timestamp())
-        told.append(f"👤 Acknowledged in {incident.source} at {at}.")
-    return told
+        yield (
+            f"joined:{incident.id}",
+            f"🔗 {incident.source} tells of it too: {incident.title} ({incident.joined_because}).",
+        )
+    if at := incident.acknowledged_at:
+        told = f"👤 Acknowledged in {incident.source} at {clock_of(at.timestamp())}."
+        yield f"acknowledged:{incident.id}", told

@@ -7,16 +7,20 @@ All limits hold by construction: every group is one section, whose lines are cut
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import UUID
 
 from app.investigations.brief import Brief, Confidence
 from app.investigations.evidence import Cause, Finding, Ranking
-from app.investigations.surface import Button, Footer, Headline, HeadlineState, Member, Told
+from app.investigations.models import IncidentStatus
+from app.investigations.surface import Button, Footer, Headline, HeadlineState, Member, Storm, Told
 from app.slack.blocks import Block
 from app.slack.incident_words import (
     LONGEST_NAME,
+    LONGEST_SECTION,
     NOTHING,
     cited,
     header,
@@ -48,6 +52,8 @@ CONFIDENCE: dict[Confidence, str] = {
 USER_ID = re.compile(r"[UW][A-Z0-9]{2,20}")
 MOST_LINES = 12
 MOST_MEMBERS = 15
+LONGEST_REASON = 120
+STANDING: dict[IncidentStatus, str] = {"open": "", "acknowledged": "👤", "resolved": "☑️"}
 MOST_CAUSES = 3
 MOST_REASONS = 3
 MOST_SHOWN = 8
@@ -63,8 +69,10 @@ Shown = tuple[str, list[Block]]
 def headline(given: Headline) -> Shown:
     sign, state = STATES[given.state]
     title = _title(given.severity, given.service, given.title)
+    partly = [f"{given.over} of {given.incidents} over"] if 0 < given.over < given.incidents else []
     facts = [
         f"*{state.capitalize()}*",
+        *partly,
         *([f"since {_clock(given.started_at)}"] if given.started_at is not None else []),
         *([f"from {link(given.source or 'its source', given.link.url)}"] if given.link else []),
         *([f"from {said(given.source, LONGEST_NAME)}"] if given.source and not given.link else []),
@@ -72,8 +80,8 @@ def headline(given: Headline) -> Shown:
     ]
     blocks = [header(f"{sign} {title}"), small_print(" · ".join(facts))]
     blocks += [paragraph(said(given.said), expand=True)] if given.said.strip() else []
-    blocks += [_storm(given)] if given.members else []
-    return f"{sign} {said(title, 200)}: {state}", blocks
+    blocks += [_storm(given.storm, given.incidents)] if given.storm else []
+    return f"{sign} {said(title, 200)}: {', '.join([state, *partly])}", blocks
 
 
 def _title(severity: str | None, service: str | None, title: str) -> str:
@@ -82,19 +90,49 @@ def _title(severity: str | None, service: str | None, title: str) -> str:
     return f"{' · '.join(named)}: {title}" if named else title
 
 
-def _storm(given: Headline) -> Block:
-    members = sorted(given.members, key=lambda member: (member.severity or "P9", member.service or ""))
-    because = said(given.grouped_because) if given.grouped_because.strip() else "they began together"
-    lines = [f"*{len(members)} incidents*, grouped because: {because}"]
-    lines += [f"• {_member(member)}" for member in members[:MOST_MEMBERS]]
-    more = len(members) - MOST_MEMBERS
-    return paragraph(*lines, *([f"… and {more} more"] if more > 0 else []), expand=True)
+def _storm(storm: Storm, incidents: int) -> Block:
+    """As many as there is room for, the gravest that burn first; of the rest, how many and why. A reason that
+    all share is said once. Lines without links are better than fewer lines."""
+    reasons = {because: many for because, many in storm.reasons.items() if because.strip()}
+    shared = next(iter(reasons)) if len(reasons) == 1 else None
+    head = f"*{incidents} incidents*, grouped because" + (f" {said(shared)}:" if shared else ":")
+    members = sorted(storm.members, key=_gravest_first)[:MOST_MEMBERS]
+    while True:
+        rest = incidents - len(members)
+        lines = [head, *(f"• {_member(member, told=shared)}" for member in members)]
+        lines += [_rest(rest, members, {} if shared else reasons)] if rest > 0 else []
+        if len("\n".join(lines)) <= LONGEST_SECTION or not members:
+            return paragraph(*lines, expand=True)
+        members = _shorter(members)
 
 
-def _member(member: Member) -> str:
+def _shorter(members: list[Member]) -> list[Member]:
+    linked = [place for place, member in enumerate(members) if member.link]
+    if not linked:
+        return members[:-1]
+    *before, last = members[: linked[-1] + 1]
+    return [*before, replace(last, link=None), *members[linked[-1] + 1 :]]
+
+
+def _gravest_first(member: Member) -> tuple[bool, str, str]:
+    return member.status == "resolved", member.severity or "P9", member.service or ""
+
+
+def _member(member: Member, *, told: str | None) -> str:
     title = _title(None, member.service, member.title)
     named = link(title, member.link.url) if member.link else said(title, LONGEST_NAME)
-    return f"*{member.severity}* {named}" if member.severity else named
+    because = f": {said(member.because, LONGEST_REASON)}" if member.because.strip() and not told else ""
+    words = f"{named}{because}"
+    words = f"*{member.severity}* {words}" if member.severity else words
+    return f"{STANDING[member.status]} {words}".strip()
+
+
+def _rest(many: int, members: Sequence[Member], reasons: Mapping[str, int]) -> str:
+    left = Counter(reasons) - Counter(member.because for member in members)
+    named = [f"{count} because {said(why, LONGEST_REASON)}" for why, count in left.most_common(MOST_REASONS)]
+    others = sum(left.values()) - sum(count for _, count in left.most_common(MOST_REASONS))
+    named += [f"{others} for other reasons"] if others else []
+    return f"… and {many} more" + (f": {'; '.join(named)}" if named else "")
 
 
 # -- briefs ----------------------------------------------------------------------------------------------

@@ -94,8 +94,8 @@ class SlackIncidentThread:
     ) -> None:
         await self._say(f"failed:{round}", kit.failed(reason, trace_id, self._id, buttons))
 
-    async def note(self, sentence: str) -> None:
-        digest = hashlib.sha256(sentence.encode("utf-8", "replace")).hexdigest()[:12]
+    async def note(self, sentence: str, *, key: str = "") -> None:
+        digest = hashlib.sha256((key or sentence).encode("utf-8", "replace")).hexdigest()[:12]
         await self._say(f"note:{digest}", kit.note(sentence))
 
     async def attach(self, file_name: str, title: str, content: bytes) -> None:

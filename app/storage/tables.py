@@ -213,7 +213,7 @@ incidents = Table(
     ),
     Index(None, "source", "incident_key"),
     Index(None, "investigation_id"),
-    Index("ix_incidents_open_of_service", "service_name", postgresql_where=text("status <> 'resolved'")),
+    Index(None, "service_name", "started_at"),
 )
 
 investigations = Table(
@@ -243,6 +243,8 @@ investigations = Table(
     # Of the one with the thread: how many others it shows, and when the last of them came.
     Column("storm_size", Integer, nullable=False, server_default="0"),
     _now("storm_at"),
+    # Of a P1 in a storm: when the thread it is in was told of it. Those of one note have one time.
+    Column("told_at", DateTime(timezone=True)),
     Column("observations", JSONB),
     Column("evidence_brief", JSONB),
     Column("brief", JSONB),

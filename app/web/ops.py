@@ -1,4 +1,4 @@
-"""What the cluster may reach: liveness and readiness."""
+"""What the cluster may reach: liveness, readiness, and the alerts that wait and were lately."""
 
 from __future__ import annotations
 
@@ -7,12 +7,23 @@ from collections.abc import Awaitable, Callable, Mapping
 from fastapi import FastAPI
 from fastapi.responses import JSONResponse
 
+from app.web.alerts import AlertReader, alert_routes
+from app.web.refusing import answer_refusals
+
 Check = Callable[[], Awaitable[bool]]
 
 
-def ops_app(checks: Mapping[str, Check], *, draining: Callable[[], bool]) -> FastAPI:
-    """The app on `OPS_PORT`; `checks` are what readiness asks, by name."""
+def ops_app(
+    checks: Mapping[str, Check],
+    *,
+    draining: Callable[[], bool],
+    alerts: AlertReader | None = None,
+    token: str | None = None,
+) -> FastAPI:
+    """The app on `OPS_PORT`; `checks` are what readiness asks, by name. Without `alerts` there are no routes
+    to them; `token` guards them."""
     app = FastAPI(title="SRE Agent operations")
+    answer_refusals(app)
 
     @app.get("/healthz")
     @app.get("/health", include_in_schema=False)
@@ -28,4 +39,6 @@ def ops_app(checks: Mapping[str, Check], *, draining: Callable[[], bool]) -> Fas
         ready = all(answers.values())
         return JSONResponse({"ready": ready, "checks": answers}, 200 if ready else 503)
 
+    if alerts is not None:
+        app.include_router(alert_routes(alerts, token))
     return app

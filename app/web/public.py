@@ -13,11 +13,10 @@ from typing import Protocol
 
 import structlog
 from fastapi import FastAPI, Request, Response
-from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from app.errors import AgentError
 from app.settings import AlertSettings
+from app.web.refusing import answer_refusals
 from app.web.webhooks.body import read_body
 from app.web.webhooks.refusals import Draining, NotProven, NotUnderstood
 from app.web.webhooks.route import add_routes
@@ -74,13 +73,7 @@ def public_app(
     `alerts` is where the webhooks' alerts go; without it, or its settings, they have no routes.
     """
     app = FastAPI(title="SRE Agent", docs_url=None, redoc_url=None, openapi_url=None)
-
-    @app.exception_handler(AgentError)
-    async def refuse(request: Request, error: AgentError) -> JSONResponse:
-        # One line, without body or query string: they may hold secrets.
-        log.warning("request_refused", path=request.url.path, status=error.status, code=error.code)
-        headers = {"Retry-After": "5"} if error.status == 503 else None
-        return JSONResponse({"error": error.code, "reason": error.sentence}, error.status, headers)
+    answer_refusals(app)
 
     if slack is not None:
 

@@ -6,8 +6,9 @@ import asyncio
 from datetime import UTC, datetime
 
 from app.playground.slack.faults import CallFault
+from app.playground.slack.records import Message
 from tests.acceptance.conftest import Stack
-from tests.acceptance.investigating import diagnosis, incident, told
+from tests.acceptance.investigating import Incident, diagnosis, incident, told
 from tests.fakes.script import say
 
 SERVICES = ("checkout", "payments", "inventory", "notifications", "search", "ledger")
@@ -103,13 +104,75 @@ async def test_a_storm_is_grouped_and_told_in_few_threads(stack: Stack) -> None:
         [(alone,)] = await stack.rows("SELECT count(*) FROM investigations WHERE storm_id IS NULL")
         assert alone <= 4
         await one.ended(alone, 60)
-        await one.becomes("SELECT count(*) FROM procrastinate_jobs WHERE status IN ('todo','doing')", [(0,)])
+        await idle(one)
         assert len(one.roots()) == alone
-        grouped = [each for each in one.roots() if "grouped because" in told([each])]
-        assert grouped
-        for root in grouped:
-            lines = [line for line in told([root]).split("\\n") if "P1 " in line or "P3 " in line]
-            assert lines == sorted(lines, key=lambda line: "P1 " not in line)
+        counted = await stack.rows(
+            "SELECT s.thread_ts, count(*), count(*) FILTER (WHERE m.severity = 'P1' AND m.id <> v.id)"
+            "  FROM investigations AS v JOIN sessions AS s ON s.id = v.session_id"
+            "  JOIN investigations AS m ON v.id IN (m.id, m.storm_id) GROUP BY 1"
+        )
+        for thread_ts, incidents, p1s in counted:
+            [root] = [each for each in one.roots() if each.ts == thread_ts]
+            head, *lines = storm_of(root)
+            assert head.startswith(f"*{incidents} incidents*, grouped because")
+            severities = [line.split("*")[1] for line in lines if line.startswith("• ")]
+            assert severities == ["P1"] * p1s + ["P3"] * (len(severities) - p1s)
+            left = incidents - len(severities)
+            assert not left or lines[-1].startswith(f"… and {left} more: ")
+            # Nobody is notified of a headline that is edited.
+            notes = [each.text for each in one.said("note") if each.thread_ts == thread_ts]
+            assert all("joined this storm" in each for each in notes)
+            assert 1 <= len(notes) <= p1s
+            assert sum(int(each.split()[1].replace("A", "1")) for each in notes) == p1s
+        assert "checkout depends on inventory" in told(one.roots())
+
+
+async def test_a_storm_is_over_when_the_last_of_it_is(stack: Stack) -> None:
+    async with incident(stack, model=False, STORM_INCIDENTS="2") as one:
+        alerts = [one.alert(service, "Rule") for service in SERVICES]
+        alerts.append(one.alert("inventory", "Grave", labels={"severity": "critical"}))
+        for each in alerts:
+            await one.page(payload=each)
+        await idle(one)
+        root = one.roots()[0]
+        head, grave, *_ = storm_of(root)
+        many = int(head.split()[0].strip("*"))
+        assert "*P1*" in grave
+
+        for each in alerts[:-1]:
+            assert (await one.page(payload=each | {"status": "resolved"}))["status"] == "joined"
+        await idle(one)
+        burning = shown_now(one, root)
+        assert f"diagnosed, {many - 1} of {many} over" in burning.text
+        assert storm_of(burning)[1] == grave
+        assert all(line.startswith("• ☑️") for line in storm_of(burning)[2:])
+        assert not ended_in(one, root)
+
+        await one.page(payload=alerts[-1] | {"status": "resolved"})
+        await idle(one)
+        assert shown_now(one, root).text.endswith(": resolved")
+        assert len(ended_in(one, root)) == 1
+
+
+async def idle(one: Incident) -> None:
+    """Wait until nothing is left to do, what is put off for some seconds included."""
+    left = "SELECT count(*) FROM procrastinate_jobs WHERE status IN ('todo', 'doing')"
+    await one.becomes(left, [(0,)], seconds=60)
+
+
+def ended_in(one: Incident, root: Message) -> list[Message]:
+    return [each for each in one.said("note") if "Resolved" in each.text and each.thread_ts == root.ts]
+
+
+def shown_now(one: Incident, message: Message) -> Message:
+    [found] = [each for each in one.roots() if each.ts == message.ts]
+    return found
+
+
+def storm_of(root: Message) -> list[str]:
+    """The lines about the storm in a thread's headline."""
+    text: str = root.blocks[-1]["text"]["text"]
+    return text.split("\n")
 
 
 async def test_the_gravest_is_diagnosed_first(stack: Stack) -> None:

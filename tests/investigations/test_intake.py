@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.investigations import incidents, queueing
+from app.investigations.by_hand import open_by_hand
 from app.investigations.incidents import Opening
 from app.investigations.intake import Intake
 from app.storage.engine import create_engine
@@ -200,6 +201,7 @@ async def test_a_replica_that_is_stopped_in_the_middle_holds_nobody_up(
         delivery,
         Opening(uuid4(), "{}", queueing.look(uuid4(), 90)),
         together_seconds=600,
+        open_together_seconds=3600,
         window_seconds=120,
         storm_incidents=10,
     )
@@ -237,7 +239,8 @@ NOT_THE_SAME = {
     "no service": {"service": None},
     "another symptom": {"title": "disk almost full", "name": "DiskFull"},
     "no known symptom": {"title": "something odd", "name": "Odd"},
-    "too late": {"started_at": STARTED + timedelta(minutes=11)},
+    "too late": {"started_at": STARTED + timedelta(hours=6, minutes=1)},
+    "too early": {"started_at": STARTED - timedelta(hours=6, minutes=1)},
     "the same source": {"source": "pagerduty"},
 }
 
@@ -255,10 +258,72 @@ async def test_without_a_service_nothing_is_taken_for_the_same(intake: Intake) -
     assert (await intake.accept(other_source(service=None))).status == "queued"
 
 
-async def test_what_is_over_is_joined_by_nobody(intake: Intake) -> None:
+@pytest.mark.parametrize("hours", [-5, 1, 5.9])
+async def test_what_still_burns_is_joined_hours_later(intake: Intake, hours: float) -> None:
+    first = await intake.accept(alert())
+    second = await intake.accept(other_source(started_at=STARTED + timedelta(hours=hours)))
+    assert (second.status, second.investigation_id) == ("joined", first.investigation_id)
+
+
+async def test_what_is_over_is_joined_only_by_what_began_with_it(intake: Intake) -> None:
+    first = await intake.accept(alert())
+    await intake.accept(alert(status="resolved"))
+    later = await intake.accept(other_source("late", started_at=STARTED + timedelta(minutes=11)))
+    assert later.status == "queued"
+    early = await intake.accept(other_source("early", started_at=STARTED - timedelta(minutes=9)))
+    assert early.investigation_id == first.investigation_id
+
+
+async def test_what_burns_is_joined_rather_than_what_is_over(intake: Intake) -> None:
+    burning = await intake.accept(alert())
+    over = await intake.accept(alert("Q2", started_at=STARTED + timedelta(minutes=3)))
+    await intake.accept(alert("Q2", status="resolved"))
+    joined = await intake.accept(other_source())
+    assert over.investigation_id != burning.investigation_id
+    assert joined.investigation_id == burning.investigation_id
+
+
+async def test_who_joins_what_was_over_lets_it_burn_on(intake: Intake, rows: Rows) -> None:
     await intake.accept(alert())
     await intake.accept(alert(status="resolved"))
+    assert await rows("SELECT resolved_at IS NULL FROM investigations") == [(False,)]
+    await intake.accept(other_source())
+    assert await rows("SELECT resolved_at IS NULL FROM investigations") == [(True,)]
+    await intake.accept(other_source(status="resolved"))
+    assert await rows("SELECT resolved_at IS NULL FROM investigations") == [(False,)]
+
+
+async def test_what_fires_again_after_its_end_is_new_though_another_source_told_of_it_too(
+    intake: Intake,
+) -> None:
+    first = await intake.accept(alert())
+    await intake.accept(other_source())
+    for over in (alert(status="resolved"), other_source(status="resolved")):
+        await intake.accept(over)
+    again = await intake.accept(other_source(started_at=STARTED + timedelta(minutes=8)))
+    assert again.status == "queued"
+    assert again.investigation_id != first.investigation_id
+
+
+async def test_what_was_opened_by_hand_is_joined_by_nobody(intake: Intake) -> None:
+    await open_by_hand(intake, alert())
     assert (await intake.accept(other_source())).status == "queued"
+
+
+async def test_two_sources_whose_ends_come_at_once_are_over(
+    engine: AsyncEngine, database_url: str, rows: Rows
+) -> None:
+    other = create_engine(database_url)
+    for _ in range(10):
+        await intake_on(engine).accept(alert())
+        await intake_on(engine).accept(other_source())
+        await asyncio.gather(
+            intake_on(engine).accept(alert(status="resolved")),
+            intake_on(other).accept(other_source(status="resolved")),
+        )
+        assert await rows("SELECT resolved_at IS NOT NULL FROM investigations") == [(True,)]
+        await rows("TRUNCATE incidents, investigations CASCADE")
+    await other.dispose()
 
 
 async def test_an_investigation_is_over_with_the_last_of_its_incidents(intake: Intake, rows: Rows) -> None:

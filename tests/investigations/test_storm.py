@@ -12,7 +12,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.investigations import repository
 from app.investigations.alert import Severity
 from app.investigations.fingerprint import digest, symptoms
+from app.investigations.intake import Intake
+from app.investigations.models import Investigation
 from app.investigations.storm import Marks, Stormy, group
+from app.investigations.thread import headline
 from app.storage.engine import begin, create_engine
 from tests.investigations.conftest import SHOP, STARTED, Rows, alert, intake_on
 
@@ -238,3 +241,101 @@ async def test_a_member_is_resolved_by_itself_and_its_thread_is_told(engine: Asy
         "SELECT j.args->>'investigation_id' = v.id::text FROM procrastinate_jobs AS j, investigations AS v "
         "WHERE j.task_name = 'update_incident' AND j.status = 'todo' AND v.storm_size > 0"
     ) == [(True,)]
+
+
+async def loaded(engine: AsyncEngine, investigation_id: UUID) -> Investigation:
+    async with begin(engine) as connection:
+        found = await repository.load(connection, investigation_id)
+    assert found
+    return found
+
+
+async def stormy_thread(engine: AsyncEngine, *services: str) -> tuple[Intake, UUID]:
+    """Two that open threads, and one for each service in the first one's, Q0; that one's id."""
+    intake = intake_on(engine, incidents=2)
+    first = await intake.accept(alert("Q0", service="checkout"))
+    await intake.accept(alert("Q1", service="search"))
+    for number, service in enumerate(services, 2):
+        assert (await intake.accept(alert(f"Q{number}", service=service))).status == "joined"
+    assert first.investigation_id
+    return intake, first.investigation_id
+
+
+async def over(intake: Intake, *keys: str) -> None:
+    for key in keys:
+        await intake.accept(alert(key, status="resolved"))
+
+
+OVER = "SELECT resolved_at IS NOT NULL FROM investigations WHERE storm_size > 0"
+
+
+@pytest.mark.parametrize("order", [("Q0", "Q2", "Q3"), ("Q3", "Q0", "Q2"), ("Q2", "Q3", "Q0")])
+async def test_a_storm_is_over_with_the_last_of_its_incidents_whichever_that_is(
+    engine: AsyncEngine, rows: Rows, order: tuple[str, ...]
+) -> None:
+    intake, leader = await stormy_thread(engine, "payments", "stock")
+    for number, key in enumerate(order):
+        assert await rows(OVER) == [(False,)]
+        shown = headline(await loaded(engine, leader))
+        assert (shown.state, shown.over, shown.incidents) == ("investigating", number, 3)
+        await over(intake, key)
+    assert await rows(OVER) == [(True,)]
+    assert headline(await loaded(engine, leader)).state == "resolved"
+
+
+async def test_the_last_two_ends_of_a_storm_at_once_end_it(
+    engine: AsyncEngine, database_url: str, rows: Rows
+) -> None:
+    other = create_engine(database_url)
+    for _ in range(5):
+        intake, _leader = await stormy_thread(engine, "payments", "stock")
+        await over(intake, "Q0")
+        await asyncio.gather(over(intake, "Q2"), over(intake_on(other), "Q3"))
+        assert await rows(OVER) == [(True,)]
+        await rows("TRUNCATE incidents, investigations CASCADE")
+    await other.dispose()
+
+
+async def test_what_joins_a_storm_that_was_over_lets_it_burn_on(engine: AsyncEngine, rows: Rows) -> None:
+    intake, leader = await stormy_thread(engine, "payments")
+    await over(intake, "Q0", "Q2")
+    assert await rows(OVER) == [(True,)]
+    await intake.accept(alert("Q9", service="payments-db", severity="P1"))
+    assert await rows(OVER) == [(False,)]
+    assert (await loaded(engine, leader)).resolved_at is None
+
+
+async def test_a_twin_of_a_member_keeps_the_storm_burning(engine: AsyncEngine, rows: Rows) -> None:
+    intake, leader = await stormy_thread(engine, "payments")
+    twin = await intake.accept(alert("G1", source="grafana", service="payments"))
+    assert twin.status == "joined"
+    await over(intake, "Q0", "Q2")
+    assert await rows(OVER) == [(False,)]
+    found = await loaded(engine, leader)
+    assert [each.because for each in found.members] == [
+        "same service and symptom as PagerDuty incident Q2",
+        "checkout depends on payments",
+    ]
+    assert (found.shown, found.over) == (3, 2)
+
+
+async def test_a_storm_counts_all_and_lists_the_gravest_that_burn_first(engine: AsyncEngine) -> None:
+    intake, leader = await stormy_thread(engine, *["payments"] * 4, *["stock"] * 3)
+    await intake.accept(alert("Q20", service="stock", severity="P1"))
+    await intake.accept(alert("Q21", service="stock", severity="P1"))
+    await over(intake, "Q20", "Q2")
+
+    async with begin(engine) as connection:
+        found = await repository.load(connection, leader, most_members=4)
+    assert found
+    assert [each.incident_key for each in found.members] == ["Q21", "Q3", "Q4", "Q5"]
+    told = headline(found)
+    assert (told.incidents, told.over) == (10, 2)
+    assert told.storm
+    assert told.storm.reasons == {
+        "": 1,
+        "checkout depends on payments": 1,
+        "it is about payments as well": 3,
+        "checkout depends on stock": 1,
+        "it is about stock as well": 4,
+    }

@@ -56,7 +56,7 @@ class Heard:
 
     async def failed(self, reason: str, **_: object) -> None: ...
 
-    async def note(self, sentence: str) -> None:
+    async def note(self, sentence: str, *, key: str = "") -> None:
         self.notes.append(sentence)
 
     async def attach(self, file_name: str, title: str, content: bytes) -> None: ...

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from app.investigations.alert import Link
 from app.investigations.brief import Brief, Cited, Past, Rejected
 from app.investigations.evidence import Cause, Finding, Ranking, Reason
-from app.investigations.surface import DIAGNOSED, Footer, Headline, Member, Told
+from app.investigations.surface import DIAGNOSED, Footer, Headline, Member, Storm, Told
 from app.playground.slack import blocks as rules
 from app.playground.slack.interactions import _checked_view
 from app.playground.slack.workspace import Workspace
@@ -247,14 +247,65 @@ def test_a_storm_lists_its_members_p1_first_and_why_they_are_one() -> None:
         for n in range(20)
     )
 
-    said_ = texts(kit.headline(Headline("Storm", members=members, grouped_because="all call payments"))[1])[
-        -1
-    ]
+    lines = listed_in(Storm(members, {"": 1, "all call payments": 120}), 121)
 
-    lines = said_.split("\n")
-    assert lines[0] == "*20 incidents*, grouped because: all call payments"
+    assert lines[0] == "*121 incidents*, grouped because all call payments:"
     assert lines[1] == "• *P1* <https://pd.example/1|service-17: alert 17>"
-    assert lines[-1] == "… and 5 more"
+    assert len(lines) == 17
+    assert lines[-1] == "… and 106 more"
+
+
+def listed_in(storm: Storm, incidents: int) -> list[str]:
+    shown = kit.headline(Headline("Storm", incidents=incidents, storm=storm))[1]
+    assert accepted(shown)
+    return texts(shown)[-1].split("\n")
+
+
+def test_a_storm_says_of_each_why_it_is_there_and_of_the_rest_how_many_for_which_reason() -> None:
+    why = "checkout depends on payments"
+    members = (
+        Member("first", "checkout", "P3"),
+        Member("over", "payments", "P1", because=why, status="resolved"),
+        Member("burns", "payments", "P2", because=why, status="acknowledged"),
+        *(Member("slow", "mail", "P4", because="it is about mail as well") for _ in range(14)),
+    )
+    reasons = {"": 1, why: 9, "it is about mail as well": 40, "a": 3, "b": 2, "c": 1}
+
+    lines = listed_in(Storm(members, reasons), 56)
+
+    assert lines[:3] == [
+        "*56 incidents*, grouped because:",
+        f"• 👤 *P2* payments: burns: {why}",
+        "• *P3* checkout: first",
+    ]
+    assert lines[3] == "• *P4* mail: slow: it is about mail as well"
+    assert lines[-1] == (
+        f"… and 41 more: 27 because it is about mail as well; 8 because {why}; 3 because a; 3 for other reasons"
+    )
+
+
+def test_what_a_storm_has_no_room_for_is_counted_with_the_rest() -> None:
+    page = Link(title="x", url="https://pd.example/" + "1" * 900)
+    members = tuple(Member(f"alert {n}", "s", "P2", page, because="b") for n in range(15))
+
+    lines = listed_in(Storm(members, {"b": 200, "c": 1}), 201)
+
+    assert [page.url in line for line in lines] == [False, *[True] * 2, *[False] * 14]
+    assert lines[3] == "• *P2* s: alert 2: b"
+    assert lines[-1] == "… and 186 more: 185 because b; 1 because c"
+
+    long = tuple(Member("long " * 40, "s", "P2", page, because="word " * 30 + str(n)) for n in range(15))
+    lines = listed_in(Storm(long, {each.because: 1 for each in long} | {"d": 5}), 20)
+    shown = len(lines) - 2
+    assert 5 < shown < 15
+    assert lines[-1].startswith(f"… and {20 - shown} more: 5 because d; 1 because word ")
+
+
+@pytest.mark.parametrize(("over", "words"), [(0, ""), (4, " · 4 of 30 over"), (30, "")])
+def test_the_headline_says_how_many_are_over(over: int, words: str) -> None:
+    text, blocks = kit.headline(Headline("Storm", "diagnosed", incidents=30, over=over))
+    assert texts(blocks)[1] == f"*Diagnosed*{words}"
+    assert text.endswith("diagnosed, 4 of 30 over" if words else "diagnosed")
 
 
 @pytest.mark.parametrize(
@@ -440,10 +491,12 @@ def test_headlines_failures_and_notes_are_always_taken_and_harmless(
     title: str, service: str, because: str, members: list[tuple[str, str, str | None]], state: Any
 ) -> None:
     listed = tuple(
-        Member(each, name, "P2", Link(title="x", url=url) if url else None) for each, name, url in members
+        Member(each, name, "P2", Link(title="x", url=url) if url else None, because)
+        for each, name, url in members
     )
+    storm = Storm(listed, {because: len(listed) + 3, title: 1, service: 2, "x": 4})
     shown = kit.headline(
-        Headline(title, state, service, "P1", 1_800_000_000.0, service, None, title, because, listed, because)
+        Headline(title, state, service, "P1", 1_800_000_000.0, service, None, title, because, 50, 3, storm)
     )
     failure = kit.failed(because, title, ID, DIAGNOSED)
 

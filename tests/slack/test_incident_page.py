@@ -12,7 +12,7 @@ from playwright.async_api import Browser, Page, expect
 
 from app.investigations.chart import alt_text, drawing, render
 from app.investigations.evidence import Cause, Finding, Ranking, Reason
-from app.investigations.surface import LOOKING, Member
+from app.investigations.surface import LOOKING, Member, Storm
 from app.signals.models import Change, Series
 from tests.playground.conftest import browser as chromium
 from tests.slack.conftest import Play
@@ -141,14 +141,14 @@ async def test_a_storm_is_one_thread_with_its_members(page: Page, play: Play) ->
     storm = replace(
         HEADLINE,
         title="12 incidents in 2 minutes",
-        members=members,
-        grouped_because="all of them call payments",
+        incidents=12,
+        storm=Storm(members, {"all of them call payments": 12}),
     )
     await surface(play).thread(UUID(int=5), CHANNEL, play.ledger).open(storm)
     await page.get_by_role("button", name="incidents").click()
 
     root = page.locator("#messages .message").last
-    await expect(root).to_contain_text("12 incidents, grouped because: all of them call payments")
+    await expect(root).to_contain_text("12 incidents, grouped because all of them call payments:")
     await expect(root).to_contain_text("P1 service-3: High error rate")
     SCREENSHOTS.mkdir(exist_ok=True)
     await page.screenshot(path=SCREENSHOTS / "incident-storm.png")

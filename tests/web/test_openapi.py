@@ -1,30 +1,98 @@
-"""What `/openapi.json` promises, held against generated requests."""
+"""What `/openapi.json` promises, held against generated requests and a real database."""
 
 from __future__ import annotations
 
+import asyncio
+import threading
+from collections.abc import Iterator
+
+import httpx
 import pytest
 import schemathesis
-from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, settings
 
+from app.storage.engine import create_engine
+from app.web.alerts import AlertReader
 from app.web.ops import ops_app
+from app.web.server import WebServer, bind
+from tests.investigations.conftest import alert, intake_on
+
+TOKEN = "a-token-of-the-test"
 
 
 async def well() -> bool:
     return True
 
 
-APP = ops_app({"database": well, "knowledge": well}, draining=lambda: False)
-schema = schemathesis.openapi.from_asgi("/openapi.json", APP)
+@pytest.fixture
+def ops(database_url: str, request: pytest.FixtureRequest) -> Iterator[str]:
+    """The address of the app, in a thread with an event loop of its own, over a storm."""
+    token = getattr(request, "param", None)
+    listener = bind(0, "OPS_PORT", "127.0.0.1")
+    ready, loop, done = threading.Event(), asyncio.new_event_loop(), asyncio.Event()
+
+    async def serve() -> None:
+        engine = create_engine(database_url)
+        intake = intake_on(engine, incidents=2)
+        for number in range(4):
+            await intake.accept(alert(f"Q{number}"))
+        checks = {"database": well, "knowledge": well}
+        app = ops_app(checks, draining=lambda: False, alerts=AlertReader(engine), token=token)
+        server = WebServer(app, listener)
+        await server.start()
+        ready.set()
+        await done.wait()
+        await server.stop()
+        await engine.dispose()
+
+    thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
+    thread.start()
+    assert ready.wait(20)
+    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    loop.call_soon_threadsafe(done.set)
+    thread.join(20)
+    loop.close()
+
+
+UNUSED = AlertReader(create_engine("postgresql://nobody@127.0.0.1:1/nothing"))
+schema = schemathesis.openapi.from_dict(ops_app({}, draining=lambda: False, alerts=UNUSED).openapi())
 
 
 @pytest.mark.filterwarnings("ignore")
 @schema.parametrize()
-@settings(max_examples=15, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
-def test_every_route_answers_as_it_says(case: schemathesis.Case) -> None:
-    case.call_and_validate()
+@settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+def test_every_route_answers_as_it_says(case: schemathesis.Case, ops: str) -> None:
+    case.call_and_validate(base_url=ops)
 
 
-def test_the_description_names_what_probes_ask() -> None:
-    described = TestClient(APP).get("/openapi.json").json()["paths"]
-    assert {"/healthz", "/readyz"} <= described.keys()
+def test_an_investigation_reads_as_it_is_described(ops: str) -> None:
+    told = httpx.get(f"{ops}/alerts").json()
+    assert told["waiting"]
+    for each in told["waiting"]:
+        case = schema["/alerts/{investigation_id}"]["GET"].Case(
+            path_parameters={"investigation_id": each["id"]}
+        )
+        assert case.call_and_validate(base_url=ops).json()["incidents_in_all"] == each["incidents"]
+
+
+def test_the_description_names_what_probes_and_people_ask(ops: str) -> None:
+    paths = httpx.get(f"{ops}/openapi.json").json()["paths"]
+    assert paths.keys() == {"/healthz", "/readyz", "/alerts", "/alerts/{investigation_id}"}
+    for path in ("/alerts", "/alerts/{investigation_id}"):
+        answers = paths[path]["get"]["responses"]
+        assert {"200", "422", "503"} <= answers.keys()
+        assert all("$ref" in each["content"]["application/json"]["schema"] for each in answers.values())
+
+
+@pytest.mark.parametrize("ops", [TOKEN], indirect=True)
+@pytest.mark.parametrize("path", ["/alerts", "/alerts/0b5e3c1e-6f3c-4b0e-9d0c-000000000000"])
+def test_a_token_guards_the_alerts_and_not_the_probes(ops: str, path: str) -> None:
+    assert httpx.get(f"{ops}/healthz").status_code == 200
+    for headers in ({}, {"Authorization": "Bearer no"}, {"Authorization": f"Basic {TOKEN}"}):
+        refused = httpx.get(ops + path, headers=headers)
+        assert (refused.status_code, refused.json()["error"]) == (401, "not_proven")
+        assert "OPS_AUTH_TOKEN" in refused.json()["reason"]
+    assert httpx.get(ops + path, headers={"Authorization": f"Bearer {TOKEN}"}).status_code in (200, 404)
+    assert httpx.get(f"{ops}/openapi.json").json()["paths"]["/alerts"]["get"]["security"] == [
+        {"HTTPBearer": []}
+    ]

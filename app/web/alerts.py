@@ -1,0 +1,201 @@
+"""`/alerts`: what waits or runs, what there was lately, and one investigation with its incidents.
+
+It reads the database and nothing else. What it tells is masked and bounded, whoever wrote it.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Path, Query
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from pydantic import AfterValidator, BaseModel, ConfigDict
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.investigations import overview, repository
+from app.investigations.alert import Severity
+from app.investigations.brief import Brief, Confidence
+from app.investigations.models import Incident, IncidentStatus, Investigation, InvestigationStatus
+from app.investigations.recording import NoSuchInvestigation
+from app.storage.engine import begin
+from app.tools.masking import mask
+from app.web.refusing import Refusal
+from app.web.webhooks.refusals import NotProven
+
+MOST_LISTED = 200
+LONGEST = 1000
+
+
+def bounded(text: str) -> str:
+    # Masked before it is cut: half a secret has another shape.
+    shown = mask(text[: 4 * LONGEST])
+    return shown if len(shown) <= LONGEST else f"{shown[: LONGEST - 1]}…"
+
+
+Words = Annotated[str, AfterValidator(bounded)]
+
+
+class _Told(BaseModel):
+    model_config = ConfigDict(frozen=True, from_attributes=True)
+
+
+class Listed(_Told):
+    """An investigation with a thread of its own; `incidents` counts those of a storm in it."""
+
+    id: UUID
+    title: Words
+    service_name: Words | None
+    severity: Severity
+    status: InvestigationStatus
+    incidents: int
+    created_at: datetime
+    looked_at: datetime | None
+    resolved_at: datetime | None
+    finished_at: datetime | None
+
+
+class Alerts(_Told):
+    """`waiting` are those that wait or run, in the order of the queue, `waiting_in_all` counts them; `recent`
+    the newest, whatever became of them."""
+
+    waiting_in_all: int
+    waiting: tuple[Listed, ...]
+    recent: tuple[Listed, ...]
+
+
+class ListedIncident(_Told):
+    """What one source tells. `because` says why it is in the thread; empty for what opened it."""
+
+    source: Words
+    incident_key: Words
+    title: Words
+    service_name: Words | None
+    severity: Severity
+    status: IncidentStatus
+    started_at: datetime
+    acknowledged_at: datetime | None
+    resolved_at: datetime | None
+    because: Words
+
+
+class Concluded(_Told):
+    """The newest brief in short; `model` is null where the evidence alone wrote it."""
+
+    headline: Words
+    likely_cause: Words
+    confidence_level: Confidence
+    confidence: float
+    model: Words | None
+
+    @classmethod
+    def of(cls, brief: dict[str, Any]) -> Concluded:
+        told = Brief.model_validate(brief)
+        values = told.model_dump(include={"headline", "confidence_level", "confidence", "model"})
+        return cls(**values, likely_cause=told.likely_cause.text)
+
+
+class Detail(_Told):
+    """One investigation. In a storm, `incidents` are at most a hundred, what burns first, P1 first; of
+    `incidents_in_all`, `over` are over. `thread_of` is the investigation in whose thread it is shown."""
+
+    id: UUID
+    title: Words
+    service_name: Words | None
+    severity: Severity
+    status: InvestigationStatus
+    thread_of: UUID | None
+    grouped_because: Words | None
+    thread: Words | None
+    incidents_in_all: int
+    over: int
+    incidents: tuple[ListedIncident, ...]
+    brief: Concluded | None
+    error_code: str | None
+    trace_id: str
+    created_at: datetime
+    onset_at: datetime | None
+    looked_at: datetime | None
+    resolved_at: datetime | None
+    finished_at: datetime | None
+
+
+@dataclass(frozen=True)
+class AlertReader:
+    """`link` is the address of a thread by its channel and ts, None if unknown."""
+
+    engine: AsyncEngine
+    link: Callable[[str, str], str | None] = lambda channel, ts: None
+
+    async def alerts(self, limit: int) -> Alerts:
+        async with begin(self.engine) as connection:
+            waiting = await overview.listed(connection, waiting=True, limit=limit)
+            recent = await overview.listed(connection, limit=limit)
+            in_all = await overview.waiting(connection)
+        return Alerts(
+            waiting_in_all=in_all,
+            waiting=tuple(map(Listed.model_validate, waiting)),
+            recent=tuple(map(Listed.model_validate, recent)),
+        )
+
+    async def alert(self, investigation_id: UUID) -> Detail:
+        async with begin(self.engine) as connection:
+            found = await repository.load(connection, investigation_id)
+        if found is None:
+            raise NoSuchInvestigation(f"There is no investigation {investigation_id}; /alerts lists them.")
+        return self._detail(found)
+
+    def _detail(self, found: Investigation) -> Detail:
+        place, brief = found.place, found.brief or found.evidence_brief
+        own = found.model_dump(include={*Detail.model_fields} - {"incidents", "brief"})
+        return Detail(
+            **own,
+            thread_of=found.storm_id,
+            thread=self.link(place.channel_id, place.thread_ts) if place else None,
+            incidents_in_all=found.shown,
+            over=found.over,
+            incidents=tuple(map(_incident, (*found.incidents, *found.members))),
+            brief=Concluded.of(brief) if brief else None,
+        )
+
+
+def _incident(incident: Incident) -> ListedIncident:
+    return ListedIncident.model_validate(incident)
+
+
+def alert_routes(reader: AlertReader, token: str | None) -> APIRouter:
+    """`token` (OPS_AUTH_TOKEN) guards them when it is set."""
+    routes = APIRouter(dependencies=[Depends(_guard(token))] if token else [], tags=["alerts"])
+    refusals: dict[int | str, dict[str, Any]] = {
+        status: {"model": Refusal} for status in (422, 503, *((401,) if token else ()))
+    }
+
+    @routes.get("/alerts", responses=refusals)
+    async def alerts(
+        limit: Annotated[int, Query(ge=1, le=MOST_LISTED, description="Of each list")] = 50,
+    ) -> Alerts:
+        """What waits or runs, and what there was lately."""
+        return await reader.alerts(limit)
+
+    @routes.get("/alerts/{investigation_id}", responses={**refusals, 404: {"model": Refusal}})
+    async def alert(
+        investigation_id: Annotated[UUID, Path(description="As a webhook was answered, or /alerts lists it")],
+    ) -> Detail:
+        """One investigation: its incidents, how far it has come, and what its newest brief says."""
+        return await reader.alert(investigation_id)
+
+    return routes
+
+
+def _guard(token: str) -> Callable[[HTTPAuthorizationCredentials | None], None]:
+    scheme = HTTPBearer(auto_error=False, description="OPS_AUTH_TOKEN")
+
+    def prove(given: HTTPAuthorizationCredentials | None = Depends(scheme)) -> None:
+        if given is None or not hmac.compare_digest(given.credentials.encode(), token.encode()):
+            raise NotProven("Send OPS_AUTH_TOKEN as “Authorization: Bearer …”.")
+
+    return prove
