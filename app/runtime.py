@@ -229,7 +229,7 @@ class Runtime:
         keeper, library, repos = await documents.read(
             self._settings,
             engine,
-            on_loaded=lambda loaded: _record_loaded(engine, loaded),
+            on_loaded=partial(_record_loaded, engine),
             on_refused=refused,
         )
         git = self._settings.git
@@ -241,13 +241,14 @@ class Runtime:
         return keeper, library, repos
 
     async def _refused(
-        self, engine: AsyncEngine, client: SlackClient, revision: str, faults: tuple[Fault, ...]
+        self, engine: AsyncEngine, client: SlackClient, revision: str, faults: tuple[Fault, ...], age: float
     ) -> None:
-        """A broken revision is written down and told to people once, by whichever replica is first."""
+        """A broken revision is written down and told to people once, each time it comes, by whichever
+        replica is first."""
         faults = tuple(replace(fault, path=mask(fault.path), message=mask(fault.message)) for fault in faults)
         said = "\n".join(str(fault) for fault in faults[:20])
         async with begin(engine) as connection:
-            if not await record(connection, revision, accepted=False, faults=faults):
+            if not await record(connection, revision, accepted=False, faults=faults, age=age):
                 return
             await write_audit(
                 connection, "knowledge_refused", knowledge_revision=revision, response_text=said
@@ -360,10 +361,22 @@ async def _expire(engine: AsyncEngine, ttl_seconds: float) -> None:
             log.warning("expiry_put_off", reason=error.sentence)
 
 
-async def _record_loaded(engine: AsyncEngine, loaded: Knowledge) -> None:
+async def _record_loaded(engine: AsyncEngine, loaded: Knowledge, age: float) -> None:
     async with begin(engine) as connection:
-        if await record(connection, loaded.revision, accepted=True, faults=loaded.faults):
-            await write_audit(connection, "knowledge_reload", knowledge_revision=loaded.revision)
+        if await record(
+            connection,
+            loaded.revision,
+            accepted=True,
+            faults=loaded.faults,
+            commit=loaded.commit,
+            age=age,
+        ):
+            await write_audit(
+                connection,
+                "knowledge_reload",
+                knowledge_revision=loaded.revision,
+                response_text=loaded.notice,
+            )
 
 
 async def _answers(engine: AsyncEngine) -> bool:

@@ -241,6 +241,42 @@ async def test_a_changed_knowledge_repo_shapes_new_threads_and_a_broken_one_is_r
     assert await stack.rows("SELECT count(*) FROM audit_log WHERE action = 'knowledge_refused'") == [(1,)]
 
 
+async def test_each_time_the_knowledge_breaks_is_told_once_and_a_new_replica_serves_the_last_good_one(
+    stack: Stack, tmp_path: Path
+) -> None:
+    organisation = write_repos(tmp_path / "own")
+    repo = tmp_path / "own" / "knowledge"
+    values = {"KNOWLEDGE_REPO_URL": organisation.knowledge, "GIT_POLL_SECONDS": "0.1"}
+    await stack.serve(SRE_AGENT_HOME=str(tmp_path / "one"), **values)
+    await stack.serve(SRE_AGENT_HOME=str(tmp_path / "two"), **values)
+    [(good,)] = await stack.rows("SELECT revision FROM knowledge_revisions")
+
+    commit(repo, "system-prompt.md", "")
+    heads = ["ORIG", "HEAD~1", "ORIG", "HEAD~1", "ORIG"]
+    git(repo, "branch", "ORIG")
+    for n, head in enumerate(heads, start=1):
+        git(repo, "reset", "--hard", "--quiet", head)
+        await verdicts(stack, n + 1)
+    await asyncio.sleep(0.5)
+
+    assert await stack.rows("SELECT action FROM audit_log ORDER BY id") == [
+        ("knowledge_reload",),
+        *[("knowledge_refused",), ("knowledge_reload",)] * 2,
+        ("knowledge_refused",),
+    ]
+    await stack.slack.wait_for(lambda: len(stack.slack.channel("C0INCIDENTS")) == 3)
+    await stack.serve(SRE_AGENT_HOME=str(tmp_path / "three"), **values)
+    assert len(stack.slack.channel("C0INCIDENTS")) == 3
+    await stack.ask("<@U0AGENT> what does tier 1 ask of us?")
+    assert await stack.rows("SELECT knowledge_revision FROM sessions") == [(good,)]
+
+
+async def verdicts(stack: Stack, wanted: int) -> None:
+    async with asyncio.timeout(10):
+        while await stack.rows("SELECT count(*) FROM knowledge_revisions") != [(wanted,)]:
+            await asyncio.sleep(0.05)
+
+
 def commit(repo: Path, path: str, text: str) -> None:
     (repo / path).write_text(text, "utf-8")
     git(repo, "commit", "--quiet", "--all", "--message", f"Change {path}")
