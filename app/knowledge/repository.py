@@ -26,6 +26,7 @@ LAST_GOOD = text("""
 SELECT coalesce(commit_id, revision) FROM knowledge_revisions
  WHERE accepted AND revision <> :besides AND revision NOT LIKE 'local-%' ORDER BY id DESC LIMIT 1
 """)
+IN_FORCE = "SELECT revision FROM knowledge_revisions WHERE accepted ORDER BY id DESC LIMIT 1"
 COMMIT_OF = text("""
 SELECT commit_id FROM knowledge_revisions
  WHERE revision = :revision AND commit_id IS NOT NULL ORDER BY id DESC LIMIT 1
@@ -65,6 +66,12 @@ async def record(
 async def last_good(connection: AsyncConnection, *, besides: str) -> str | None:
     """The newest revision in force that came from git, but for `besides`; whole where its commit is known."""
     found: str | None = (await connection.execute(LAST_GOOD, {"besides": besides})).scalar()
+    return found
+
+
+async def in_force(connection: AsyncConnection) -> str | None:
+    """The revision that was put in force last; None while none was ever."""
+    found: str | None = (await connection.execute(text(IN_FORCE))).scalar()
     return found
 
 
