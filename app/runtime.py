@@ -46,6 +46,7 @@ from app.slack.listeners.desk import Desk
 from app.slack.people import Admission, People
 from app.slack.surface import SlackSurface, tell_channel, tell_refusal
 from app.storage import migrate
+from app.storage.announcements import Announcements, announce
 from app.storage.audit import write_audit
 from app.storage.embedded import EmbeddedPostgres, find_binaries
 from app.storage.engine import begin, create_engine
@@ -57,6 +58,7 @@ from app.web.server import WebServer, bind
 
 log = structlog.get_logger(__name__)
 
+PUSHED = "sre_agent_pushed"
 LOOKS_AT_ONCE = 20
 EXPIRE_SECONDS = 5.0
 
@@ -138,9 +140,9 @@ class Runtime:
         client = web_client(_secret(settings.slack.bot_token), settings.slack.api_url, session=session)
         me = await who_am_i(client)
 
-        keeper, library, repos = await self._documents(stack, engine, partial(self._refused, engine, client))
-        self._repos, self._library = repos, library
-
+        keeper, library, repos = await self._documents(
+            stack, url, engine, partial(self._refused, engine, client)
+        )
         admission = self._admission(People(client), me)
         channels = Channels(client)
         reader = ChannelReader(client, me, settings.slack.incident_channel, lambda: channels_of(library))
@@ -224,14 +226,19 @@ class Runtime:
     # -- knowledge and blueprints ------------------------------------------------------------------------
 
     async def _documents(
-        self, stack: AsyncExitStack, engine: AsyncEngine, refused: Refused
+        self, stack: AsyncExitStack, url: str, engine: AsyncEngine, refused: Refused
     ) -> documents.Documents:
+        # Before anything is read: what is pushed meanwhile is read again.
+        announcements = Announcements(url, PUSHED, heard=self._changed, missed=self._something_changed)
+        await announcements.start()
+        stack.push_async_callback(announcements.stop)
         keeper, library, repos = await documents.read(
             self._settings,
             engine,
             on_loaded=partial(_record_loaded, engine),
             on_refused=refused,
         )
+        self._repos, self._library = repos, library
         git = self._settings.git
         for refresh, wake in (
             (keeper.refresh, self._knowledge_pushed),
@@ -297,7 +304,7 @@ class Runtime:
             apps["PORT"] = public_app(
                 slack=events,
                 github_secret=_secret(self._settings.git.github_webhook_secret),
-                on_push=self._pushed,
+                on_push=partial(_pushed, parts.engine),
                 draining=lambda: self._draining,
                 alerts=parts.intake(),
                 alert_settings=self._settings.alerts,
@@ -310,9 +317,9 @@ class Runtime:
             await server.start()
             stack.push_async_callback(server.stop)
 
-    async def _pushed(self, push: Push) -> None:
-        """A repo changed on GitHub: look now instead of at the next poll."""
-        git, changed = self._settings.git, push.repository.full_name
+    async def _changed(self, changed: str) -> None:
+        """A repo, `owner/name`, changed on GitHub: look now instead of at the next poll."""
+        git = self._settings.git
         for url, wake in (
             (git.knowledge_repo_url, self._knowledge_pushed),
             (git.blueprints_repo_url, self._blueprints_pushed),
@@ -322,6 +329,11 @@ class Runtime:
         if self._repos and self._library:
             await self._repos.wake(changed)
             self._library.wake(changed)  # after the repos: it would be given the old README once more
+
+    def _something_changed(self) -> None:
+        """We were cut off from the others, and may have missed which. READMEs are asked for soon anyway."""
+        self._knowledge_pushed.set()
+        self._blueprints_pushed.set()
 
 
 def settle_memory() -> None:
@@ -359,6 +371,12 @@ async def _expire(engine: AsyncEngine, ttl_seconds: float) -> None:
                 await drop_rejected(connection)
         except DatabaseUnavailable as error:
             log.warning("expiry_put_off", reason=error.sentence)
+
+
+async def _pushed(engine: AsyncEngine, push: Push) -> None:
+    """Whichever door a push comes to, every process hears of it."""
+    async with begin(engine) as connection:
+        await announce(connection, PUSHED, push.repository.full_name)
 
 
 async def _record_loaded(engine: AsyncEngine, loaded: Knowledge, age: float) -> None:

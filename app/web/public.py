@@ -14,7 +14,7 @@ from typing import Protocol
 import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from app.errors import AgentError
 from app.settings import AlertSettings
@@ -45,7 +45,7 @@ class SlackEvents(Protocol):
 
 class _Repository(BaseModel):
     model_config = ConfigDict(extra="ignore")
-    full_name: str
+    full_name: str = Field(pattern=r"^[\w.-]{1,100}/[\w.-]{1,100}$")
 
 
 class Push(BaseModel):
