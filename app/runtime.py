@@ -25,6 +25,7 @@ from app.context.mirrors import watch
 from app.context.pushed import concerns
 from app.context.repos import Repos
 from app.conversations.accept import RUN_TURN
+from app.conversations.retention import Retention, prune_every_day
 from app.conversations.turn import TurnRunner
 from app.investigations.incidents import drop_rejected
 from app.investigations.queueing import DIAGNOSE, LOOK, LOOK_QUEUE, UPDATE_INCIDENT, expire_overdue
@@ -169,6 +170,7 @@ class Runtime:
             await queue.start()
             stack.push_async_callback(queue.stop)
             self._checks["queue"] = _check(lambda: queue.takes_jobs)
+            _in_background(stack, prune_every_day(engine, retention_of(settings)))
             if channel := settings.slack.incident_channel:
                 incidents = SlackIncidentSurface(client, me, pace, hosts=parts.hosts)
                 tell = partial(tell_channel, client, channel)
@@ -354,6 +356,11 @@ async def _put_away(loading: asyncio.Task[models.Models | None]) -> None:
     with suppress(Exception):  # what went wrong has been said already
         if loaded := await loading:
             await loaded.close()
+
+
+def retention_of(settings: Settings) -> Retention:
+    storage = settings.storage
+    return Retention(storage.audit_retention_days, storage.transcript_retention_days)
 
 
 def channels_of(library: Library) -> frozenset[str]:

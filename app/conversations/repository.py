@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -62,6 +63,13 @@ SELECT session.channel_id, session.thread_ts, turn.trace_id,
 IS_FIRST = text("""
 SELECT NOT EXISTS (SELECT 1 FROM turns WHERE session_id = :session AND created_at < :created_at)
 """)
+
+# What was spent and what was found out about an incident outlive the thread they happened in.
+REMOVE_SESSIONS = (
+    text("UPDATE usage SET session_id = NULL, turn_id = NULL WHERE session_id = ANY(:sessions)"),
+    text("UPDATE investigations SET session_id = NULL, turn_id = NULL WHERE session_id = ANY(:sessions)"),
+    text("DELETE FROM sessions WHERE id = ANY(:sessions)"),
+)
 
 
 async def find_session(
@@ -212,6 +220,12 @@ async def stop_turns(
         STOP_TURNS, {"team": team_id, "channel": channel_id, "thread": thread_ts, "user_id": user_id}
     )
     return [job_id for job_id in rows.scalars() if job_id is not None]
+
+
+async def remove_sessions(connection: AsyncConnection, session_ids: Sequence[int]) -> None:
+    """With their turns, transcripts and artifacts."""
+    for statement in REMOVE_SESSIONS:
+        await connection.execute(statement, {"sessions": list(session_ids)})
 
 
 async def save_feedback(
