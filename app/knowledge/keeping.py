@@ -174,13 +174,13 @@ class Keeper:
         current = self.current
         if revision is None or revision == current.revision:
             return current
-        if known := self._recent.get(revision):
+        known = self._recent.get(revision)
+        if known is None:
+            async with self._recalling:
+                known = self._recent.get(revision) or await self._recall(revision)
+        if known:
+            self._remember(known)
             return known
-        async with self._recalling:
-            known = self._recent.get(revision) or await self._recall(revision)
-            if known:
-                self._remember(known)
-                return known
         return replace(
             current,
             notice=f"The knowledge revision this conversation began with ({revision}) cannot be read "
