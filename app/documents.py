@@ -11,6 +11,7 @@ from app.context.addresses import parse
 from app.context.library import Library
 from app.context.mirrors import Folder, Mirror
 from app.context.repos import Repos
+from app.knowledge.history import StoredHistory
 from app.knowledge.keeping import Keeper, Loaded, Refused, tell_nobody
 from app.knowledge.models import Document
 from app.knowledge.packaged import packaged_path
@@ -44,6 +45,7 @@ async def read(
         on_loaded=on_loaded,
         on_refused=on_refused,
         system_prompt=_system_prompt(settings),
+        history=StoredHistory(engine),
     )
     repos = _repos(settings, engine)
     library = Library(_blueprints(settings), readmes=repos)

@@ -198,7 +198,7 @@ class Parts:
                 tokens=budgets.max_tokens_per_incident,
                 usd=Decimal(str(budgets.usd_per_run)),
             ),
-            knowledge=lambda: self.keeper.at(None),
+            knowledge=self.keeper.at,
             hosts=self.hosts,
             seconds=budgets.investigation_seconds,
             ttl_seconds=alerts.ttl_seconds,

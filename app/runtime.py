@@ -25,6 +25,7 @@ from app.context.mirrors import watch
 from app.context.pushed import concerns
 from app.context.repos import Repos
 from app.conversations.accept import RUN_TURN
+from app.conversations.retention import Retention, prune_every_day
 from app.conversations.turn import TurnRunner
 from app.investigations.incidents import drop_rejected
 from app.investigations.queueing import DIAGNOSE, LOOK, LOOK_QUEUE, UPDATE_INCIDENT, expire_overdue
@@ -46,6 +47,7 @@ from app.slack.listeners.desk import Desk
 from app.slack.people import Admission, People
 from app.slack.surface import SlackSurface, tell_channel, tell_refusal
 from app.storage import migrate
+from app.storage.announcements import Announcements, announce
 from app.storage.audit import write_audit
 from app.storage.embedded import EmbeddedPostgres, find_binaries
 from app.storage.engine import begin, create_engine
@@ -58,6 +60,7 @@ from app.web.server import WebServer, bind
 
 log = structlog.get_logger(__name__)
 
+PUSHED = "sre_agent_pushed"
 LOOKS_AT_ONCE = 20
 EXPIRE_SECONDS = 5.0
 
@@ -139,9 +142,9 @@ class Runtime:
         client = web_client(_secret(settings.slack.bot_token), settings.slack.api_url, session=session)
         me = await who_am_i(client)
 
-        keeper, library, repos = await self._documents(stack, engine, partial(self._refused, engine, client))
-        self._repos, self._library = repos, library
-
+        keeper, library, repos = await self._documents(
+            stack, url, engine, partial(self._refused, engine, client)
+        )
         admission = self._admission(People(client), me)
         channels = Channels(client)
         reader = ChannelReader(client, me, settings.slack.incident_channel, lambda: channels_of(library))
@@ -168,6 +171,7 @@ class Runtime:
             await queue.start()
             stack.push_async_callback(queue.stop)
             self._checks["queue"] = _check(lambda: queue.takes_jobs)
+            _in_background(stack, prune_every_day(engine, retention_of(settings)))
             if channel := settings.slack.incident_channel:
                 incidents = SlackIncidentSurface(client, me, pace, hosts=parts.hosts)
                 tell = partial(tell_channel, client, channel)
@@ -225,14 +229,19 @@ class Runtime:
     # -- knowledge and blueprints ------------------------------------------------------------------------
 
     async def _documents(
-        self, stack: AsyncExitStack, engine: AsyncEngine, refused: Refused
+        self, stack: AsyncExitStack, url: str, engine: AsyncEngine, refused: Refused
     ) -> documents.Documents:
+        # Before anything is read: what is pushed meanwhile is read again.
+        announcements = Announcements(url, PUSHED, heard=self._changed, missed=self._something_changed)
+        await announcements.start()
+        stack.push_async_callback(announcements.stop)
         keeper, library, repos = await documents.read(
             self._settings,
             engine,
-            on_loaded=lambda loaded: _record_loaded(engine, loaded),
+            on_loaded=partial(_record_loaded, engine),
             on_refused=refused,
         )
+        self._repos, self._library = repos, library
         git = self._settings.git
         for refresh, wake in (
             (keeper.refresh, self._knowledge_pushed),
@@ -242,13 +251,14 @@ class Runtime:
         return keeper, library, repos
 
     async def _refused(
-        self, engine: AsyncEngine, client: SlackClient, revision: str, faults: tuple[Fault, ...]
+        self, engine: AsyncEngine, client: SlackClient, revision: str, faults: tuple[Fault, ...], age: float
     ) -> None:
-        """A broken revision is written down and told to people once, by whichever replica is first."""
+        """A broken revision is written down and told to people once, each time it comes, by whichever
+        replica is first."""
         faults = tuple(replace(fault, path=mask(fault.path), message=mask(fault.message)) for fault in faults)
         said = "\n".join(str(fault) for fault in faults[:20])
         async with begin(engine) as connection:
-            if not await record(connection, revision, accepted=False, faults=faults):
+            if not await record(connection, revision, accepted=False, faults=faults, age=age):
                 return
             await write_audit(
                 connection, "knowledge_refused", knowledge_revision=revision, response_text=said
@@ -303,7 +313,7 @@ class Runtime:
             apps["PORT"] = public_app(
                 slack=events,
                 github_secret=_secret(self._settings.git.github_webhook_secret),
-                on_push=self._pushed,
+                on_push=partial(_pushed, parts.engine),
                 draining=lambda: self._draining,
                 alerts=parts.intake(),
                 alert_settings=self._settings.alerts,
@@ -316,9 +326,9 @@ class Runtime:
             await server.start()
             stack.push_async_callback(server.stop)
 
-    async def _pushed(self, push: Push) -> None:
-        """A repo changed on GitHub: look now instead of at the next poll."""
-        git, changed = self._settings.git, push.repository.full_name
+    async def _changed(self, changed: str) -> None:
+        """A repo, `owner/name`, changed on GitHub: look now instead of at the next poll."""
+        git = self._settings.git
         for url, wake in (
             (git.knowledge_repo_url, self._knowledge_pushed),
             (git.blueprints_repo_url, self._blueprints_pushed),
@@ -328,6 +338,11 @@ class Runtime:
         if self._repos and self._library:
             await self._repos.wake(changed)
             self._library.wake(changed)  # after the repos: it would be given the old README once more
+
+    def _something_changed(self) -> None:
+        """We were cut off from the others, and may have missed which. READMEs are asked for soon anyway."""
+        self._knowledge_pushed.set()
+        self._blueprints_pushed.set()
 
 
 def settle_memory() -> None:
@@ -350,6 +365,11 @@ async def _put_away(loading: asyncio.Task[models.Models | None]) -> None:
             await loaded.close()
 
 
+def retention_of(settings: Settings) -> Retention:
+    storage = settings.storage
+    return Retention(storage.audit_retention_days, storage.transcript_retention_days)
+
+
 def channels_of(library: Library) -> frozenset[str]:
     return frozenset(each.slack_channel for each in library.catalog if each.slack_channel)
 
@@ -367,10 +387,28 @@ async def _expire(engine: AsyncEngine, ttl_seconds: float) -> None:
             log.warning("expiry_put_off", reason=error.sentence)
 
 
-async def _record_loaded(engine: AsyncEngine, loaded: Knowledge) -> None:
+async def _pushed(engine: AsyncEngine, push: Push) -> None:
+    """Whichever door a push comes to, every process hears of it."""
     async with begin(engine) as connection:
-        if await record(connection, loaded.revision, accepted=True, faults=loaded.faults):
-            await write_audit(connection, "knowledge_reload", knowledge_revision=loaded.revision)
+        await announce(connection, PUSHED, push.repository.full_name)
+
+
+async def _record_loaded(engine: AsyncEngine, loaded: Knowledge, age: float) -> None:
+    async with begin(engine) as connection:
+        if await record(
+            connection,
+            loaded.revision,
+            accepted=True,
+            faults=loaded.faults,
+            commit=loaded.commit,
+            age=age,
+        ):
+            await write_audit(
+                connection,
+                "knowledge_reload",
+                knowledge_revision=loaded.revision,
+                response_text=loaded.notice,
+            )
 
 
 async def _answers(engine: AsyncEngine) -> bool:

@@ -25,6 +25,8 @@ CURRENT = "refs/mirror/current"
 MOST_OUTPUT = 1_000_000
 NO_GIT = "git is not installed on this machine; the repos it mirrors need it."
 REVISION = re.compile(r"^[0-9a-f]{7,64}$")
+COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+"""The whole id of a commit."""
 QUIET = {
     "gc.auto": "0",
     "maintenance.auto": "false",
@@ -96,12 +98,23 @@ class Bare:
 
     def fetch(self, full_name: str) -> None:
         """Bring the newest revision of a ref, without its past; history that was rewritten is no obstacle."""
+        self._fetch(f"+{full_name}:{CURRENT}")
+
+    def fetch_commit(self, commit: str) -> None:
+        """Bring one commit by its whole id, on a branch (still) or not; the current revision stays.
+
+        A server of git's protocol 2 gives any commit it has:
+        https://git-scm.com/docs/protocol-v2#_fetch
+        """
+        self._fetch(commit)
+
+    def _fetch(self, wanted: str) -> None:
         if not (self.folder / "HEAD").exists():
             self.folder.mkdir(parents=True, exist_ok=True)
             self._run("init", "--quiet", "--bare", "--", str(self.folder), anywhere=True)
         self._run(
             *("fetch", "--quiet", "--depth=1", "--no-tags", "--no-write-fetch-head", "--force"),
-            *("--", self.address.url, f"+{full_name}:{CURRENT}"),
+            *("--", self.address.url, wanted),
         )
 
     def revision(self, name: str = CURRENT) -> str | None:

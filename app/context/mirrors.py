@@ -23,7 +23,7 @@ import structlog
 from pydantic import SecretStr
 
 from app.context.addresses import Address, parse
-from app.context.bare import Bare, Entry, GitFailed
+from app.context.bare import COMMIT, Bare, Entry, GitFailed
 from app.context.folder import Folder
 from app.errors import AgentError
 from app.storage.tree import LARGEST_FILE, Tree
@@ -121,8 +121,11 @@ class Mirror:
         return self._woken or age is None or age > max_age or not self.folder.exists()
 
     async def tree_at(self, revision: str) -> Tree | None:
-        """The tree at an older revision; None when the mirror does not have it (any more)."""
-        if self._tree is not None and self._tree.revision == revision:
+        """The tree at an older revision; None when it cannot be had.
+
+        One that the mirror does not have is asked for, which takes the whole id of its commit.
+        """
+        if self._tree is not None and self._tree.revision == revision[:SHORT]:
             return replace(self._tree, notice=None)
         async with self._lock:
             return await asyncio.to_thread(self._tree_at, revision)
@@ -153,8 +156,18 @@ class Mirror:
 
     def _tree_at(self, revision: str) -> Tree | None:
         with held(lock_of(self.folder)):
-            full = self._bare.revision(revision)
+            full = self._bare.revision(revision) or self._asked_for(revision)
             return self._read_tree(self._bare, full) if full else None
+
+    def _asked_for(self, revision: str) -> str | None:
+        """The mirror is shallow: what another copy of it has had since long may be new to this one."""
+        if not COMMIT.fullmatch(revision):
+            return None
+        try:
+            self._bare.fetch_commit(revision)
+        except GitFailed as error:
+            log.warning("revision_not_fetched", repo=self.address.name, reason=error.sentence)
+        return self._bare.revision(revision)
 
     def _pull(self) -> Copy:
         with held(lock_of(self.folder)):
@@ -239,7 +252,13 @@ class Mirror:
                 left_out.append(entry.path)
         short = revision[:SHORT]
         page = self.address.page_at(short)
-        return Tree(short, MappingProxyType(files), web_url=page, left_out=tuple(sorted(left_out)))
+        return Tree(
+            short,
+            MappingProxyType(files),
+            web_url=page,
+            left_out=tuple(sorted(left_out)),
+            commit=revision,
+        )
 
 
 def worth_reading(entries: Iterator[Entry], most: int) -> tuple[list[Entry], list[str]]:

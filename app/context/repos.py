@@ -147,8 +147,8 @@ class Repos:
         return Hits(placed, paths, copy.revision[:SHORT], copy.notice)
 
     async def wake(self, full_name: str) -> None:
-        """The repo `owner/name` changed: its next reader gets the newest. Other replicas' mirrors are asked
-        within their usual time."""
+        """The repo `owner/name` changed: its next reader gets the newest, from the mirrors of this process
+        and of what all replicas know of GitHub."""
         self._mirrors.wake(full_name)
         await self._github.wake(full_name)
 

@@ -99,12 +99,13 @@ class Analyst:
             parts=[UserPromptPart(prompt)],
             metadata={"sections": [section.id for section in context.sections]},
         )
-        service = context.service.name if context.service else turn.session.service_name
+        session = transcript.session
+        if context.service:
+            session = session.model_copy(update={"service_name": context.service.name})
         async with begin(self.engine) as connection:
             await transcript.add(connection, message, kind="question")
-            await repository.remember_context(
-                connection, turn.session, service_name=service, context_refs=context.refs()
-            )
+            await repository.remember_context(connection, session, context.refs())
+        transcript.session = session
 
     async def _by_model(
         self,

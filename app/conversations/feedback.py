@@ -14,13 +14,14 @@ from app.storage.engine import begin
 async def record(engine: AsyncEngine, turn_id: UUID, user_id: str, *, helpful: bool) -> bool:
     """Store a thumb; a person's newest one counts. False when there is no such turn."""
     async with begin(engine) as connection:
-        if not await repository.save_feedback(connection, turn_id, user_id, helpful=helpful):
+        answered = await repository.save_feedback(connection, turn_id, user_id, helpful=helpful)
+        if answered is None:
             return False
         await write_audit(
             connection,
             "feedback",
             user_id=user_id,
-            trace_id=turn_id.hex,
             input_text="helpful" if helpful else "not helpful",
+            **answered,
         )
     return True

@@ -8,6 +8,7 @@ import secrets
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from app.conversations import repository
 from app.errors import AgentError
 from app.storage.engine import begin
 
@@ -21,12 +22,6 @@ SELECT id FROM sessions
     OR id IN (SELECT session_id FROM messages WHERE strpos(body::text, :user) > 0)
    FOR UPDATE
 """)
-# What was spent and what was found out about an incident outlive the thread they happened in.
-KEEP_USAGE = text("UPDATE usage SET session_id = NULL, turn_id = NULL WHERE session_id = ANY(:sessions)")
-KEEP_INVESTIGATIONS = text(
-    "UPDATE investigations SET session_id = NULL, turn_id = NULL WHERE session_id = ANY(:sessions)"
-)
-REMOVE_SESSIONS = text("DELETE FROM sessions WHERE id = ANY(:sessions)")
 RENAME = (
     text("UPDATE feedback SET user_id = :pseudonym WHERE user_id = :user"),
     text("UPDATE outcomes SET user_id = :pseudonym WHERE user_id = :user"),
@@ -71,8 +66,7 @@ async def forget(engine: AsyncEngine, user: str, *, pseudonym: str | None = None
         audited = int((await connection.execute(AUDIT_FORGET, who)).scalar_one())
         found = await connection.execute(THEIR_SESSIONS, {"user": user})
         threads = [row.id for row in found]
-        for statement in (KEEP_USAGE, KEEP_INVESTIGATIONS, REMOVE_SESSIONS):
-            await connection.execute(statement, {"sessions": threads})
+        await repository.remove_sessions(connection, threads)
         renamed = [(await connection.execute(statement, who)).rowcount for statement in RENAME]
         if not (audited or threads or any(renamed)):
             raise NobodyToForget(f"Nothing is stored about {user}.")

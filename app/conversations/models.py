@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal
 from uuid import UUID
 
@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 LONGEST_QUESTION = 12_000
 """Characters; what is longer is used up to here, and the answer says so."""
+
+PIN_LASTS = timedelta(days=1)
 
 TurnStatus = Literal["queued", "running", "done", "failed", "cancelled", "expired"]
 TurnKind = Literal["mention", "follow_up", "direct", "alert"]
@@ -63,6 +65,14 @@ class Session(_Frozen):
     def lock(self) -> str:
         """What its turns are serialised on."""
         return self.lock_key or f"session:{self.id}"
+
+    def pin(self, now: datetime) -> str | None:
+        """The knowledge revision it is pinned to, so that its prompt prefix stays the same; None, for the
+        newest, after a day's silence."""
+        return None if now - self.updated_at > PIN_LASTS else self.knowledge_revision
+
+    def pinned(self, revision: str) -> Session:
+        return self.model_copy(update={"knowledge_revision": revision})
 
 
 class Turn(_Frozen):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -46,9 +47,29 @@ IS_ANSWERED = text("""
 SELECT status NOT IN ('queued', 'running') OR coalesce(CAST(reply_state ->> 'closed' AS boolean), false)
   FROM turns WHERE id = :turn_id
 """)
+# The answer's own audit row knows what shaped it, whatever its session has been pinned to since.
+ANSWERED = text("""
+SELECT session.channel_id, session.thread_ts, turn.trace_id,
+       coalesce(said.service_name, session.service_name) AS service_name,
+       coalesce(said.knowledge_revision, session.knowledge_revision) AS knowledge_revision
+  FROM turns AS turn JOIN sessions AS session ON session.id = turn.session_id
+  LEFT JOIN LATERAL (
+      SELECT service_name, knowledge_revision FROM audit_log
+       WHERE channel_id = session.channel_id AND thread_ts = session.thread_ts
+         AND trace_id = turn.trace_id AND action = 'message'
+       LIMIT 1) AS said ON true
+ WHERE turn.id = :turn_id
+""")
 IS_FIRST = text("""
 SELECT NOT EXISTS (SELECT 1 FROM turns WHERE session_id = :session AND created_at < :created_at)
 """)
+
+# What was spent and what was found out about an incident outlive the thread they happened in.
+REMOVE_SESSIONS = (
+    text("UPDATE usage SET session_id = NULL, turn_id = NULL WHERE session_id = ANY(:sessions)"),
+    text("UPDATE investigations SET session_id = NULL, turn_id = NULL WHERE session_id = ANY(:sessions)"),
+    text("DELETE FROM sessions WHERE id = ANY(:sessions)"),
+)
 
 
 async def find_session(
@@ -161,21 +182,21 @@ async def is_first(connection: AsyncConnection, turn: Turn) -> bool:
 
 
 async def remember_context(
-    connection: AsyncConnection,
-    session: Session,
-    *,
-    service_name: str | None,
-    context_refs: list[dict[str, Any]],
+    connection: AsyncConnection, session: Session, context_refs: list[dict[str, Any]]
 ) -> None:
-    """What the session is about, and which documents its newest turn was given."""
-    values = {"service_name": service_name, "context_refs": context_refs}
+    """What the session is about, which knowledge it is pinned to, and which documents its newest turn was
+    given."""
+    values = {
+        "service_name": session.service_name,
+        "knowledge_revision": session.knowledge_revision,
+        "context_refs": context_refs,
+    }
     await connection.execute(sessions.update().where(sessions.c.id == session.id).values(values))
 
 
-async def pin_knowledge(connection: AsyncConnection, session: Session, revision: str | None) -> None:
-    await connection.execute(
-        sessions.update().where(sessions.c.id == session.id).values(knowledge_revision=revision)
-    )
+async def pin_knowledge(connection: AsyncConnection, session: Session) -> None:
+    values = {"knowledge_revision": session.knowledge_revision}
+    await connection.execute(sessions.update().where(sessions.c.id == session.id).values(values))
 
 
 async def session_now(connection: AsyncConnection, session: Session) -> dict[str, Any]:
@@ -201,15 +222,24 @@ async def stop_turns(
     return [job_id for job_id in rows.scalars() if job_id is not None]
 
 
-async def save_feedback(connection: AsyncConnection, turn_id: UUID, user_id: str, *, helpful: bool) -> bool:
-    """A person's thumb on an answer; the newest counts. False when there is no such turn."""
-    known = await connection.execute(text("SELECT 1 FROM turns WHERE id = :id"), {"id": turn_id})
-    if known.first() is None:
-        return False
+async def remove_sessions(connection: AsyncConnection, session_ids: Sequence[int]) -> None:
+    """With their turns, transcripts and artifacts."""
+    for statement in REMOVE_SESSIONS:
+        await connection.execute(statement, {"sessions": list(session_ids)})
+
+
+async def save_feedback(
+    connection: AsyncConnection, turn_id: UUID, user_id: str, *, helpful: bool
+) -> dict[str, Any] | None:
+    """A person's thumb on an answer; the newest counts. What an audit row repeats of the answer, under its
+    names there; None when there is no such turn."""
+    answered = (await connection.execute(ANSWERED, {"turn_id": turn_id})).mappings().first()
+    if answered is None:
+        return None
     statement = insert(feedback).values(turn_id=turn_id, user_id=user_id, helpful=helpful)
     await connection.execute(
         statement.on_conflict_do_update(
             index_elements=["turn_id", "user_id"], set_={"helpful": helpful, "created_at": func.now()}
         )
     )
-    return True
+    return dict(answered)

@@ -111,6 +111,8 @@ class SessionTranscript:
     def __init__(self, engine: AsyncEngine, turn: Turn, tails: Tails | None = None) -> None:
         self._engine = engine
         self._turn = turn
+        self.session = turn.session
+        """What its audit rows say of the session: the service, and the knowledge that shapes this turn."""
         self._tails = tails or Tails()
         self._rows: list[_Row] | None = None
 
@@ -222,7 +224,7 @@ class SessionTranscript:
     async def _audit_tool_call(
         self, connection: AsyncConnection, name: str, arguments: dict[str, Any], result: str
     ) -> None:
-        session = self._turn.session
+        session = self.session
         await write_audit(
             connection,
             "tool_call",

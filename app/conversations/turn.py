@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
 from uuid import UUID
@@ -40,7 +40,6 @@ log = structlog.get_logger(__name__)
 MOST_ATTEMPTS = 5
 UNSURE_BELOW = 0.5
 """A model's answer less sure than this calls the SRE team, whatever the model thinks of it."""
-PIN_LASTS = timedelta(days=1)
 TELL_AFTER_SECONDS = 30
 GIVE_BACK_AFTER_SECONDS = 600
 LATE_SECONDS = 2
@@ -163,20 +162,20 @@ class _Work:
         if self.turn.answer is not None:
             self.decided = ANSWER.validate_python(self.turn.answer)
             return self.decided
-        knowledge = await self.knowledge()
-        self.revision = knowledge.revision
         transcript = SessionTranscript(self.runner.engine, self.turn, self.runner.tails)
-        answer = shortcut(self.turn, knowledge)
-        if answer is None:
-            answer = await self.runner.analyst.answer(
-                self.turn, knowledge, transcript, self.reply, self.place
-            )
+        knowledge = await self.knowledge(transcript)
+        self.revision = knowledge.revision
+        transcript.session = self.turn.session.pinned(knowledge.revision)
+        if (answer := shortcut(self.turn, knowledge)) is not None:
+            return await self.decide(answer, transcript, pin=True)
+        answer = await self.runner.analyst.answer(self.turn, knowledge, transcript, self.reply, self.place)
         return await self.decide(answer, transcript)
 
-    async def decide(self, answer: Answer, transcript: SessionTranscript) -> Answer:
+    async def decide(self, answer: Answer, transcript: SessionTranscript, *, pin: bool = False) -> Answer:
         """Store the answer before it is shown as final: from here on no attempt says anything else.
 
-        What is stored is what counts: it has lost the characters that a database does not take.
+        What is stored is what counts: it has lost the characters that a database does not take. `pin` is for
+        a turn that stores no question, which is what else pins the session.
         """
         body = as_json(ANSWER.dump_python(answer, mode="json"))
         answer = ANSWER.validate_json(body)
@@ -185,17 +184,19 @@ class _Work:
                 response = ModelResponse([TextPart(answer.text)], model_name="offline")
                 await transcript.add(connection, response, kind="model")
             await repository.save_answer(connection, self.turn, body)
-            await repository.pin_knowledge(connection, self.turn.session, self.revision)
+            if pin:
+                await repository.pin_knowledge(connection, transcript.session)
         self.decided = answer
         return answer
 
-    async def knowledge(self) -> Knowledge:
-        """The revision the session is pinned to, so its prompt prefix stays the same; the newest after a
-        day's silence or when somebody says "reload"."""
+    async def knowledge(self, transcript: SessionTranscript) -> Knowledge:
+        """That of the session's pin, or the newest when somebody says "reload"; an attempt that goes on with
+        what another has begun goes on with its knowledge, however long ago that was."""
         session = self.turn.session
-        idle = self.runner.clock() - session.updated_at > PIN_LASTS
+        if self.turn.attempt > 1 and await transcript.has_question():
+            return await self.runner.keeper.at(session.knowledge_revision)
         reload = self.turn.question.strip().lower() == "reload"
-        return await self.runner.keeper.at(None if idle or reload else session.knowledge_revision)
+        return await self.runner.keeper.at(None if reload else session.pin(self.runner.clock()))
 
     async def finish(self, status: TurnStatus, answer: Answer | None, error_code: str | None = None) -> None:
         """The turn's end and its audit rows, together."""
@@ -209,6 +210,10 @@ class _Work:
                 "trace_id": turn.trace_id,
                 **await repository.session_now(connection, session),
             }
+            # One that was stopped before it had begun was shaped by what it would have begun with.
+            row["knowledge_revision"] = (
+                self.revision or row["knowledge_revision"] or self.runner.keeper.current.revision
+            )
             tagged = answer is not None and calls_sre(answer)
             await write_audit(
                 connection,

@@ -126,6 +126,7 @@ class StoredDesk:
             service_name=investigation.service_name,
             input_text=investigation.title,
             response_text=said,
+            knowledge_revision=await repository.revision_of(connection, investigation),
             trace_id=investigation.trace_id,
         )
 

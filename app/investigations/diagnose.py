@@ -24,6 +24,8 @@ from app.agent.models import LoadedModel
 from app.agent.run import Ended, Means, RunRequest, run_to
 from app.agent.tally import RunLimits, Tally, tally, this_turn
 from app.context.models import Source
+from app.conversations import repository as conversations
+from app.conversations.models import Turn
 from app.conversations.reply import NotShown
 from app.conversations.transcript import SessionTranscript
 from app.conversations.turn import MOST_ATTEMPTS, passes
@@ -54,6 +56,7 @@ from app.investigations.surface import (
 )
 from app.investigations.thread import headline
 from app.investigations.wrapping import Wrapping
+from app.knowledge.models import Knowledge
 from app.storage.engine import begin
 from app.storage.errors import StaleAttempt
 from app.tools.catalogue import ToolScope
@@ -162,6 +165,7 @@ class _Diagnosis:
     diagnoser: Diagnoser
     investigation: Investigation
     transcript: SessionTranscript | None = None
+    knowledge: Knowledge | None = None
     looked: Looked | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
@@ -254,8 +258,19 @@ class _Diagnosis:
         async with begin(self.diagnoser.engine) as connection:
             turn = await repository.load_turn(connection, self.investigation)
             spent = await journal.seconds_since_begun(connection, turn.id)
-        self.transcript = SessionTranscript(self.diagnoser.engine, turn)
+        await self.open_transcript(turn)
         return max(0.0, self.diagnoser.means.seconds - spent)
+
+    async def open_transcript(self, turn: Turn) -> SessionTranscript:
+        """With the knowledge that shapes this diagnosis: what its session is pinned to. An attempt that goes
+        on with what another has begun goes on with its knowledge, too."""
+        transcript = self.transcript = SessionTranscript(self.diagnoser.engine, turn)
+        session = turn.session
+        begun = await transcript.has_question()
+        pin = session.knowledge_revision if begun else session.pin(self.diagnoser.clock())
+        self.knowledge = await self.diagnoser.means.knowledge(pin)
+        transcript.session = session.pinned(self.knowledge.revision)
+        return transcript
 
     async def alone(self, reason: str, why: Why | None) -> Outcome:
         """What the evidence core found stands as the diagnosis."""
@@ -271,7 +286,7 @@ class _Diagnosis:
         """So that a follow-up in the thread knows what was found, a model's rows or none."""
         async with begin(self.diagnoser.engine) as connection:
             turn = await repository.load_turn(connection, self.investigation)
-            transcript = SessionTranscript(self.diagnoser.engine, turn)
+        transcript = await self.open_transcript(turn)
         if not await transcript.has_question():
             await self.ask(transcript, digest(self.gathered))
         said = f"{brief.headline}\n\n{brief.likely_cause.text}"
@@ -306,14 +321,16 @@ class _Diagnosis:
         return tally(history[first:second], lambda response: prices.of(model.provider, response))
 
     async def ask(self, transcript: SessionTranscript, text: str) -> None:
-        await transcript.append(ModelRequest(parts=[UserPromptPart(text)]), kind="question")
+        async with begin(self.diagnoser.engine) as connection:
+            await transcript.add(connection, ModelRequest(parts=[UserPromptPart(text)]), kind="question")
+            await conversations.pin_knowledge(connection, transcript.session)
 
     async def run(
         self, model: LoadedModel, transcript: SessionTranscript, used: Tally | None = None
     ) -> Ended[Diagnosis]:
         """One look of a model; `used` is what a look before it took of what both may use."""
-        means = self.diagnoser.means
-        knowledge = await means.knowledge()
+        means, knowledge = self.diagnoser.means, self.knowledge
+        assert knowledge is not None
         limits = means.limits
         if used is not None:
             limits = RunLimits(

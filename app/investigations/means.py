@@ -14,14 +14,15 @@ from app.knowledge.models import Knowledge
 
 @dataclass(frozen=True)
 class DiagnoseMeans:
-    """`models` is None when none is configured. `seconds` is the longest a diagnosis may take, over all its
-    attempts; `ttl_seconds` the longest it may wait for its turn. `in_flight` is the budget of a diagnosis
-    that has begun, where it is another than that of `means`."""
+    """`models` is None when none is configured; `knowledge` is that of a revision, of None the newest.
+    `seconds` is the longest a diagnosis may take, over all its attempts; `ttl_seconds` the longest it may
+    wait for its turn. `in_flight` is the budget of a diagnosis that has begun, where it is another than that
+    of `means`."""
 
     models: Models | None
     means: Means
     limits: RunLimits
-    knowledge: Callable[[], Awaitable[Knowledge]]
+    knowledge: Callable[[str | None], Awaitable[Knowledge]]
     hosts: Callable[[], frozenset[str]] = frozenset
     seconds: float = 300
     ttl_seconds: float = 600

@@ -20,6 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.conversations.models import Turn
 from app.investigations.evidence import Finding
 from app.investigations.models import Incident, Investigation, Place, Reason
+from app.knowledge.repository import IN_FORCE
 from app.storage.audit import write_audit
 from app.storage.engine import as_json
 from app.storage.errors import StaleAttempt
@@ -91,10 +92,16 @@ UPDATE investigations SET thread_state = merged_state(thread_state, CAST(:state 
    AND (CAST(:attempt AS int) IS NULL OR (attempt = CAST(:attempt AS int) AND finished_at IS NULL))
 """)
 NAME_THREAD = text(f"UPDATE investigations SET session_id = :session_id, turn_id = :turn_id {FENCED}")
+# Of its session, and of everybody's while it has none or nothing was said in it yet.
+SHAPED_BY = f"""
+coalesce((SELECT knowledge_revision FROM sessions WHERE id = investigations.session_id), ({IN_FORCE}))
+    AS knowledge_revision
+"""
 END = text(f"""
 UPDATE investigations SET status = :status, error_code = :error_code, finished_at = now() {FENCED}
-RETURNING turn_id
+RETURNING turn_id, {SHAPED_BY}
 """)
+REVISION_OF = text(f"SELECT {SHAPED_BY} FROM investigations WHERE id = :id")
 END_TURN = text("""
 UPDATE turns SET status = :status, error_code = :error_code, finished_at = now()
  WHERE id = :turn_id AND status IN ('queued', 'running')
@@ -310,9 +317,16 @@ async def finish(
         input_text=investigation.title,
         response_text=said or f"({status}: {error_code or 'no answer'})",
         confidence=confidence,
+        knowledge_revision=row.knowledge_revision,
         trace_id=investigation.trace_id,
         **audit,
     )
+
+
+async def revision_of(connection: AsyncConnection, investigation: Investigation) -> str | None:
+    """The knowledge revision that shapes it, as its audit rows say."""
+    found: str | None = (await connection.execute(REVISION_OF, {"id": investigation.id})).scalar()
+    return found
 
 
 async def _fenced(

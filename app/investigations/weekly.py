@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.errors import AgentError
 from app.investigations.accuracy import accuracy, judged, sentence
+from app.knowledge.repository import in_force
 from app.storage.audit import write_audit
 from app.storage.engine import begin
 
@@ -51,7 +52,10 @@ async def post_once(engine: AsyncEngine, tell: Tell, now: datetime) -> bool:
         said = sentence(told)
         # Within the transaction: what is not posted is not noted, and the lock keeps others from it.
         await tell(said)
-        await write_audit(connection, ACTION, input_text=week, response_text=said)
+        revision = await in_force(connection)
+        await write_audit(
+            connection, ACTION, input_text=week, response_text=said, knowledge_revision=revision
+        )
     return True
 
 

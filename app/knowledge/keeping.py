@@ -1,14 +1,17 @@
 """The knowledge in force, and the older revisions that sessions are still pinned to.
 
-A broken revision never serves: the last good one stays in force and the refusal is told once.
+A broken revision never serves: the last good one stays in force, here and in every process that starts
+meanwhile, and the refusal is told once.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -18,6 +21,7 @@ from app.errors import AgentError
 from app.knowledge.loading import KnowledgeBroken, load
 from app.knowledge.models import Document, Fault, Knowledge
 from app.knowledge.packaged import packaged_path
+from app.storage.errors import DatabaseUnavailable
 from app.storage.tree import Tree, read_folder
 
 log = structlog.get_logger(__name__)
@@ -25,8 +29,10 @@ log = structlog.get_logger(__name__)
 LARGE = 100_000
 """Characters; a tree above this is parsed in a thread, because it would hold the event loop for too long."""
 
-Loaded = Callable[[Knowledge], Awaitable[None]]
-Refused = Callable[[str, tuple[Fault, ...]], Awaitable[None]]
+Loaded = Callable[[Knowledge, float], Awaitable[None]]
+Refused = Callable[[str, tuple[Fault, ...], float], Awaitable[None]]
+"""Listeners; the last argument is how many seconds ago it happened."""
+Clock = Callable[[], float]
 
 
 class Source(Protocol):
@@ -37,8 +43,32 @@ class Source(Protocol):
         ...
 
     async def tree_at(self, revision: str) -> Tree | None:
-        """The tree at an older revision, or None when it is gone."""
+        """The tree at an older revision, given as such or as the whole id of its commit, or None when it is
+        gone."""
         ...
+
+
+class History(Protocol):
+    """What the replicas had in force before."""
+
+    async def last_good(self, *, besides: str) -> str | None:
+        """The newest revision in force but for `besides`, as the whole id of its commit where that is
+        known."""
+        ...
+
+    async def commit_of(self, revision: str) -> str | None:
+        """The whole id of a revision's commit, where it is known."""
+        ...
+
+
+class NoHistory:
+    """The history of a keeper without a database."""
+
+    async def last_good(self, *, besides: str) -> str | None:
+        return None
+
+    async def commit_of(self, revision: str) -> str | None:
+        return None
 
 
 class NothingLoaded(AgentError):
@@ -65,7 +95,8 @@ class Keeper:
 
     `on_loaded` and `on_refused` are told of each change once; a call that fails is repeated at the next
     refresh, so a database that is away costs no audit row. `remembered` is how many older revisions stay in
-    memory. `fallback` is the folder that serves while the source has never given a good revision.
+    memory. `history` knows the last good revision where the source's newest is broken at the first refresh;
+    `fallback` is the folder that serves while no good revision can be had.
     """
 
     def __init__(
@@ -75,20 +106,25 @@ class Keeper:
         on_loaded: Loaded = tell_nobody,
         on_refused: Refused = tell_nobody,
         system_prompt: Document | None = None,
+        history: History | None = None,
         fallback: Path | None = None,
         remembered: int = 16,
+        clock: Clock = time.monotonic,
     ) -> None:
         self._source = source
         self._on_loaded = on_loaded
         self._on_refused = on_refused
         self._system_prompt = system_prompt
+        self._history = history or NoHistory()
         self._fallback = fallback or packaged_path()
         self._remembered = remembered
+        self._clock = clock
         self._recent: OrderedDict[str, Knowledge] = OrderedDict()
-        self._untold: deque[Callable[[], Awaitable[None]]] = deque()
+        self._untold: deque[tuple[float, Callable[[float], Awaitable[None]]]] = deque()
         self._refreshing = asyncio.Lock()
         self._recalling = asyncio.Lock()
         self._in_force: Knowledge | None = None
+        self._is_fallback = False
         self._is_away = False
         self.refusal: Refusal | None = None
 
@@ -130,15 +166,21 @@ class Keeper:
             return self.current
 
     async def at(self, revision: str | None) -> Knowledge:
-        """The knowledge a session is pinned to; the one in force, with a notice, when that is gone."""
+        """The knowledge a session is pinned to; the one in force, with a notice, when that is gone.
+
+        Raises:
+            DatabaseUnavailable: what the revision abbreviates could not be looked up.
+        """
         current = self.current
         if revision is None or revision == current.revision:
             return current
-        async with self._recalling:
-            known = self._recent.get(revision) or await self._recall(revision)
-            if known:
-                self._remember(known)
-                return known
+        known = self._recent.get(revision)
+        if known is None:
+            async with self._recalling:
+                known = self._recent.get(revision) or await self._recall(revision)
+        if known:
+            self._remember(known)
+            return known
         return replace(
             current,
             notice=f"The knowledge revision this conversation began with ({revision}) cannot be read "
@@ -150,17 +192,22 @@ class Keeper:
         if self._in_force and tree.revision == self._in_force.revision:
             # The same revision may come with another notice, such as "the remote cannot be reached since …".
             self._in_force = replace(self._in_force, notice=tree.notice, web_url=tree.web_url)
-            self.refusal = None
+            if self.refusal:
+                self.refusal = None
+                self._tell_of(self._in_force)
             return
-        if self.refusal and tree.revision == self.refusal.revision:
-            return
-        try:
-            knowledge = await self._load(tree)
-        except KnowledgeBroken as broken:
-            await self._refuse(broken)
-        else:
-            self.refusal = None
-            self._put_in_force(knowledge)
+        if not (self.refusal and tree.revision == self.refusal.revision):
+            try:
+                knowledge = await self._load(tree)
+            except KnowledgeBroken as broken:
+                self._refuse(broken)
+            else:
+                self.refusal = None
+                self._put_in_force(knowledge)
+                self._tell_of(knowledge)
+                return
+        if self._in_force is None or self._is_fallback:
+            await self._take_last_good(tree.revision)
 
     def _away(self, reason: str) -> None:
         # Once per outage: a poll a minute would fill the log with the same line.
@@ -168,7 +215,7 @@ class Keeper:
             log.warning("knowledge_source_away", reason=reason)
         self._is_away = True
 
-    async def _refuse(self, broken: KnowledgeBroken) -> None:
+    def _refuse(self, broken: KnowledgeBroken) -> None:
         refusal = self.refusal = Refusal(broken.revision, broken.faults)
         log.error(
             "knowledge_refused",
@@ -176,30 +223,51 @@ class Keeper:
             in_force=self._in_force.revision if self._in_force else None,
             faults=[str(fault) for fault in refusal.faults],
         )
-        self._untold.append(lambda: self._on_refused(refusal.revision, refusal.faults))
+        self._untold.append((self._clock(), partial(self._on_refused, refusal.revision, refusal.faults)))
+
+    async def _take_last_good(self, refused: str) -> None:
+        """Serve what the other replicas have in force, and this one had before its restart: nobody is told,
+        for to them nothing has changed."""
+        revision = await self._history.last_good(besides=refused)
+        try:
+            tree = await self._source.tree_at(revision) if revision else None
+            if tree is not None:
+                self._put_in_force(await self._load(tree))
+                return
+        except (AgentError, OSError) as error:
+            log.warning("last_good_knowledge_gone", revision=revision, reason=str(error))
         if self._in_force is None:
-            await self._fall_back(f"Revision {refusal.revision} of the knowledge repo has errors.")
+            await self._fall_back(
+                f"Revision {refused} of the knowledge repo has errors, and no good one before it can be read."
+            )
 
     async def _fall_back(self, reason: str) -> None:
         tree = await asyncio.to_thread(read_folder, self._fallback)
         notice = f"{reason} The knowledge that comes with the program is used instead."
-        self._put_in_force(await self._load(replace(tree, notice=notice)))
+        knowledge = await self._load(replace(tree, notice=notice))
+        self._put_in_force(knowledge)
+        self._is_fallback = True
+        self._tell_of(knowledge)
 
     def _put_in_force(self, knowledge: Knowledge) -> None:
         if self._in_force:
             self._remember(self._in_force)
         self._in_force = knowledge
+        self._is_fallback = False
         log.info(
             "knowledge_loaded",
             revision=knowledge.revision,
             notice=knowledge.notice,
             warnings=[str(fault) for fault in knowledge.faults],
         )
-        self._untold.append(lambda: self._on_loaded(knowledge))
+
+    def _tell_of(self, knowledge: Knowledge) -> None:
+        self._untold.append((self._clock(), partial(self._on_loaded, knowledge)))
 
     async def _tell(self) -> None:
         while self._untold:
-            await self._untold[0]()
+            since, tell = self._untold[0]
+            await tell(self._clock() - since)
             self._untold.popleft()
 
     async def _load(self, tree: Tree) -> Knowledge:
@@ -213,8 +281,12 @@ class Keeper:
             tree = await self._source.tree_at(revision)
             if tree is None and revision.startswith("local-"):
                 tree = await asyncio.to_thread(read_folder, self._fallback)
+            elif tree is None and (commit := await self._history.commit_of(revision)):
+                tree = await self._source.tree_at(commit)
             if tree is not None and tree.revision == revision:
                 return await self._load(tree)
+        except DatabaseUnavailable:
+            raise
         except (AgentError, OSError) as error:
             log.warning("knowledge_revision_gone", revision=revision, reason=str(error))
         return None

@@ -47,6 +47,7 @@ def load(tree: Tree, *, system_prompt: Document | None = None) -> Knowledge:
         faults=faults,
         web_url=tree.web_url,
         notice=tree.notice,
+        commit=tree.commit,
     )
 
 

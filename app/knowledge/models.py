@@ -45,7 +45,8 @@ class Knowledge:
     """Everything that shapes behaviour, at one revision.
 
     `web_url` is the folder's address for people, as in `Tree`; `notice` is a sentence for the reader when
-    this is not the newest revision; `faults` are warnings only: errors never become a `Knowledge`.
+    this is not the newest revision; `faults` are warnings only: errors never become a `Knowledge`; `commit`
+    is the whole id of the revision's git commit.
     """
 
     revision: str
@@ -59,6 +60,7 @@ class Knowledge:
     faults: tuple[Fault, ...] = ()
     web_url: str | None = None
     notice: str | None = None
+    commit: str | None = None
 
     def url(self, document: Document) -> str | None:
         """The address of a document at this revision, or None when the repo has no web page."""

@@ -263,6 +263,9 @@ investigations = Table(
     Column("finished_at", DateTime(timezone=True)),
     CheckConstraint("status IN ('" + "', '".join(INVESTIGATION_STATUSES) + "')", name="status"),
     Index(None, "incident_id"),
+    # What refers to a session and its turns, for when those are removed.
+    Index(None, "session_id"),
+    Index(None, "turn_id"),
     Index(None, "created_at"),
     Index(None, "service_name", "created_at"),
     Index(None, "storm_id"),
@@ -329,6 +332,7 @@ usage = Table(
     _now(),
     Index(None, "created_at"),
     Index(None, "turn_id"),
+    Index(None, "session_id"),
 )
 
 budget_windows = Table(
@@ -355,6 +359,7 @@ artifacts = Table(
     Column("faults", JSONB),
     _now(),
     Index(None, "session_id"),
+    Index(None, "turn_id"),
 )
 
 knowledge_revisions = Table(
@@ -363,9 +368,11 @@ knowledge_revisions = Table(
     _id(),
     Column("revision", Text, nullable=False),
     Column("accepted", Boolean, nullable=False),
+    # The whole id of its git commit: a remote gives nothing for an abbreviation.
+    Column("commit_id", Text),
     Column("faults", JSONB, nullable=False, server_default=text("'[]'::jsonb")),
     _now(),
-    UniqueConstraint("revision", "accepted"),
+    Index(None, "revision"),
 )
 
 rejected_webhooks = Table(

@@ -23,6 +23,7 @@ class Tree:
     `web_url` is the address a person opens for the folder at this revision, such as
     `https://github.com/acme/blueprints/blob/4f1c2ab`; None when there is none (a local folder).
     `notice` is a sentence for the reader when this is a last good copy and not the newest one.
+    `commit` is the whole id of the git commit, by which a remote can be asked for it; None for a folder.
     """
 
     revision: str
@@ -30,6 +31,7 @@ class Tree:
     web_url: str | None = None
     notice: str | None = None
     left_out: tuple[str, ...] = field(default=())
+    commit: str | None = None
 
     def under(self, folder: str, suffix: str = "") -> Iterator[tuple[str, str]]:
         """Paths and texts below `folder` (all for ""), in path order."""

@@ -13,7 +13,7 @@ from typing import Protocol
 
 import structlog
 from fastapi import FastAPI, Request, Response
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from app.settings import AlertSettings
 from app.web.refusing import answer_refusals
@@ -44,7 +44,7 @@ class SlackEvents(Protocol):
 
 class _Repository(BaseModel):
     model_config = ConfigDict(extra="ignore")
-    full_name: str
+    full_name: str = Field(pattern=r"^[\w.-]{1,100}/[\w.-]{1,100}$")
 
 
 class Push(BaseModel):

@@ -24,6 +24,7 @@ from app.playground.slack.workspace import Workspace
 from app.runtime import Runtime
 from app.settings import Settings
 from app.storage.engine import create_engine
+from tests.fakes.anthropic import FakeAnthropic
 
 MAYA, OMAR, GUEST, STRANGER = "U0MAYA", "U0OMAR", "U0GUEST", "U0STRANGER"
 CHECKOUT = "C0CHECKOUT"
@@ -153,6 +154,18 @@ async def stack(database_url: str, organisation: ExampleOrganisation, tmp_path: 
             **slack.environment,
         }
         yield Stack(slack, engine, environment, exits)
+
+
+@pytest.fixture
+async def model(stack: Stack) -> AsyncIterator[FakeAnthropic]:
+    """An Anthropic service of our own, wired into everything the test starts."""
+    async with FakeAnthropic([]) as server:
+        stack.environment |= {
+            "MODEL_PROVIDER": "anthropic",
+            "ANTHROPIC_API_KEY": "sk-ant-test",
+            "ANTHROPIC_BASE_URL": server.url,
+        }
+        yield server
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

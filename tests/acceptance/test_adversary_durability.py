@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID
 
@@ -26,17 +25,6 @@ from tests.acceptance.test_conversation import shown
 from tests.acceptance.test_durability import forbid_connections, runtime_database, slow, visible
 from tests.fakes.anthropic import FakeAnthropic
 from tests.fakes.script import conclude, say
-
-
-@pytest.fixture
-async def model(stack: Stack) -> AsyncIterator[FakeAnthropic]:
-    async with FakeAnthropic([]) as server:
-        stack.environment |= {
-            "MODEL_PROVIDER": "anthropic",
-            "ANTHROPIC_API_KEY": "sk-ant-test",
-            "ANTHROPIC_BASE_URL": server.url,
-        }
-        yield server
 
 
 def reactions(stack: Stack, ts: str) -> set[str]:

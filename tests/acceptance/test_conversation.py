@@ -164,6 +164,23 @@ async def test_feedback_is_stored_and_the_newest_counts(stack: Stack) -> None:
     assert await stack.rows("SELECT count(*) FROM audit_log WHERE action = 'feedback'") == [(2,)]
 
 
+async def test_what_is_older_than_it_is_kept_goes_when_the_program_starts(stack: Stack) -> None:
+    async with stack.engine.begin() as connection:
+        for statement in (
+            "INSERT INTO sessions (team_id, channel_id, thread_ts, updated_at) "
+            "SELECT 'T1', 'C1', days::text, now() - make_interval(days => days) FROM unnest('{29,31}'::int[]) AS days",
+            "INSERT INTO audit_log (action, created_at) "
+            "SELECT 'message', now() - make_interval(days => days) FROM unnest('{59,61}'::int[]) AS days",
+        ):
+            await connection.exec_driver_sql(statement)
+    await stack.serve(TRANSCRIPT_RETENTION_DAYS="30", AUDIT_RETENTION_DAYS="60")
+    async with asyncio.timeout(10):
+        while not await stack.rows("SELECT 1 FROM audit_log WHERE action = 'retention'"):
+            await asyncio.sleep(0.05)
+    assert await stack.rows("SELECT thread_ts FROM sessions") == [("29",)]
+    assert await stack.rows("SELECT count(*) FROM audit_log WHERE action = 'message'") == [(1,)]
+
+
 async def test_events_delivered_twice_and_again_to_two_replicas_are_answered_once(stack: Stack) -> None:
     await stack.serve()
     await stack.serve()
@@ -239,6 +256,42 @@ async def test_a_changed_knowledge_repo_shapes_new_threads_and_a_broken_one_is_r
     _, answers = await stack.ask("<@U0AGENT> what does tier 1 ask of us?")
     assert "dragon on the roof" in shown(answers)
     assert await stack.rows("SELECT count(*) FROM audit_log WHERE action = 'knowledge_refused'") == [(1,)]
+
+
+async def test_each_time_the_knowledge_breaks_is_told_once_and_a_new_replica_serves_the_last_good_one(
+    stack: Stack, tmp_path: Path
+) -> None:
+    organisation = write_repos(tmp_path / "own")
+    repo = tmp_path / "own" / "knowledge"
+    values = {"KNOWLEDGE_REPO_URL": organisation.knowledge, "GIT_POLL_SECONDS": "0.1"}
+    await stack.serve(SRE_AGENT_HOME=str(tmp_path / "one"), **values)
+    await stack.serve(SRE_AGENT_HOME=str(tmp_path / "two"), **values)
+    [(good,)] = await stack.rows("SELECT revision FROM knowledge_revisions")
+
+    commit(repo, "system-prompt.md", "")
+    heads = ["ORIG", "HEAD~1", "ORIG", "HEAD~1", "ORIG"]
+    git(repo, "branch", "ORIG")
+    for n, head in enumerate(heads, start=1):
+        git(repo, "reset", "--hard", "--quiet", head)
+        await verdicts(stack, n + 1)
+    await asyncio.sleep(0.5)
+
+    assert await stack.rows("SELECT action FROM audit_log ORDER BY id") == [
+        ("knowledge_reload",),
+        *[("knowledge_refused",), ("knowledge_reload",)] * 2,
+        ("knowledge_refused",),
+    ]
+    await stack.slack.wait_for(lambda: len(stack.slack.channel("C0INCIDENTS")) == 3)
+    await stack.serve(SRE_AGENT_HOME=str(tmp_path / "three"), **values)
+    assert len(stack.slack.channel("C0INCIDENTS")) == 3
+    await stack.ask("<@U0AGENT> what does tier 1 ask of us?")
+    assert await stack.rows("SELECT knowledge_revision FROM sessions") == [(good,)]
+
+
+async def verdicts(stack: Stack, wanted: int) -> None:
+    async with asyncio.timeout(10):
+        while await stack.rows("SELECT count(*) FROM knowledge_revisions") != [(wanted,)]:
+            await asyncio.sleep(0.05)
 
 
 def commit(repo: Path, path: str, text: str) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
-from collections.abc import AsyncIterator
 
 import pytest
 from sqlalchemy import text
@@ -29,18 +28,6 @@ from tests.fakes.script import (
 )
 
 WORDS = "The contract with payments allows 800 ms and one retry. " * 6
-
-
-@pytest.fixture
-async def model(stack: Stack) -> AsyncIterator[FakeAnthropic]:
-    """An Anthropic service of our own, wired into everything the test starts."""
-    async with FakeAnthropic([]) as server:
-        stack.environment |= {
-            "MODEL_PROVIDER": "anthropic",
-            "ANTHROPIC_API_KEY": "sk-ant-test",
-            "ANTHROPIC_BASE_URL": server.url,
-        }
-        yield server
 
 
 def slow(*calls: Call, seconds: float = 3.0) -> Reply:

@@ -43,6 +43,7 @@ def test_a_week_begins_on_monday_morning(at: datetime, week: str) -> None:
 
 async def test_replicas_that_look_at_once_post_once(engine: AsyncEngine, now: datetime, rows: Rows) -> None:
     said: list[str] = []
+    await rows("INSERT INTO knowledge_revisions (revision, accepted) VALUES ('r1', true), ('r2', false)")
 
     async def tell(sentence: str) -> None:
         await asyncio.sleep(0.05)
@@ -53,8 +54,9 @@ async def test_replicas_that_look_at_once_post_once(engine: AsyncEngine, now: da
     assert sorted(posted) == [False, False, False, False, True]
     assert len(said) == 1
     assert said[0].startswith("1 briefs this week.")
-    assert await rows("SELECT action, input_text, response_text FROM audit_log") == [
-        ("weekly_accuracy", week_due(now), said[0])
+    columns = "action, input_text, response_text, knowledge_revision"
+    assert await rows(f"SELECT {columns} FROM audit_log") == [
+        ("weekly_accuracy", week_due(now), said[0], "r1")
     ]
 
 

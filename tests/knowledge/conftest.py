@@ -20,11 +20,11 @@ class Listener:
         self.refused: list[tuple[str, tuple[Fault, ...]]] = []
         self.is_broken = False
 
-    async def on_loaded(self, knowledge: Knowledge) -> None:
+    async def on_loaded(self, knowledge: Knowledge, age: float) -> None:
         self.fail_when_broken()
         self.loaded.append(knowledge.revision)
 
-    async def on_refused(self, revision: str, faults: tuple[Fault, ...]) -> None:
+    async def on_refused(self, revision: str, faults: tuple[Fault, ...], age: float) -> None:
         self.fail_when_broken()
         self.refused.append((revision, faults))
 

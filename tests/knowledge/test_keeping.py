@@ -70,6 +70,21 @@ async def test_a_broken_revision_is_refused_once_and_the_last_good_one_serves(
     assert listener.loaded == [good.revision]
 
 
+async def test_the_same_broken_revision_that_comes_back_is_told_again_and_so_is_the_way_back(
+    repo: GitRepo, listener: Listener
+) -> None:
+    keeper = keeper_of(repo, listener)
+    good = (await keeper.refresh()).revision
+    bad = repo.commit(*BROKEN)
+    for head in (bad, good, bad, good):
+        repo.output("reset", "--hard", "--quiet", head)
+        for _ in range(2):
+            assert (await keeper.refresh()).revision == good
+
+    assert [revision for revision, _ in listener.refused] == [bad, bad]
+    assert listener.loaded == [good, good, good]
+
+
 async def test_a_repair_ends_the_refusal(repo: GitRepo, listener: Listener) -> None:
     keeper = keeper_of(repo, listener)
     await keeper.refresh()

@@ -56,7 +56,7 @@ async def test_forgetting_a_person_keeps_the_row_and_leaves_one(connection: asyn
 
 
 async def test_retention_removes_old_rows_and_says_so(connection: asyncpg.Connection) -> None:
-    assert await connection.fetchval("SELECT audit_prune(400)") == 1
+    assert await connection.fetchval("SELECT audit_prune(400, 10)") == 1
     rows = await connection.fetch("SELECT action, input_text FROM audit_log ORDER BY id")
     assert [tuple(row) for row in rows] == [
         ("message", "another"),

@@ -31,6 +31,9 @@ async def client(pushes: list[Push]) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
+TOO_LONG = {"full_name": f"acme/{'x' * 8000}"}
+
+
 def signed(body: bytes, event: str = "push") -> dict[str, str]:
     proof = hmac.new(SECRET.encode(), body, hashlib.sha256).hexdigest()
     return {"X-Hub-Signature-256": f"sha256={proof}", "X-GitHub-Event": event}
@@ -63,6 +66,7 @@ async def test_a_push_is_taken(client: httpx.AsyncClient, pushes: list[Push]) ->
         (push(), signed(push(ref="other")), 401, "not_proven"),
         (b"x" * 1_100_000, signed(b"x" * 1_100_000), 413, "too_large"),
         (push(repository=None), signed(push(repository=None)), 422, "not_understood"),
+        (push(repository=TOO_LONG), signed(push(repository=TOO_LONG)), 422, "not_understood"),
         (b"not json", signed(b"not json"), 422, "not_understood"),
     ],
 )
