@@ -112,7 +112,8 @@ class IncidentThread(Protocol):
         """A picture, `alt` its description in words."""
 
     async def final_brief(self, told: Told, *, round: int = 1) -> None:
-        """The diagnosis, as a message of its own, which notifies. `round` counts the diagnoses there were."""
+        """The diagnosis, as a message of its own, which notifies; with the whole evidence as a file when it
+        is long. `round` counts the diagnoses there were."""
 
     async def failed(
         self, reason: str, *, trace_id: str = "", buttons: tuple[Button, ...] = FAILED, round: int = 1

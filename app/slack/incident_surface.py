@@ -79,8 +79,7 @@ class SlackIncidentThread:
 
     async def evidence_brief(self, told: Told) -> None:
         await self._say("evidence", kit.evidence_brief(told, self._id, self._surface.hosts()))
-        if kit.listed(told)[1]:
-            await self._with_all_evidence(told)
+        await self._with_all_evidence(told, f"evidence-{self._id.hex[:8]}.md")
 
     async def chart(self, png: bytes, alt: str) -> None:
         async with _for_good():
@@ -88,6 +87,7 @@ class SlackIncidentThread:
 
     async def final_brief(self, told: Told, *, round: int = 1) -> None:
         await self._say(f"final:{round}", kit.final_brief(told, self._id, self._surface.hosts()))
+        await self._with_all_evidence(told, f"evidence-{self._id.hex[:8]}-{round}.md")
 
     async def failed(
         self, reason: str, *, trace_id: str = "", buttons: tuple[Button, ...] = FAILED, round: int = 1
@@ -107,10 +107,11 @@ class SlackIncidentThread:
         async with _for_good():
             await self._posts.post(part, *shown, thread_ts=root)
 
-    async def _with_all_evidence(self, told: Told) -> None:
-        """The brief stands without the file."""
+    async def _with_all_evidence(self, told: Told, name: str) -> None:
+        """The file of which a brief speaks that does not list everything; the brief stands without it."""
+        if not kit.listed(told)[1]:
+            return
         try:
-            name = f"evidence-{self._id.hex[:8]}.md"
             await self._files().attach(name, f"All evidence ({len(told.findings)} findings)", document(told))
         except (SlackRefused, SlackUnavailable) as error:
             log.warning("evidence_not_attached", turn_id=str(self._id), reason=error.sentence)
