@@ -32,7 +32,7 @@ from app.investigations.gather import Gatherer, Sources
 from app.investigations.history import History, OnCall
 from app.investigations.intake import Intake, StormLimits
 from app.investigations.intents import StoredIntents
-from app.investigations.look import Looker
+from app.investigations.look import WAITS_FOR, Looker
 from app.investigations.means import DiagnoseMeans
 from app.investigations.questions import Signals, signals_of
 from app.investigations.recall import Recall
@@ -209,7 +209,14 @@ class Parts:
         )
         gatherer = Gatherer(self._sources(), lambda: self.library.catalog, self._signals)
         return Stages(
-            Looker(self.engine, surface, channel, gatherer, self.hosts),
+            Looker(
+                self.engine,
+                surface,
+                channel,
+                gatherer,
+                self.hosts,
+                waits_for=WAITS_FOR if self.models else "",
+            ),
             Diagnoser(self.engine, surface, channel, diagnosing, wrapping),
             Updater(
                 self.engine,

@@ -1,6 +1,6 @@
 """The diagnosis: the model tests hypotheses on the evidence, within its budget; what it says is checked.
 
-Without a model, or when it fails, what the evidence core found is the diagnosis, and says so. Each step is
+Without a model, or when it fails, what the evidence core found stands, and is not called a diagnosis. Each step is
 stored before the next one is shown; an attempt goes on where its predecessor died.
 """
 
@@ -45,14 +45,16 @@ from app.investigations.models import Investigation
 from app.investigations.opening import opened
 from app.investigations.surface import (
     DIAGNOSED,
+    EVIDENCE_ONLY,
     FAILED,
     Button,
     Footer,
+    HeadlineState,
     IncidentSurface,
     IncidentThread,
     Told,
 )
-from app.investigations.thread import headline
+from app.investigations.thread import concluded, headline
 from app.investigations.wrapping import Wrapping
 from app.storage.engine import begin
 from app.storage.errors import StaleAttempt
@@ -81,6 +83,10 @@ class Outcome:
     failure: str | None = None
     over_budget: str | None = None
     why: Why | None = None
+
+    @property
+    def state(self) -> HeadlineState:
+        return concluded(self.brief.model, self.failure)
 
     def stored(self, round: int) -> dict[str, Any]:
         """The brief with what its ending needs; `round` tells it from that of an earlier diagnosis."""
@@ -258,7 +264,7 @@ class _Diagnosis:
         return max(0.0, self.diagnoser.means.seconds - spent)
 
     async def alone(self, reason: str, why: Why | None) -> Outcome:
-        """What the evidence core found stands as the diagnosis."""
+        """What the evidence core found stands."""
         assert self.looked is not None
         kept = Brief.model_validate(self.investigation.evidence_brief)
         gap = f"no model looked at this: {reason.rstrip('.')}"
@@ -395,12 +401,17 @@ class _Diagnosis:
             usd=record.usd,
         )
         told = Told(
-            outcome.brief, outcome.findings, self.gathered.ranking, footer, buttons=self.buttons(DIAGNOSED)
+            outcome.brief,
+            outcome.findings,
+            self.gathered.ranking,
+            footer,
+            buttons=self.buttons(EVIDENCE_ONLY if outcome.state == "evidence_only" else DIAGNOSED),
+            failure=outcome.failure or "",
         )
         try:
             await self.thread.open(headline(self.investigation))
             await self.thread.final_brief(told, round=self.investigation.round)
-            await self.thread.headline(headline(await self.as_it_stands(), state="diagnosed"))
+            await self.thread.headline(headline(await self.as_it_stands(), state=outcome.state))
         except NotShown as error:
             log.error("brief_not_shown", reason=error.sentence)
         await wrapping.done(self.investigation, self.thread, record, outcome)

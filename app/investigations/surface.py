@@ -15,11 +15,12 @@ from app.investigations.alert import Link, Severity
 from app.investigations.brief import Brief
 from app.investigations.evidence import Finding, Ranking
 
-HeadlineState = Literal["investigating", "evidence", "diagnosed", "failed", "resolved"]
+HeadlineState = Literal["investigating", "evidence", "evidence_only", "diagnosed", "failed", "resolved"]
 Button = Literal["correct", "wrong", "dig_deeper", "escalate", "acknowledge"]
 
 LOOKING: tuple[Button, ...] = ("escalate",)
 DIAGNOSED: tuple[Button, ...] = ("correct", "wrong", "dig_deeper", "escalate")
+EVIDENCE_ONLY: tuple[Button, ...] = ("correct", "wrong", "escalate")
 FAILED: tuple[Button, ...] = ("dig_deeper", "escalate")
 
 
@@ -70,7 +71,8 @@ class Footer:
 class Told:
     """A brief with all it cites. `findings` are all of the investigation's, cited or not.
 
-    `on_call_id` is the id by which the place can address the person on call, None when it is not known;
+    `failure` says why no model concluded although one was to; the brief is then that of the evidence, as it
+    is when no model is configured. `on_call_id` is the id by which the place can address the person on call, None when it is not known;
     `buttons` are offered in this order; `waits_for` says what comes next, for a brief that is not the last.
     """
 
@@ -81,6 +83,7 @@ class Told:
     on_call_id: str | None = None
     buttons: tuple[Button, ...] = ()
     waits_for: str = ""
+    failure: str = ""
 
 
 class Opened(NamedTuple):
@@ -112,8 +115,11 @@ class IncidentThread(Protocol):
         """A picture, `alt` its description in words."""
 
     async def final_brief(self, told: Told, *, round: int = 1) -> None:
-        """The diagnosis, as a message of its own, which notifies; with the whole evidence as a file when it
-        is long. `round` counts the diagnoses there were."""
+        """What it came to, as a message of its own, which notifies: the diagnosis, with the whole evidence as
+        a file when it is long; else that there is none, why, and what the evidence alone says.
+
+        `round` counts the diagnoses there were.
+        """
 
     async def failed(
         self, reason: str, *, trace_id: str = "", buttons: tuple[Button, ...] = FAILED, round: int = 1

@@ -121,7 +121,7 @@ async def _carry_out(parts: Parts, alert: Alert, screen: Screen) -> bool:
         screen.rest()
     ended = await _ended(parts.engine, investigation_id)
     _tell_end(screen, surface, ended)
-    return ended.status == "done"
+    return ended.status == "done" and ended.error_code is None
 
 
 async def _ended(engine: AsyncEngine, investigation_id: UUID) -> Investigation:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 
 import pytest
 
@@ -51,11 +52,30 @@ async def test_without_a_model_the_evidence_names_the_cause(stack: Stack, scenar
         [final] = one.said("final")
         truth = SCENARIOS[scenario].truth
         assert truth.service in told([final])
-        assert "no model is configured" in told([final])
         [(brief,)] = await stack.rows("SELECT brief FROM investigations")
         cause = brief["likely_cause"]["text"]
         assert not any(innocent in cause for innocent in truth.innocent)
         assert one.written == []
+
+
+async def test_without_a_model_nothing_is_promised_and_nothing_said_twice(stack: Stack) -> None:
+    async with incident(stack, model=False) as one:
+        await one.investigated()
+        [evidence], [final] = one.said("evidence"), one.said("final")
+        assert "A diagnosis follows." not in told([evidence])
+        assert final.text.startswith("No model is configured: this is what the evidence alone says.")
+        assert "What do I do right now?" not in told([final])
+        assert len(told([final])) < len(told([evidence])) / 2
+        assert one.said("root")[0].text.endswith(": evidence only")
+        assert "Diagnosed" not in told(one.said("root"))
+        assert "Likely cause by the evidence alone" in told(one.said("root"))
+        await pressed(one, "correct")
+        await one.becomes("SELECT correct FROM outcomes", [(True,)])
+        await one.page(state="resolved")
+        await one.seen("Resolved at")
+        [(status, report)] = await stack.rows("SELECT status, report FROM investigations")
+        assert status == "done"
+        assert "no model is configured" in report
 
 
 async def test_the_model_is_given_the_digest_and_no_raw_data(stack: Stack) -> None:
@@ -130,8 +150,26 @@ async def test_a_model_that_fails_leaves_the_evidence_and_calls_people(stack: St
         one.model.script.add(*[failing] * 9)  # type: ignore[list-item]
         await one.page()
         await one.ended(seconds=60)
-        assert "no model looked at this" in told(one.said("final"))
+        [final] = one.said("final")
+        first = final.blocks[0]["text"]["text"]
+        assert re.fullmatch(r"⚠️ No model concluded: .+[^.]\. What follows is the evidence brief\.", first)
+        assert final.text.startswith(first)
+        assert "Candidates" in told([final])
+        assert "🔎 " not in told([final]).replace("🔎 Dig deeper", "")
+        assert one.said("root")[0].text.endswith(": diagnosis failed")
         assert one.written == ["POST /v2/enqueue"]
+
+
+async def test_a_diagnosis_that_failed_is_none_in_the_headline_whoever_writes_it_later(stack: Stack) -> None:
+    async with incident(stack) as one:
+        one.model.script.add(*[wrong_key()] * 9)
+        await one.page()
+        await one.ended(seconds=60)
+        again = one.sim.alert()
+        await one.page(payload=again)
+        await one.page("pagerduty")
+        await one.seen("pagerduty tells of it too")
+        assert one.said("root")[0].text.endswith(": diagnosis failed")
 
 
 async def test_without_budget_the_evidence_stands_and_people_are_called(stack: Stack) -> None:

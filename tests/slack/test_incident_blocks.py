@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from app.investigations.alert import Link
 from app.investigations.brief import Brief, Cited, Past, Rejected
 from app.investigations.evidence import Cause, Finding, Ranking, Reason
-from app.investigations.surface import DIAGNOSED, Footer, Headline, Member, Told
+from app.investigations.surface import DIAGNOSED, EVIDENCE_ONLY, Footer, Headline, Member, Told
 from app.playground.slack import blocks as rules
 from app.playground.slack.interactions import _checked_view
 from app.playground.slack.workspace import Workspace
@@ -147,6 +148,7 @@ def test_nothing_is_a_dash() -> None:
         likely_cause=Cited(text=""),
         confidence_level="low",
         confidence=0,
+        model="claude-haiku-5-5",
     )
     said_ = "\n".join(texts(kit.final_brief(Told(empty), ID, frozenset())[1]))
 
@@ -192,6 +194,42 @@ def test_the_evidence_brief_shows_candidates_with_both_sides_and_what_comes_next
     assert "⏳ The diagnosis follows within a minute." in said_
 
 
+def test_a_model_that_failed_is_said_first_and_the_evidence_follows() -> None:
+    alone = BRIEF.model_copy(update={"model": None})
+    told = replace(TOLD, brief=alone, failure="The model service refused the API key; check it.")
+
+    notified, blocks = kit.final_brief(told, ID, HOSTS)
+    said_ = texts(blocks)
+
+    line = "⚠️ No model concluded: The model service refused the API key; check it. What follows is the evidence brief."
+    assert said_[0] == line
+    assert notified == f"{line} {BRIEF.headline}"
+    assert said_[1].startswith("<@U0OMAR>")
+    assert said_[2] == f"🟠 {BRIEF.headline}"
+    assert "🔎 Dig deeper" in said_
+    assert not [each for each in said_ if each.startswith(("🔎 checkout", "❔"))]
+
+
+def test_without_a_model_the_end_is_short_and_says_what_it_is() -> None:
+    alone = replace(TOLD, brief=BRIEF.model_copy(update={"model": None}), buttons=EVIDENCE_ONLY)
+
+    notified, blocks = kit.final_brief(alone, ID, HOSTS)
+    said_ = "\n".join(texts(blocks))
+
+    assert notified == f"{kit.NO_MODEL} {BRIEF.headline}"
+    assert texts(blocks)[0] == f"*{kit.NO_MODEL}*"
+    assert "Likely cause* · High confidence (82%)\nThe rollout of 4f1c2ab" in said_
+    assert "Look at first*\nCheck the pool's size." in said_
+    for repeated in ("What do I do", "What is happening", "happened before", "Options", "*Evidence*"):
+        assert repeated not in said_
+    assert [each for each in texts(blocks) if each in kit.ACTIONS.values()] == [
+        "✅ Correct",
+        "❌ Wrong",
+        "📟 Escalate",
+    ]
+    assert accepted(blocks)
+
+
 def test_findings_beyond_the_list_are_counted_and_stand_in_the_file() -> None:
     many = tuple(Finding(f"E{n}", "metric", "prometheus", f"finding {n}", query="up") for n in range(1, 31))
     told = Told(BRIEF.model_copy(update={"evidence": ("E30",)}), many)
@@ -219,6 +257,7 @@ def test_the_file_masks_secrets_and_keeps_its_fences() -> None:
     [
         ("investigating", "🔴"),
         ("evidence", "🟠"),
+        ("evidence_only", "🟠"),
         ("diagnosed", "🔎"),
         ("failed", "⚠️"),
         ("resolved", "☑️"),
@@ -368,6 +407,7 @@ briefs = st.builds(
     follow_up=NASTY,
     runbooks=many,
     gaps=many,
+    model=st.sampled_from([None, "claude-haiku-5-5"]),
 )
 findings = st.lists(
     st.builds(Finding, LABELS, st.just("log"), NASTY, NASTY, query=NASTY, link=URLS), max_size=12
@@ -397,6 +437,7 @@ tolds = st.builds(
     on_call_id=st.sampled_from([None, "U0OMAR", "!channel", "U0OMAR> <!here"]),
     buttons=st.lists(st.sampled_from(list(kit.ACTIONS)), max_size=8).map(tuple),
     waits_for=NASTY,
+    failure=st.just("") | NASTY,
 )
 
 
