@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TextIO
 from uuid import UUID
 
@@ -217,7 +217,14 @@ class Parts:
                 self.hosts,
                 waits_for=WAITS_FOR if self.models else "",
             ),
-            Diagnoser(self.engine, surface, channel, diagnosing, wrapping),
+            Diagnoser(
+                self.engine,
+                surface,
+                channel,
+                diagnosing,
+                wrapping,
+                on_call=partial(people.first, emails=True) if (people := self._on_call()) else None,
+            ),
             Updater(
                 self.engine,
                 surface,
@@ -232,12 +239,7 @@ class Parts:
         return signals_of(await self.keeper.at(None))
 
     def _sources(self) -> Sources:
-        clients, shelf = self.clients, self.shelf
-        people = (
-            OnCall(clients.pagerduty, self.settings.escalation.pagerduty_policy_id)
-            if clients.pagerduty
-            else None
-        )
+        clients, shelf, people = self.clients, self.shelf, self._on_call()
         return Sources(
             metrics=clients.prometheus,
             logs=clients.loki,
@@ -251,6 +253,10 @@ class Parts:
                 Gap(name, mask(said)) for name, said in (*clients.clock_notices(), *clients.mcp_gaps())
             ),
         )
+
+    def _on_call(self) -> OnCall | None:
+        pagerduty = self.clients.pagerduty
+        return OnCall(pagerduty, self.settings.escalation.pagerduty_policy_id) if pagerduty else None
 
     def _escalation(self, investigation_id: UUID) -> Escalation:
         return Escalation(

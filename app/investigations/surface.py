@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal, NamedTuple, Protocol
@@ -72,15 +73,17 @@ class Told:
     """A brief with all it cites. `findings` are all of the investigation's, cited or not.
 
     `failure` says why no model concluded although one was to; the brief is then that of the evidence, as it
-    is when no model is configured. `on_call_id` is the id by which the place can address the person on call, None when it is not known;
-    `buttons` are offered in this order; `waits_for` says what comes next, for a brief that is not the last.
+    is when no model is configured. `on_call` names those who are on call, where they are to be told at once,
+    and `on_call_ids` is how the place addresses them, empty when it does not know them. `buttons` are offered
+    in this order; `waits_for` says what comes next, for a brief that is not the last.
     """
 
     brief: Brief
     findings: tuple[Finding, ...] = ()
     ranking: Ranking | None = None
     footer: Footer | None = None
-    on_call_id: str | None = None
+    on_call: str = ""
+    on_call_ids: tuple[str, ...] = ()
     buttons: tuple[Button, ...] = ()
     waits_for: str = ""
     failure: str = ""
@@ -135,6 +138,10 @@ class IncidentThread(Protocol):
 
 class IncidentSurface(Protocol):
     def thread(self, investigation_id: UUID, channel: str, ledger: Ledger) -> IncidentThread: ...
+
+    async def people(self, emails: Sequence[str]) -> tuple[str, ...]:
+        """The ids by which the place addresses the people of these addresses; whom it does not know is left
+        out, and all of them where it cannot be asked."""
 
 
 # -- what people press -----------------------------------------------------------------------------------

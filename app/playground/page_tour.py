@@ -72,9 +72,9 @@ async def a_chart_shows_the_symptom(tour: Tour) -> None:
 
 
 async def the_final_brief_notifies(tour: Tour) -> None:
-    """the final brief is a reply of its own that says no model took part, and repeats nothing"""
+    """the final brief is a reply for whoever is on call: it says no model took part, and repeats nothing"""
     brief = await part(tour, FINAL)
-    says(brief, SERVICE, GUILTY, "confidence (", "Look at first")
+    says(brief, f"<@{MAYA}> you are on call", SERVICE, GUILTY, "confidence (", "Look at first")
     for words in ("What do I do right now?", "*Evidence*"):
         demand(words not in shown(brief), f"no “{words}” again", brief)
     await headline(tour, "evidence only")

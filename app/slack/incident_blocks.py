@@ -48,6 +48,7 @@ CONFIDENCE: dict[Confidence, str] = {
 }
 USER_ID = re.compile(r"[UW][A-Z0-9]{2,20}")
 MOST_LINES = 12
+MOST_CALLED = 5
 MOST_MEMBERS = 15
 MOST_CAUSES = 3
 MOST_REASONS = 3
@@ -135,7 +136,7 @@ def _without_conclusion(told: Told, investigation_id: UUID, hosts: frozenset[str
     _, blocks = evidence_brief(told, investigation_id, hosts)
     return (
         f"{line} {said(told.brief.headline, 200)}",
-        [paragraph(line, expand=True), *_called(told.on_call_id), *blocks],
+        [paragraph(line, expand=True), *_called(told), *blocks],
     )
 
 
@@ -149,10 +150,12 @@ def _evidence_alone(told: Told, investigation_id: UUID, hosts: frozenset[str]) -
     first = cited(brief.next_steps[0], pages, limit=300) if brief.next_steps else NOTHING
     blocks = [
         paragraph(f"*{NO_MODEL}*"),
-        *_called(told.on_call_id),
+        *_called(told),
         _cause(brief, pages),
         paragraph(f"*Look at first*\n{first}"),
-        small_print("The rest is in the evidence brief above. Once you know, say whether this was the cause."),
+        small_print(
+            "The rest is in the evidence brief above. Once you know, say whether this was the cause."
+        ),
         *buttons(investigation_id, told.buttons),
         *_footer(told.footer),
     ]
@@ -165,7 +168,7 @@ def _diagnosis(told: Told, investigation_id: UUID, hosts: frozenset[str]) -> Sho
     known = _known(told, hosts)
     sign = "❔" if brief.confidence_level == "low" else "🔎"
     blocks = [
-        *_called(told.on_call_id),
+        *_called(told),
         header(f"{sign} {brief.headline}"),
         *_first(brief, known, pages),
         _cause(brief, pages),
@@ -204,10 +207,12 @@ def _known(told: Told, hosts: frozenset[str]) -> frozenset[str]:
     return hosts | hosts_of(finding.link for finding in told.findings)
 
 
-def _called(user_id: str | None) -> list[Block]:
-    if user_id is None or not USER_ID.fullmatch(user_id):
-        return []
-    return [paragraph(f"<@{user_id}> you are on call; this is what I found.")]
+def _called(told: Told) -> list[Block]:
+    """Whoever is on call, by a mention of ours; by their plain name when Slack does not know them."""
+    mentions = [person(each) for each in told.on_call_ids[:MOST_CALLED] if USER_ID.fullmatch(each)]
+    if mentions:
+        return [paragraph(f"{' '.join(mentions)} you are on call; this is what I found.")]
+    return [paragraph(f"On call: {said(told.on_call, LONGEST_NAME)}")] if told.on_call.strip() else []
 
 
 def person(user_id: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from uuid import UUID
@@ -21,6 +21,7 @@ from app.slack.files import ThreadFiles
 from app.slack.incident_evidence import document
 from app.slack.incident_thread import ROOT, PostedOnce, ThreadLedger
 from app.slack.incoming import Me
+from app.slack.people import ids_of
 
 log = structlog.get_logger(__name__)
 
@@ -45,6 +46,9 @@ class SlackIncidentSurface:
 
     def thread(self, investigation_id: UUID, channel: str, ledger: Ledger) -> SlackIncidentThread:
         return SlackIncidentThread(self, investigation_id, channel, ledger)
+
+    async def people(self, emails: Sequence[str]) -> tuple[str, ...]:
+        return await ids_of(self.client, emails)
 
 
 class SlackIncidentThread:

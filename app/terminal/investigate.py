@@ -189,7 +189,7 @@ def _stages(parts: Parts, surface: TerminalSurface, screen: Screen) -> Stages:
         out=io.StringIO,
         afterwards=by_hand.nobody_updates,
     )
-    return replace(made, looker=looker, diagnoser=replace(made.diagnoser, wrapping=quiet))
+    return replace(made, looker=looker, diagnoser=replace(made.diagnoser, wrapping=quiet, on_call=None))
 
 
 def _nobody(parts: Parts) -> Any:

@@ -111,6 +111,41 @@ async def test_an_alert_without_a_service_is_looked_at_by_its_labels_alone(stack
         assert one.said("final")
 
 
+# -- whom it calls by name -------------------------------------------------------------------------------
+
+
+ON_CALL = "<@U0MAYA> you are on call"
+
+
+async def test_whoever_is_on_call_is_told_by_name_when_it_cannot_wait(stack: Stack) -> None:
+    async with incident(stack) as one:
+        one.model.script.add(say("", diagnosis()), say("", diagnosis()))
+        await one.investigated("pagerduty")
+        assert ON_CALL in told(one.said("final:1"))
+        await pressed(one, "dig_deeper")
+        await one.becomes("SELECT status, round FROM investigations", [("done", 2)])
+        assert ON_CALL not in told(one.said("final:2"))
+        assert await stack.rows("SELECT 1 FROM investigations WHERE observations::text LIKE '%@acme%'") == []
+
+
+async def test_nobody_is_called_by_name_for_what_can_wait(stack: Stack) -> None:
+    async with incident(stack) as one:
+        one.model.script.add(say("", diagnosis()))
+        await one.page(payload=one.alert("reports", labels={"severity": "info"}))
+        await one.ended()
+        assert await stack.rows("SELECT severity IN ('P1', 'P2') FROM investigations") == [(False,)]
+        assert "on call;" not in told(one.said("final"))
+
+
+async def test_who_is_not_known_in_slack_is_told_by_their_plain_name(stack: Stack) -> None:
+    stack.slack.workspace.scopes.discard("users:read.email")
+    async with incident(stack) as one:
+        one.model.script.add(say("", diagnosis()))
+        await one.investigated("pagerduty")
+        assert "On call: Maya Lindqvist" in told(one.said("final"))
+        assert ON_CALL not in told(one.said("final"))
+
+
 # -- how sure it is --------------------------------------------------------------------------------------
 
 

@@ -66,7 +66,8 @@ TOLD = Told(
     BRIEF,
     FINDINGS,
     footer=Footer(23.4, "claude-haiku-5-5", 4, 6, 12_340, Decimal("0.0212")),
-    on_call_id="U0OMAR",
+    on_call="Omar Haddad",
+    on_call_ids=("U0OMAR",),
     buttons=DIAGNOSED,
 )
 
@@ -123,6 +124,14 @@ def test_a_brief_says_first_what_to_do_then_what_is_happening_then_the_rest() ->
     places = [said_.find(words) for words in order]
     assert -1 not in places, order[places.index(-1)]
     assert places == sorted(places)
+
+
+def test_who_is_on_call_is_told_by_name_where_slack_does_not_know_them() -> None:
+    two = replace(TOLD, on_call_ids=("U0OMAR", "<!channel>", "U0MAYA"))
+    unknown = replace(TOLD, on_call_ids=())
+
+    assert texts(kit.final_brief(two, ID, HOSTS)[1])[0].startswith("<@U0OMAR> <@U0MAYA> you are on call")
+    assert texts(kit.final_brief(unknown, ID, HOSTS)[1])[0] == "On call: Omar Haddad"
 
 
 def test_every_label_is_a_link_to_the_evidence_s_own_page() -> None:
@@ -434,7 +443,8 @@ tolds = st.builds(
     findings,
     rankings,
     footers,
-    on_call_id=st.sampled_from([None, "U0OMAR", "!channel", "U0OMAR> <!here"]),
+    on_call=NASTY,
+    on_call_ids=st.lists(st.sampled_from(["U0OMAR", "!channel", "U0OMAR> <!here"]), max_size=9).map(tuple),
     buttons=st.lists(st.sampled_from(list(kit.ACTIONS)), max_size=8).map(tuple),
     waits_for=NASTY,
     failure=st.just("") | NASTY,
@@ -464,7 +474,7 @@ def test_briefs_are_always_taken_and_harmless(told: Told) -> None:
         assert accepted(shown[1])
         assert 0 < len(shown[0]) < 4000
         assert len(json.dumps(shown[1])) < 60_000
-    harmless(final, *(["<@U0OMAR>"] if told.on_call_id == "U0OMAR" else []))
+    harmless(final, *(["<@U0OMAR>"] if "U0OMAR" in told.on_call_ids else []))
     harmless(evidence)
     assert document(told)
 
