@@ -23,10 +23,12 @@ from app.context.library import Library
 from app.context.repos import Repos
 from app.context.runbook_shelf import RunbookShelf
 from app.conversations.analyst import Analyst
+from app.conversations.drafts import Drafts
 from app.conversations.results import StoredResults
 from app.escalation.escalation import Escalation
 from app.investigations.desk import StoredDesk
 from app.investigations.diagnose import Diagnoser
+from app.investigations.drafting import Postmortems
 from app.investigations.evidence import Gap
 from app.investigations.gather import Gatherer, Sources
 from app.investigations.history import History, OnCall
@@ -130,6 +132,9 @@ class Parts:
             compaction=CompactionLimits(budgets.compaction_threshold_tokens, budgets.compaction_keep_recent),
             about=Recall(self.engine).about,
         )
+
+    def drafts(self) -> Drafts:
+        return Postmortems(self.engine)
 
     def means(self) -> Means:
         budgets = self.settings.budgets

@@ -350,3 +350,43 @@ async def test_a_follow_up_goes_on_with_what_was_found(stack: Stack) -> None:
         assert "<investigation>" in asked
         assert "what about the database?" in asked
         assert ERRORS.split("(", maxsplit=1)[0] in asked
+
+
+async def asked(one: Incident, words: str) -> str:
+    """Say something in the incident's thread; what the agent shows in answer."""
+    before = {each.ts for each in one.thread()}
+    ts = await one.stack.slack.say(MAYA, INCIDENTS, words, one.root)
+    return told([each for each in await one.stack.answered(INCIDENTS, ts, one.root) if each.ts not in before])
+
+
+def attached(one: Incident, begins: str) -> list[str]:
+    files = [one.stack.slack.workspace.files[file] for each in one.thread() for file in each.files]
+    return [each.content.decode() for each in files if each.name.startswith(begins)]
+
+
+@pytest.mark.parametrize("model", [True, False], ids=["model", "no model"])
+async def test_a_postmortem_is_drafted_where_it_is_asked_for(stack: Stack, model: bool) -> None:
+    async with incident(stack, model=model) as one:
+        one.model.script.add(say("", diagnosis()))
+        await one.investigated()
+        requests = len(one.model.requests)
+        said = await asked(one, "can you draft the postmortem?")
+        assert "Nobody has said yet what it really was" in said
+        await pressed(one, "correct")
+        await one.becomes("SELECT correct FROM outcomes", [(True,)])
+        assert "Nobody has said" not in await asked(one, "write a postmortem")
+        first, second = attached(one, "postmortem-")
+        assert first.startswith("# Postmortem (draft): checkout answers")
+        assert "What it was, as people found: [TODO]" in first
+        assert "What it was, as people found: As diagnosed." in second
+        assert len(one.model.requests) == requests
+
+
+async def test_a_postmortem_that_cannot_be_attached_is_said_and_where_to_get_it(stack: Stack) -> None:
+    async with incident(stack, model=False) as one:
+        await one.investigated()
+        stack.slack.workspace.scopes.discard("files:write")
+        said = await asked(one, "write a postmortem")
+        assert "I could not attach postmortem-" in said
+        assert "sre-agent postmortem " in said
+        assert attached(one, "postmortem-") == []
