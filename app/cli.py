@@ -183,14 +183,14 @@ def investigate(
     """Look into one alert from this shell: the evidence brief, then the diagnosis.
 
     Runs what a page would start, on the same sources, model and database, but shows it here: no Slack is
-    needed and nobody is called. Without a model the evidence alone is the diagnosis; a source that is not
+    needed and nobody is called. Without a model the evidence brief is all there is; a source that is not
     configured is named among what was not seen. The log goes to SRE_AGENT_HOME, in `investigate.log`.
 
     An alert in a few words:
 
         echo "{title: Checkout answers 500, service: checkout}" | sre-agent investigate --alert -
 
-    Exit code 1 when there is no diagnosis in the end, 2 when the alert cannot be read.
+    Exit code 1 when it failed or its model did, 2 when the alert cannot be read.
     """
     from app.terminal.investigate import Wanted
     from app.terminal.investigate import investigate as carry_out

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TextIO
 from uuid import UUID
 
@@ -23,16 +23,18 @@ from app.context.library import Library
 from app.context.repos import Repos
 from app.context.runbook_shelf import RunbookShelf
 from app.conversations.analyst import Analyst
+from app.conversations.drafts import Drafts
 from app.conversations.results import StoredResults
 from app.escalation.escalation import Escalation
 from app.investigations.desk import StoredDesk
 from app.investigations.diagnose import Diagnoser
+from app.investigations.drafting import Postmortems
 from app.investigations.evidence import Gap
 from app.investigations.gather import Gatherer, Sources
 from app.investigations.history import History, OnCall
 from app.investigations.intake import Intake, StormLimits
 from app.investigations.intents import StoredIntents
-from app.investigations.look import Looker
+from app.investigations.look import WAITS_FOR, Looker
 from app.investigations.means import DiagnoseMeans
 from app.investigations.questions import Signals, signals_of
 from app.investigations.recall import Recall
@@ -131,6 +133,9 @@ class Parts:
             about=Recall(self.engine).about,
         )
 
+    def drafts(self) -> Drafts:
+        return Postmortems(self.engine)
+
     def means(self) -> Means:
         budgets = self.settings.budgets
         windows = WindowLimits(
@@ -209,8 +214,22 @@ class Parts:
         )
         gatherer = Gatherer(self._sources(), lambda: self.library.catalog, self._signals)
         return Stages(
-            Looker(self.engine, surface, channel, gatherer, self.hosts),
-            Diagnoser(self.engine, surface, channel, diagnosing, wrapping),
+            Looker(
+                self.engine,
+                surface,
+                channel,
+                gatherer,
+                self.hosts,
+                waits_for=WAITS_FOR if self.models else "",
+            ),
+            Diagnoser(
+                self.engine,
+                surface,
+                channel,
+                diagnosing,
+                wrapping,
+                on_call=partial(people.first, emails=True) if (people := self._on_call()) else None,
+            ),
             Updater(
                 self.engine,
                 surface,
@@ -225,12 +244,7 @@ class Parts:
         return signals_of(await self.keeper.at(None))
 
     def _sources(self) -> Sources:
-        clients, shelf = self.clients, self.shelf
-        people = (
-            OnCall(clients.pagerduty, self.settings.escalation.pagerduty_policy_id)
-            if clients.pagerduty
-            else None
-        )
+        clients, shelf, people = self.clients, self.shelf, self._on_call()
         return Sources(
             metrics=clients.prometheus,
             logs=clients.loki,
@@ -244,6 +258,10 @@ class Parts:
                 Gap(name, mask(said)) for name, said in (*clients.clock_notices(), *clients.mcp_gaps())
             ),
         )
+
+    def _on_call(self) -> OnCall | None:
+        pagerduty = self.clients.pagerduty
+        return OnCall(pagerduty, self.settings.escalation.pagerduty_policy_id) if pagerduty else None
 
     def _escalation(self, investigation_id: UUID) -> Escalation:
         return Escalation(

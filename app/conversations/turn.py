@@ -24,6 +24,7 @@ from app.agent.answer import Answer
 from app.conversations import repository
 from app.conversations.accept import accept
 from app.conversations.analyst import Analyst
+from app.conversations.drafts import Drafts
 from app.conversations.models import Turn, TurnStatus
 from app.conversations.reply import Closing, Place, Reply, Surface
 from app.conversations.shortcuts import shortcut
@@ -55,6 +56,7 @@ class TurnRunner:
     surface: Surface
     keeper: Keeper
     analyst: Analyst
+    drafts: Drafts | None = None
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep
     tails: Tails = field(default_factory=Tails)
@@ -166,10 +168,29 @@ class _Work:
         knowledge = await self.knowledge(transcript)
         self.revision = knowledge.revision
         transcript.session = self.turn.session.pinned(knowledge.revision)
-        if (answer := shortcut(self.turn, knowledge)) is not None:
+        if (answer := shortcut(self.turn, knowledge) or await self.drafted()) is not None:
             return await self.decide(answer, transcript, pin=True)
         answer = await self.runner.analyst.answer(self.turn, knowledge, transcript, self.reply, self.place)
         return await self.decide(answer, transcript)
+
+    async def drafted(self) -> Answer | None:
+        """A document that the message asks for, attached before it is spoken of; None for none."""
+        drafts, turn = self.runner.drafts, self.turn
+        draft = await drafts.asked_for(turn.session.id, turn.question) if drafts else None
+        if draft is None:
+            return None
+        if not draft.content:
+            return Answer(draft.said)
+        try:
+            await self.reply.attach(draft.file_name, draft.title, draft.content, "text/markdown")
+        except StaleAttempt:
+            raise
+        except AgentError as error:
+            if passes(error):
+                raise
+            log.warning("draft_not_attached", reason=error.sentence)
+            return Answer(f"I could not attach {draft.file_name}: {error.sentence} {draft.otherwise}".strip())
+        return Answer(draft.said)
 
     async def decide(self, answer: Answer, transcript: SessionTranscript, *, pin: bool = False) -> Answer:
         """Store the answer before it is shown as final: from here on no attempt says anything else.

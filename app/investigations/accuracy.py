@@ -18,6 +18,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.investigations.brief import Confidence
+from app.investigations.by_hand import MARK
 from app.investigations.times import lasting
 
 ENOUGH = 5
@@ -43,10 +44,12 @@ SELECT investigation.id, investigation.created_at, investigation.service_name, i
   LEFT JOIN LATERAL (SELECT sum(usd) AS usd FROM usage WHERE turn_id = investigation.turn_id) AS spent ON true
  WHERE investigation.created_at >= :since AND investigation.status <> 'joined'
    AND brief.told IS NOT NULL
+   AND NOT EXISTS (SELECT 1 FROM incidents WHERE incidents.id = investigation.incident_id
+                                             AND strpos(incidents.incident_key, :by_hand) > 0)
  ORDER BY investigation.created_at
 """)
 """One row a brief: the final one, else that of the evidence core. A person's outcome counts before a note's,
-and the newest one."""
+and the newest one. What somebody looked into from a shell was no page, and nobody is asked about it there."""
 
 
 @dataclass(frozen=True)
@@ -114,8 +117,8 @@ class Accuracy:
 
 
 async def judged(connection: AsyncConnection, since: datetime) -> tuple[Judged, ...]:
-    """Every brief since then, oldest first."""
-    rows = await connection.execute(JUDGED, {"since": since})
+    """Every brief of a page since then, oldest first."""
+    rows = await connection.execute(JUDGED, {"since": since, "by_hand": MARK})
     return tuple(
         Judged(
             level=cast("Confidence", row.level if row.level in LEVELS else "low"),
@@ -153,8 +156,24 @@ def accuracy(rows: Sequence[Judged]) -> Accuracy:
 
 def table(told: Accuracy, *, since: datetime) -> str:
     """For a terminal: two columns, a line to each figure."""
-    lines = [
-        ("briefs", f"{told.briefs} since {since:%Y-%m-%d}"),
+    lines = [("briefs", f"{told.briefs} since {since:%Y-%m-%d}"), *_figures(told)]
+    width = max(len(name) for name, _ in lines)
+    body = "\n".join(f"{name:<{width}}  {value}" for name, value in lines)
+    return body if told.enough else f"{body}\n\n{_not_enough(told)}"
+
+
+def post(told: Accuracy) -> str:
+    """For the place where investigations are shown, once a week: the same figures, a line to each."""
+    if not told.briefs:
+        return "No investigations this week."
+    said = f"{told.briefs} {'brief' if told.briefs == 1 else 'briefs'} this week."
+    if not told.enough:
+        said = f"{said} {_not_enough(told)}"
+    return "\n".join([said, *(f"• {name.strip()}: {value}" for name, value in _figures(told))])
+
+
+def _figures(told: Accuracy) -> tuple[tuple[str, str], ...]:
+    return (
         ("with an outcome", _of(told.outcomes)),
         ("a cause was named", _of(told.coverage)),
         ("diagnosis right", _of(told.diagnoses)),
@@ -164,24 +183,6 @@ def table(told: Accuracy, *, since: datetime) -> str:
         ("page → evidence brief", _lasting(told.seconds_to_evidence)),
         ("page → final brief", _lasting(told.seconds_to_brief)),
         ("cost per brief", "-" if told.usd_per_brief is None else f"{told.usd_per_brief:.4f} USD"),
-    ]
-    width = max(len(name) for name, _ in lines)
-    body = "\n".join(f"{name:<{width}}  {value}" for name, value in lines)
-    return body if told.enough else f"{body}\n\n{_not_enough(told)}"
-
-
-def sentence(told: Accuracy) -> str:
-    """For the weekly post."""
-    if not told.briefs:
-        return "No investigations this week."
-    if not told.enough:
-        return f"{told.briefs} briefs this week. {_not_enough(told)}"
-    wrong = told.false_high
-    return (
-        f"{told.briefs} briefs this week; of {told.diagnoses.cases} diagnoses with an outcome "
-        f"{told.diagnoses.right} were right ({told.diagnoses.right / told.diagnoses.cases:.0%}), and "
-        f"{wrong.right} of {wrong.cases} with high confidence were wrong. "
-        f"Median from page to final brief: {_lasting(told.seconds_to_brief)}."
     )
 
 

@@ -1,13 +1,13 @@
 """The diagnosis: the model tests hypotheses on the evidence, within its budget; what it says is checked.
 
-Without a model, or when it fails, what the evidence core found is the diagnosis, and says so. Each step is
-stored before the next one is shown; an attempt goes on where its predecessor died.
+Without a model, or when it fails, what the evidence core found stands, and is not called a diagnosis. Each
+step is stored before the next one is shown; an attempt goes on where its predecessor died.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -29,6 +29,7 @@ from app.conversations.models import Turn
 from app.conversations.reply import NotShown
 from app.conversations.transcript import SessionTranscript
 from app.conversations.turn import MOST_ATTEMPTS, passes
+from app.errors import AgentError
 from app.escalation.models import Why
 from app.investigations import journal, repository
 from app.investigations.begun import OnceBegun
@@ -40,6 +41,7 @@ from app.investigations.first_brief import headline as plain_headline
 from app.investigations.form import Diagnosis
 from app.investigations.gathered import Gathered
 from app.investigations.guidance import guidance_of
+from app.investigations.history import names_of
 from app.investigations.ledger import InvestigationLedger
 from app.investigations.look import Looked, down
 from app.investigations.means import DiagnoseMeans
@@ -47,22 +49,31 @@ from app.investigations.models import Investigation
 from app.investigations.opening import opened
 from app.investigations.surface import (
     DIAGNOSED,
+    EVIDENCE_ONLY,
     FAILED,
     Button,
     Footer,
+    HeadlineState,
     IncidentSurface,
     IncidentThread,
     Told,
 )
-from app.investigations.thread import headline
+from app.investigations.thread import concluded, headline
 from app.investigations.wrapping import Wrapping
 from app.knowledge.models import Knowledge
+from app.sources.pagerduty import OnCall
 from app.storage.engine import begin
 from app.storage.errors import StaleAttempt
 from app.tools.catalogue import ToolScope
 
 log = structlog.get_logger(__name__)
 
+CALLED_BY_NAME = ("P1", "P2")
+"""Severities of which whoever is on call is told by name."""
+ADDRESS_SECONDS = 5.0
+"""How long is asked who that is, and how to address them."""
+OnCallNow = tuple[str, tuple[str, ...]]
+"""The names of those on call, and the ids by which the place addresses them."""
 SURE_ENOUGH = 0.5
 """A diagnosis less sure than this goes to the strong model once, and to a person if that does not help."""
 NO_MODEL = "no model is configured"
@@ -84,6 +95,10 @@ class Outcome:
     failure: str | None = None
     over_budget: str | None = None
     why: Why | None = None
+
+    @property
+    def state(self) -> HeadlineState:
+        return concluded(self.brief.model, self.failure)
 
     def stored(self, round: int) -> dict[str, Any]:
         """The brief with what its ending needs; `round` tells it from that of an earlier diagnosis."""
@@ -122,6 +137,8 @@ class Diagnoser:
     channel: str
     means: DiagnoseMeans
     wrapping: Wrapping
+    on_call: Callable[[Investigation], Awaitable[Sequence[OnCall]]] | None = None
+    """Who is on call now, with their addresses, which are neither kept nor logged."""
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     async def run(self, investigation_id: str) -> None:
@@ -198,7 +215,11 @@ class _Diagnosis:
             elif self.looked is None:
                 await self.fail("The evidence could not be gathered.", "failure")
             else:
-                await self.show(await self.outcome())
+                asking = asyncio.ensure_future(self.on_call_now())
+                try:
+                    await self.show(await self.outcome(), asking)
+                finally:
+                    asking.cancel()
         except StaleAttempt:
             raise
         except Exception as error:
@@ -273,7 +294,7 @@ class _Diagnosis:
         return transcript
 
     async def alone(self, reason: str, why: Why | None) -> Outcome:
-        """What the evidence core found stands as the diagnosis."""
+        """What the evidence core found stands."""
         assert self.looked is not None
         kept = Brief.model_validate(self.investigation.evidence_brief)
         gap = f"no model looked at this: {reason.rstrip('.')}"
@@ -399,7 +420,7 @@ class _Diagnosis:
 
     # -- showing -------------------------------------------------------------------------------------------
 
-    async def show(self, outcome: Outcome) -> None:
+    async def show(self, outcome: Outcome, asking: asyncio.Future[OnCallNow]) -> None:
         """The brief, the headline that says the same, the report; people are called when it is not sure."""
         wrapping = self.diagnoser.wrapping
         record = await wrapping.record(self.investigation, self.gathered, outcome, self.diagnoser.clock())
@@ -412,15 +433,43 @@ class _Diagnosis:
             usd=record.usd,
         )
         told = Told(
-            outcome.brief, outcome.findings, self.gathered.ranking, footer, buttons=self.buttons(DIAGNOSED)
+            outcome.brief,
+            outcome.findings,
+            self.gathered.ranking,
+            footer,
+            buttons=self.buttons(EVIDENCE_ONLY if outcome.state == "evidence_only" else DIAGNOSED),
+            failure=outcome.failure or "",
+            **await self.called_by_name(asking),
         )
         try:
             await self.thread.open(headline(self.investigation))
             await self.thread.final_brief(told, round=self.investigation.round)
-            await self.thread.headline(headline(await self.as_it_stands(), state="diagnosed"))
+            await self.thread.headline(headline(await self.as_it_stands(), state=outcome.state))
         except NotShown as error:
             log.error("brief_not_shown", reason=error.sentence)
         await wrapping.done(self.investigation, self.thread, record, outcome)
+
+    async def called_by_name(self, asking: asyncio.Future[OnCallNow]) -> dict[str, Any]:
+        """Who is on call, for the first brief of what cannot wait: the fields of `Told` that say so."""
+        now = await self.as_it_stands()
+        if now.severity not in CALLED_BY_NAME or now.resolved_at is not None or now.round > 1:
+            return {}
+        assert self.looked is not None
+        names, ids = await asking
+        return {"on_call": names or self.looked.on_call, "on_call_ids": ids}
+
+    async def on_call_now(self) -> OnCallNow:
+        """Asked while the model works; a brief comes without the address rather than late."""
+        if (ask := self.diagnoser.on_call) is None or self.investigation.severity not in CALLED_BY_NAME:
+            return "", ()
+        try:
+            async with asyncio.timeout(ADDRESS_SECONDS):
+                turns = await ask(self.investigation)
+                emails = tuple(dict.fromkeys(each.email for each in turns if each.email))
+                return names_of(turns), await self.diagnoser.surface.people(emails)
+        except (AgentError, TimeoutError) as error:
+            log.info("on_call_not_known", reason=str(error) or "late")
+            return "", ()
 
     async def as_it_stands(self) -> Investigation:
         """With what became of the incident while it was diagnosed: one that is over stays so."""

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -14,6 +15,7 @@ from app.errors import AgentError
 from app.investigations import overview
 from app.investigations.gather import PastTime
 from app.investigations.models import Investigation, Place
+from app.sources.pagerduty import OnCall as Turn
 from app.sources.pagerduty import PagerDutyReader
 from app.storage.engine import begin
 
@@ -84,23 +86,31 @@ class History:
 
 @dataclass(frozen=True)
 class OnCall:
-    """Who is asked first: for the look's headline."""
+    """Who is asked first: for the look's headline, and to address them by name."""
 
     pagerduty: PagerDutyReader
     policy: str | None = None
 
     async def now(self, investigation: Investigation) -> str:
-        """Names, level 1 first; of the default policy when PagerDuty does not know the service."""
-        service = investigation.service_name
+        """Their names."""
+        return names_of(await self.first(investigation))
+
+    async def first(self, investigation: Investigation, *, emails: bool = False) -> Sequence[Turn]:
+        """Those of level 1; of the default policy when PagerDuty does not know the service. `emails` asks for
+        the addresses too, by which the place where it is shown may know them."""
+        service, ask = investigation.service_name, partial(self.pagerduty.on_calls, emails=emails)
         try:
-            found = await self.pagerduty.on_calls(service=service) if service else ()
+            found = await ask(service=service) if service else ()
         except AgentError:
             if self.policy is None:
                 raise
             found = ()
-        found = found or (await self.pagerduty.on_calls(policy_id=self.policy) if self.policy else ())
-        first = [each.person for each in found if each.level == min(other.level for other in found)]
-        return ", ".join(dict.fromkeys(first))
+        found = found or (await ask(policy_id=self.policy) if self.policy else ())
+        return [each for each in found if each.level == min(other.level for other in found)]
+
+
+def names_of(turns: Sequence[Turn]) -> str:
+    return ", ".join(dict.fromkeys(each.person for each in turns))
 
 
 def alike(one: str, other: str) -> bool:

@@ -103,6 +103,8 @@ class Looker:
     channel: str
     gatherer: Gatherer
     hosts: Callable[[], frozenset[str]] = frozenset
+    waits_for: str = ""
+    """What the evidence brief says will follow it: nothing when no model is configured."""
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     _thread: Executor = field(default_factory=lambda: ThreadPoolExecutor(1, "look"), init=False)
     """One, for several would take the interpreter from the event loop as many times as often."""
@@ -217,7 +219,7 @@ class _Look:
             looked.gathered.ranking,
             Footer(seconds=(self.looker.clock() - self.investigation.created_at).total_seconds()),
             buttons=LOOKING,
-            waits_for=WAITS_FOR,
+            waits_for=self.looker.waits_for,
         )
         # Drawn while the brief is on its way.
         drawn = asyncio.ensure_future(self.drawn(looked))

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from uuid import UUID
 
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.agent.answer import Answer
 from app.context.models import Source
@@ -36,13 +37,19 @@ class Recall:
 
     async def about(self, session_id: int, question: str, reason: str) -> Answer | None:
         async with begin(self.engine) as connection:
-            found = (await connection.execute(OF_SESSION, {"session_id": session_id})).scalar()
+            found = await of_session(connection, session_id)
             if found is None:
                 return None
             investigation = await repository.load(connection, found)
             findings = await repository.load_evidence(connection, found)
         kept = investigation and (investigation.brief or investigation.evidence_brief)
         return recalled(question, Brief.model_validate(kept), findings, reason) if kept else None
+
+
+async def of_session(connection: AsyncConnection, session_id: int) -> UUID | None:
+    """The id of the newest investigation that a session is the thread of."""
+    found: UUID | None = (await connection.execute(OF_SESSION, {"session_id": session_id})).scalar()
+    return found
 
 
 def recalled(question: str, brief: Brief, findings: Sequence[Finding], reason: str) -> Answer:

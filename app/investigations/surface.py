@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal, NamedTuple, Protocol
@@ -17,11 +17,12 @@ from app.investigations.brief import Brief
 from app.investigations.evidence import Finding, Ranking
 from app.investigations.models import IncidentStatus
 
-HeadlineState = Literal["investigating", "evidence", "diagnosed", "failed", "resolved"]
+HeadlineState = Literal["investigating", "evidence", "evidence_only", "diagnosed", "failed", "resolved"]
 Button = Literal["correct", "wrong", "dig_deeper", "escalate", "acknowledge"]
 
 LOOKING: tuple[Button, ...] = ("escalate",)
 DIAGNOSED: tuple[Button, ...] = ("correct", "wrong", "dig_deeper", "escalate")
+EVIDENCE_ONLY: tuple[Button, ...] = ("correct", "wrong", "escalate")
 FAILED: tuple[Button, ...] = ("dig_deeper", "escalate")
 
 
@@ -85,17 +86,21 @@ class Footer:
 class Told:
     """A brief with all it cites. `findings` are all of the investigation's, cited or not.
 
-    `on_call_id` is the id by which the place can address the person on call, None when it is not known;
-    `buttons` are offered in this order; `waits_for` says what comes next, for a brief that is not the last.
+    `failure` says why no model concluded although one was to; the brief is then that of the evidence, as it
+    is when no model is configured. `on_call` names those who are on call, where they are to be told at once,
+    and `on_call_ids` is how the place addresses them, empty when it does not know them. `buttons` are offered
+    in this order; `waits_for` says what comes next, for a brief that is not the last.
     """
 
     brief: Brief
     findings: tuple[Finding, ...] = ()
     ranking: Ranking | None = None
     footer: Footer | None = None
-    on_call_id: str | None = None
+    on_call: str = ""
+    on_call_ids: tuple[str, ...] = ()
     buttons: tuple[Button, ...] = ()
     waits_for: str = ""
+    failure: str = ""
 
 
 class Opened(NamedTuple):
@@ -127,7 +132,11 @@ class IncidentThread(Protocol):
         """A picture, `alt` its description in words."""
 
     async def final_brief(self, told: Told, *, round: int = 1) -> None:
-        """The diagnosis, as a message of its own, which notifies. `round` counts the diagnoses there were."""
+        """What it came to, as a message of its own, which notifies: the diagnosis, with the whole evidence as
+        a file when it is long; else that there is none, why, and what the evidence alone says.
+
+        `round` counts the diagnoses there were.
+        """
 
     async def failed(
         self, reason: str, *, trace_id: str = "", buttons: tuple[Button, ...] = FAILED, round: int = 1
@@ -144,6 +153,10 @@ class IncidentThread(Protocol):
 
 class IncidentSurface(Protocol):
     def thread(self, investigation_id: UUID, channel: str, ledger: Ledger) -> IncidentThread: ...
+
+    async def people(self, emails: Sequence[str]) -> tuple[str, ...]:
+        """The ids by which the place addresses the people of these addresses; whom it does not know is left
+        out, and all of them where it cannot be asked."""
 
 
 # -- what people press -----------------------------------------------------------------------------------

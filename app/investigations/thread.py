@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from app.investigations.models import Incident, Investigation
 from app.investigations.surface import Headline, HeadlineState, Member, Storm
 
@@ -10,10 +13,9 @@ STATES: dict[str, HeadlineState] = {
     "looking": "investigating",
     "looked": "evidence",
     "diagnosing": "evidence",
-    "done": "diagnosed",
     "failed": "failed",
     "cancelled": "failed",
-    "expired": "evidence",
+    "expired": "evidence_only",
     "joined": "investigating",
 }
 
@@ -29,7 +31,7 @@ def headline(
     over = investigation.resolved_at is not None
     return Headline(
         title=investigation.title,
-        state="resolved" if over else state or STATES[investigation.status],
+        state="resolved" if over else state or _state(investigation),
         service=investigation.service_name,
         severity=investigation.severity,
         started_at=alert.started_at.timestamp(),
@@ -43,11 +45,27 @@ def headline(
     )
 
 
+def concluded(model: str | None, failure: str | None) -> HeadlineState:
+    """What a brief that is the last one means: a diagnosis is only what a model concluded."""
+    if failure:
+        return "failed"
+    return "diagnosed" if model else "evidence_only"
+
+
+def _state(investigation: Investigation) -> HeadlineState:
+    if investigation.status != "done":
+        return STATES[investigation.status]
+    brief = investigation.brief or {}
+    ending: Mapping[str, Any] = brief.get("ending") or {}
+    return concluded(brief.get("model"), ending.get("failure"))
+
+
 def _said(investigation: Investigation) -> str:
     """What the newest brief says: the cause once there is a diagnosis, until then what is broken."""
     if (brief := investigation.brief) is not None:
         sure = f"{brief['confidence_level']} confidence, {brief['confidence']:.0%}"
-        return f"Likely cause ({sure}): {brief['likely_cause']['text']}"
+        by = "" if brief.get("model") else " by the evidence alone"
+        return f"Likely cause{by} ({sure}): {brief['likely_cause']['text']}"
     return str((investigation.evidence_brief or {}).get("headline", ""))
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.errors import AgentError
-from app.investigations.accuracy import accuracy, judged, sentence
+from app.investigations.accuracy import accuracy, judged, post
 from app.knowledge.repository import in_force
 from app.storage.audit import write_audit
 from app.storage.engine import begin
@@ -49,7 +49,7 @@ async def post_once(engine: AsyncEngine, tell: Tell, now: datetime) -> bool:
         told = accuracy(await judged(connection, now - timedelta(days=7)))
         if not told.briefs:
             return False
-        said = sentence(told)
+        said = post(told)
         # Within the transaction: what is not posted is not noted, and the lock keeps others from it.
         await tell(said)
         revision = await in_force(connection)

@@ -19,6 +19,7 @@ CITED = re.compile(r"(?:<(https?://[^|>]+)\||\[)E\d{1,3}\b")
 """A citation that can be clicked, in mrkdwn or markdown."""
 ADDRESS = re.compile(r"<(https?://[^|>]+)\|E\d{1,3}>")
 REAL_CAUSE = "Carts without a promotion make /pay of checkout 1.15.0 panic"
+FINAL = "No model is configured: this is what the evidence alone says."
 PNG = b"\x89PNG"
 
 
@@ -40,7 +41,8 @@ async def a_page_opens_a_thread(tour: Tour) -> None:
 async def the_evidence_comes_first(tour: Tour) -> None:
     """the evidence brief names the service and the deploy to blame, what speaks for it, and what to do"""
     brief = await part(tour, "Evidence brief:")
-    says(brief, SERVICE, GUILTY, "What do I do right now?", "Likely cause", "_for:_")
+    says(brief, SERVICE, GUILTY, "What do I do right now?", "Likely cause", "_for:_", "Options for a human")
+    demand("⏳" not in shown(brief), "no promise of a diagnosis", brief)
     demand(bool(CITED.search(shown(brief))), "evidence one can click", brief)
 
 
@@ -69,11 +71,13 @@ async def a_chart_shows_the_symptom(tour: Tour) -> None:
     demand(any(SERVICE in each for each in described), "a description of it", " / ".join(described))
 
 
-async def the_diagnosis_notifies(tour: Tour) -> None:
-    """the final brief is a reply of its own, and the thread's headline says that there is one"""
-    brief = await part(tour, "🔎 ")
-    says(brief, SERVICE, GUILTY, "confidence (", "Ruled out", "Options for a human")
-    await headline(tour, "diagnosed")
+async def the_final_brief_notifies(tour: Tour) -> None:
+    """the final brief is a reply for whoever is on call: it says no model took part, and repeats nothing"""
+    brief = await part(tour, FINAL)
+    says(brief, f"<@{MAYA}> you are on call", SERVICE, GUILTY, "confidence (", "Look at first")
+    for words in ("What do I do right now?", "*Evidence*"):
+        demand(words not in shown(brief), f"no “{words}” again", brief)
+    await headline(tour, "evidence only")
 
 
 async def a_follow_up_is_answered_from_the_evidence(tour: Tour) -> None:
@@ -85,7 +89,7 @@ async def a_follow_up_is_answered_from_the_evidence(tour: Tour) -> None:
 
 async def a_person_says_what_it_was(tour: Tour) -> None:
     """“wrong” asks what it really was, and the answer stands where the button was"""
-    brief = await part(tour, "🔎 ")
+    brief = await part(tour, FINAL)
     await tour.slack.click(MAYA, brief.ts, "incident_wrong")
     views = tour.slack.workspace.views
     view, *_ = await tour.see(lambda: list(views.values()), "a question for the real cause", lambda: "")
@@ -117,7 +121,7 @@ STEPS = (
     the_evidence_comes_first,
     every_claim_can_be_opened,
     a_chart_shows_the_symptom,
-    the_diagnosis_notifies,
+    the_final_brief_notifies,
     a_follow_up_is_answered_from_the_evidence,
     a_person_says_what_it_was,
     it_is_over,

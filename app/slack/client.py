@@ -47,6 +47,7 @@ REPEATABLE = frozenset(
         "team.info",
         "usergroups.users.list",
         "users.info",
+        "users.lookupByEmail",
         "views.publish",
     }
 )

@@ -38,6 +38,7 @@ from app.slack.incident_words import (
 STATES: dict[HeadlineState, tuple[str, str]] = {
     "investigating": ("🔴", "investigating"),
     "evidence": ("🟠", "evidence brief ready"),
+    "evidence_only": ("🟠", "evidence only"),
     "diagnosed": ("🔎", "diagnosed"),
     "failed": ("⚠️", "diagnosis failed"),
     "resolved": ("☑️", "resolved"),
@@ -51,6 +52,7 @@ CONFIDENCE: dict[Confidence, str] = {
 }
 USER_ID = re.compile(r"[UW][A-Z0-9]{2,20}")
 MOST_LINES = 12
+MOST_CALLED = 5
 MOST_MEMBERS = 15
 LONGEST_REASON = 120
 STANDING: dict[IncidentStatus, str] = {"open": "", "acknowledged": "👤", "resolved": "☑️"}
@@ -159,13 +161,52 @@ def evidence_brief(told: Told, investigation_id: UUID, hosts: frozenset[str]) ->
 
 
 def final_brief(told: Told, investigation_id: UUID, hosts: frozenset[str]) -> Shown:
-    """The diagnosis."""
+    """What it came to: a diagnosis is only what a model concluded."""
+    if told.failure:
+        return _without_conclusion(told, investigation_id, hosts)
+    return (_diagnosis if told.brief.model else _evidence_alone)(told, investigation_id, hosts)
+
+
+def _without_conclusion(told: Told, investigation_id: UUID, hosts: frozenset[str]) -> Shown:
+    """A model was to conclude and did not: said first, then what is known without it."""
+    why = said(told.failure.rstrip(". "))
+    line = f"⚠️ No model concluded: {why}. What follows is the evidence brief."
+    _, blocks = evidence_brief(told, investigation_id, hosts)
+    return (
+        f"{line} {said(told.brief.headline, 200)}",
+        [paragraph(line, expand=True), *_called(told), *blocks],
+    )
+
+
+NO_MODEL = "No model is configured: this is what the evidence alone says."
+
+
+def _evidence_alone(told: Told, investigation_id: UUID, hosts: frozenset[str]) -> Shown:
+    """Nothing was asked since the evidence brief, so it is not repeated: its conclusion in short, and the
+    question whether it was right."""
+    brief, pages = told.brief, links(told.findings)
+    first = cited(brief.next_steps[0], pages, limit=300) if brief.next_steps else NOTHING
+    blocks = [
+        paragraph(f"*{NO_MODEL}*"),
+        *_called(told),
+        _cause(brief, pages),
+        paragraph(f"*Look at first*\n{first}"),
+        small_print(
+            "The rest is in the evidence brief above. Once you know, say whether this was the cause."
+        ),
+        *buttons(investigation_id, told.buttons),
+        *_footer(told.footer),
+    ]
+    return f"{NO_MODEL} {said(brief.headline, 200)}", blocks
+
+
+def _diagnosis(told: Told, investigation_id: UUID, hosts: frozenset[str]) -> Shown:
     pages = links(told.findings)
     brief = told.brief
     known = _known(told, hosts)
     sign = "❔" if brief.confidence_level == "low" else "🔎"
     blocks = [
-        *_called(told.on_call_id),
+        *_called(told),
         header(f"{sign} {brief.headline}"),
         *_first(brief, known, pages),
         _cause(brief, pages),
@@ -204,10 +245,12 @@ def _known(told: Told, hosts: frozenset[str]) -> frozenset[str]:
     return hosts | hosts_of(finding.link for finding in told.findings)
 
 
-def _called(user_id: str | None) -> list[Block]:
-    if user_id is None or not USER_ID.fullmatch(user_id):
-        return []
-    return [paragraph(f"<@{user_id}> you are on call; this is what I found.")]
+def _called(told: Told) -> list[Block]:
+    """Whoever is on call, by a mention of ours; by their plain name when Slack does not know them."""
+    mentions = [person(each) for each in told.on_call_ids[:MOST_CALLED] if USER_ID.fullmatch(each)]
+    if mentions:
+        return [paragraph(f"{' '.join(mentions)} you are on call; this is what I found.")]
+    return [paragraph(f"On call: {said(told.on_call, LONGEST_NAME)}")] if told.on_call.strip() else []
 
 
 def person(user_id: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from uuid import UUID
@@ -21,6 +21,7 @@ from app.slack.files import ThreadFiles
 from app.slack.incident_evidence import document
 from app.slack.incident_thread import ROOT, PostedOnce, ThreadLedger
 from app.slack.incoming import Me
+from app.slack.people import ids_of
 
 log = structlog.get_logger(__name__)
 
@@ -45,6 +46,9 @@ class SlackIncidentSurface:
 
     def thread(self, investigation_id: UUID, channel: str, ledger: Ledger) -> SlackIncidentThread:
         return SlackIncidentThread(self, investigation_id, channel, ledger)
+
+    async def people(self, emails: Sequence[str]) -> tuple[str, ...]:
+        return await ids_of(self.client, emails)
 
 
 class SlackIncidentThread:
@@ -79,8 +83,7 @@ class SlackIncidentThread:
 
     async def evidence_brief(self, told: Told) -> None:
         await self._say("evidence", kit.evidence_brief(told, self._id, self._surface.hosts()))
-        if kit.listed(told)[1]:
-            await self._with_all_evidence(told)
+        await self._with_all_evidence(told, f"evidence-{self._id.hex[:8]}.md")
 
     async def chart(self, png: bytes, alt: str) -> None:
         async with _for_good():
@@ -88,6 +91,7 @@ class SlackIncidentThread:
 
     async def final_brief(self, told: Told, *, round: int = 1) -> None:
         await self._say(f"final:{round}", kit.final_brief(told, self._id, self._surface.hosts()))
+        await self._with_all_evidence(told, f"evidence-{self._id.hex[:8]}-{round}.md")
 
     async def failed(
         self, reason: str, *, trace_id: str = "", buttons: tuple[Button, ...] = FAILED, round: int = 1
@@ -107,10 +111,11 @@ class SlackIncidentThread:
         async with _for_good():
             await self._posts.post(part, *shown, thread_ts=root)
 
-    async def _with_all_evidence(self, told: Told) -> None:
-        """The brief stands without the file."""
+    async def _with_all_evidence(self, told: Told, name: str) -> None:
+        """The file of which a brief speaks that does not list everything; the brief stands without it."""
+        if not kit.listed(told)[1]:
+            return
         try:
-            name = f"evidence-{self._id.hex[:8]}.md"
             await self._files().attach(name, f"All evidence ({len(told.findings)} findings)", document(told))
         except (SlackRefused, SlackUnavailable) as error:
             log.warning("evidence_not_attached", turn_id=str(self._id), reason=error.sentence)

@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
+import structlog
 from pydantic import BaseModel, ConfigDict
 from slack_sdk.web.async_client import AsyncWebClient
 
 from app.conversations.models import Incoming
 from app.slack.client import Clock, SlackRefused, SlackUnavailable, ask
+
+log = structlog.get_logger(__name__)
 
 FRESH = 15 * 60.0
 """Seconds a person is believed to be who they were."""
@@ -71,6 +74,23 @@ class People:
         while len(self._known) > self._most:
             self._known.popitem(last=False)
         return person
+
+
+async def ids_of(client: AsyncWebClient, emails: Sequence[str]) -> tuple[str, ...]:
+    """The ids of the people of these addresses; who is unknown is left out, and all of them when Slack cannot
+    be asked or the app lacks `users:read.email`.
+
+    https://docs.slack.dev/reference/methods/users.lookupByEmail
+    """
+    found: list[str] = []
+    for email in emails:
+        try:
+            answer = await ask("users.lookupByEmail", client.users_lookupByEmail(email=email))
+        except (SlackRefused, SlackUnavailable) as error:
+            log.info("address_not_known", reason=error.sentence)
+            continue
+        found.append(str(answer["user"]["id"]))
+    return tuple(dict.fromkeys(found))
 
 
 class Admission:

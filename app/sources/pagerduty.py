@@ -40,7 +40,10 @@ OURS = "SRE Agent:"
 
 @dataclass(frozen=True)
 class OnCall:
-    """One person's turn; `level` 1 is asked first, `until` is None for somebody who always is."""
+    """One person's turn; `level` 1 is asked first, `until` is None for somebody who always is.
+
+    `email` is None unless it was asked for.
+    """
 
     person: str
     level: int
@@ -48,6 +51,7 @@ class OnCall:
     schedule: str | None = None
     until: float | None = None
     link: str | None = None
+    email: str | None = None
 
 
 @dataclass(frozen=True)
@@ -104,9 +108,10 @@ class PagerDutyReader:
         await self.http.aclose()
 
     async def on_calls(
-        self, *, service: str | None = None, policy_id: str | None = None
+        self, *, service: str | None = None, policy_id: str | None = None, emails: bool = False
     ) -> tuple[OnCall, ...]:
         """Who is on call now for a service's escalation policy, or for the policy given; level 1 first.
+        `emails` asks for their addresses too.
 
         Raises:
             QueryRejected: PagerDuty has no service of that name.
@@ -117,6 +122,8 @@ class PagerDutyReader:
         asked: list[tuple[str, str]] = [("earliest", "true"), ("limit", str(MOST_LISTED))]
         if policy_id:
             asked.append(("escalation_policy_ids[]", _id(policy_id)))
+        if emails:
+            asked.append(("include[]", "users"))
         answer = await self._listed("/oncalls", "oncalls", tuple(asked))
         found = {_on_call(each): None for each in answer}
         return tuple(sorted(found, key=lambda each: (each.policy, each.level, each.person)))
@@ -236,6 +243,7 @@ def _on_call(found: Part) -> OnCall:
         schedule=told(part(found, "schedule"), "summary") or None,
         until=moment(found.get("end")),
         link=told(user, "html_url", 1000) or None,
+        email=told(user, "email") or None,
     )
 
 

@@ -121,7 +121,7 @@ async def _carry_out(parts: Parts, alert: Alert, screen: Screen) -> bool:
         screen.rest()
     ended = await _ended(parts.engine, investigation_id)
     _tell_end(screen, surface, ended)
-    return ended.status == "done"
+    return ended.status == "done" and ended.error_code is None
 
 
 async def _ended(engine: AsyncEngine, investigation_id: UUID) -> Investigation:
@@ -189,7 +189,7 @@ def _stages(parts: Parts, surface: TerminalSurface, screen: Screen) -> Stages:
         out=io.StringIO,
         afterwards=by_hand.nobody_updates,
     )
-    return replace(made, looker=looker, diagnoser=replace(made.diagnoser, wrapping=quiet))
+    return replace(made, looker=looker, diagnoser=replace(made.diagnoser, wrapping=quiet, on_call=None))
 
 
 def _nobody(parts: Parts) -> Any:

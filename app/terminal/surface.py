@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any
@@ -16,7 +16,7 @@ from app.terminal.words import said
 
 PLACE = "terminal"
 """In place of a workspace and of a channel."""
-ALONE = "No model concluded: the evidence brief above is the diagnosis."
+NO_MODEL = "No model is configured: the evidence brief above is what the evidence alone says."
 
 
 @dataclass
@@ -55,10 +55,13 @@ class TerminalThread:
     async def final_brief(self, told: Told, *, round: int = 1) -> None:
         self.final = told
         await self.catch_up()
-        self.screen.end("diagnose")
-        if told.brief.model is None and self.evidence is not None:
-            gaps = [each for each in told.brief.gaps if each not in self.evidence.brief.gaps]
-            self.screen.say(ALONE, *(f"  {said(each)}" for each in gaps), "")
+        self.screen.end("diagnose", failed=bool(told.failure))
+        if told.failure:
+            self.failure = told.failure
+            why = said(told.failure.rstrip(". "))
+            self.screen.say(f"No model concluded: {why}. The evidence brief above stands.", "")
+        elif told.brief.model is None:
+            self.screen.say(NO_MODEL, "")
         else:
             self.screen.brief("Diagnosis", told)
 
@@ -109,3 +112,7 @@ class TerminalSurface:
     def thread(self, investigation_id: UUID, channel: str, ledger: Ledger) -> TerminalThread:
         made = TerminalThread(self.screen, self.clock, partial(self.catch_up, investigation_id))
         return self.threads.setdefault(investigation_id, made)
+
+    async def people(self, emails: Sequence[str]) -> tuple[str, ...]:
+        """Whoever asked is there, and nobody else."""
+        return ()

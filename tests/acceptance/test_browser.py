@@ -156,7 +156,7 @@ async def test_a_page_leads_to_its_thread_and_is_over_when_one_says_so(
         await expect(thread).to_contain_text("Likely cause")
         await expect(thread.locator("img.file-image")).to_be_visible()
         await expect(thread.get_by_role("button", name="Correct")).to_be_visible()
-        await expect(thread.locator(".message").first).to_contain_text("Diagnosed")
+        await expect(thread.locator(".message").first).to_contain_text("Evidence only")
         width = await page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
         assert max(width) == options.get("viewport", DESKTOP)["width"]
         await thread.evaluate("list => list.scrollTop = 0")

@@ -172,10 +172,10 @@ def test_every_scenario_can_be_chosen_and_gives_nothing_away() -> None:
 
 
 @pytest.mark.parametrize("scenario", TALES)
-async def test_every_scenario_becomes_a_diagnosis_and_an_end(tmp_path: Path, scenario: str) -> None:
+async def test_every_scenario_becomes_a_final_brief_and_an_end(tmp_path: Path, scenario: str) -> None:
     async with playing(tmp_path) as running:
         assert (await running.pager.page(scenario))["status"] == "queued"
-        await ends(running, 0, "diagnosed")
+        await ends(running, 0, "evidence only")
         assert (await running.pager.over())["status"] == "joined"
         await ends(running, 0, "resolved")
         with pytest.raises(NothingGoesOn):
@@ -187,17 +187,17 @@ async def test_every_scenario_becomes_a_diagnosis_and_an_end(tmp_path: Path, sce
 async def test_a_second_page_ends_the_first_and_begins_a_thread_of_its_own(tmp_path: Path) -> None:
     async with playing(tmp_path) as running:
         await running.pager.page("bad-deploy")
-        await ends(running, 0, "diagnosed")
+        await ends(running, 0, "evidence only")
         await running.pager.page("pool-exhausted")
         await ends(running, 0, "resolved")
-        await ends(running, 1, "diagnosed")
+        await ends(running, 1, "evidence only")
         assert len(roots(running)) == 2
 
 
 async def test_what_went_on_goes_on_after_a_restart(tmp_path: Path) -> None:
     async with playing(tmp_path) as first:
         await first.pager.page("expired-certificate")
-        await ends(first, 0, "diagnosed")
+        await ends(first, 0, "evidence only")
         paged = first.pager.going_on
     async with playing(tmp_path) as second:
         assert second.pager.going_on == paged

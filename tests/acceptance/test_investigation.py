@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 
 import pytest
 
@@ -51,11 +52,30 @@ async def test_without_a_model_the_evidence_names_the_cause(stack: Stack, scenar
         [final] = one.said("final")
         truth = SCENARIOS[scenario].truth
         assert truth.service in told([final])
-        assert "no model is configured" in told([final])
         [(brief,)] = await stack.rows("SELECT brief FROM investigations")
         cause = brief["likely_cause"]["text"]
         assert not any(innocent in cause for innocent in truth.innocent)
         assert one.written == []
+
+
+async def test_without_a_model_nothing_is_promised_and_nothing_said_twice(stack: Stack) -> None:
+    async with incident(stack, model=False) as one:
+        await one.investigated()
+        [evidence], [final] = one.said("evidence"), one.said("final")
+        assert "A diagnosis follows." not in told([evidence])
+        assert final.text.startswith("No model is configured: this is what the evidence alone says.")
+        assert "What do I do right now?" not in told([final])
+        assert len(told([final])) < len(told([evidence])) / 2
+        assert one.said("root")[0].text.endswith(": evidence only")
+        assert "Diagnosed" not in told(one.said("root"))
+        assert "Likely cause by the evidence alone" in told(one.said("root"))
+        await pressed(one, "correct")
+        await one.becomes("SELECT correct FROM outcomes", [(True,)])
+        await one.page(state="resolved")
+        await one.seen("Resolved at")
+        [(status, report)] = await stack.rows("SELECT status, report FROM investigations")
+        assert status == "done"
+        assert "no model is configured" in report
 
 
 async def test_the_model_is_given_the_digest_and_no_raw_data(stack: Stack) -> None:
@@ -89,6 +109,41 @@ async def test_an_alert_without_a_service_is_looked_at_by_its_labels_alone(stack
         await one.ended()
         assert "looked at by its labels alone" in told(one.said("evidence"))
         assert one.said("final")
+
+
+# -- whom it calls by name -------------------------------------------------------------------------------
+
+
+ON_CALL = "<@U0MAYA> you are on call"
+
+
+async def test_whoever_is_on_call_is_told_by_name_when_it_cannot_wait(stack: Stack) -> None:
+    async with incident(stack) as one:
+        one.model.script.add(say("", diagnosis()), say("", diagnosis()))
+        await one.investigated("pagerduty")
+        assert ON_CALL in told(one.said("final:1"))
+        await pressed(one, "dig_deeper")
+        await one.becomes("SELECT status, round FROM investigations", [("done", 2)])
+        assert ON_CALL not in told(one.said("final:2"))
+        assert await stack.rows("SELECT 1 FROM investigations WHERE observations::text LIKE '%@acme%'") == []
+
+
+async def test_nobody_is_called_by_name_for_what_can_wait(stack: Stack) -> None:
+    async with incident(stack) as one:
+        one.model.script.add(say("", diagnosis()))
+        await one.page(payload=one.alert("reports", labels={"severity": "info"}))
+        await one.ended()
+        assert await stack.rows("SELECT severity IN ('P1', 'P2') FROM investigations") == [(False,)]
+        assert "on call;" not in told(one.said("final"))
+
+
+async def test_who_is_not_known_in_slack_is_told_by_their_plain_name(stack: Stack) -> None:
+    stack.slack.workspace.scopes.discard("users:read.email")
+    async with incident(stack) as one:
+        one.model.script.add(say("", diagnosis()))
+        await one.investigated("pagerduty")
+        assert "On call: Maya Lindqvist" in told(one.said("final"))
+        assert ON_CALL not in told(one.said("final"))
 
 
 # -- how sure it is --------------------------------------------------------------------------------------
@@ -130,8 +185,26 @@ async def test_a_model_that_fails_leaves_the_evidence_and_calls_people(stack: St
         one.model.script.add(*[failing] * 9)  # type: ignore[list-item]
         await one.page()
         await one.ended(seconds=60)
-        assert "no model looked at this" in told(one.said("final"))
+        [final] = one.said("final")
+        first = final.blocks[0]["text"]["text"]
+        assert re.fullmatch(r"⚠️ No model concluded: .+[^.]\. What follows is the evidence brief\.", first)
+        assert final.text.startswith(first)
+        assert "Candidates" in told([final])
+        assert "🔎 " not in told([final]).replace("🔎 Dig deeper", "")
+        assert one.said("root")[0].text.endswith(": diagnosis failed")
         assert one.written == ["POST /v2/enqueue"]
+
+
+async def test_a_diagnosis_that_failed_is_none_in_the_headline_whoever_writes_it_later(stack: Stack) -> None:
+    async with incident(stack) as one:
+        one.model.script.add(*[wrong_key()] * 9)
+        await one.page()
+        await one.ended(seconds=60)
+        again = one.sim.alert()
+        await one.page(payload=again)
+        await one.page("pagerduty")
+        await one.seen("pagerduty tells of it too")
+        assert one.said("root")[0].text.endswith(": diagnosis failed")
 
 
 async def test_without_budget_the_evidence_stands_and_people_are_called(stack: Stack) -> None:
@@ -277,3 +350,43 @@ async def test_a_follow_up_goes_on_with_what_was_found(stack: Stack) -> None:
         assert "<investigation>" in asked
         assert "what about the database?" in asked
         assert ERRORS.split("(", maxsplit=1)[0] in asked
+
+
+async def asked(one: Incident, words: str) -> str:
+    """Say something in the incident's thread; what the agent shows in answer."""
+    before = {each.ts for each in one.thread()}
+    ts = await one.stack.slack.say(MAYA, INCIDENTS, words, one.root)
+    return told([each for each in await one.stack.answered(INCIDENTS, ts, one.root) if each.ts not in before])
+
+
+def attached(one: Incident, begins: str) -> list[str]:
+    files = [one.stack.slack.workspace.files[file] for each in one.thread() for file in each.files]
+    return [each.content.decode() for each in files if each.name.startswith(begins)]
+
+
+@pytest.mark.parametrize("model", [True, False], ids=["model", "no model"])
+async def test_a_postmortem_is_drafted_where_it_is_asked_for(stack: Stack, model: bool) -> None:
+    async with incident(stack, model=model) as one:
+        one.model.script.add(say("", diagnosis()))
+        await one.investigated()
+        requests = len(one.model.requests)
+        said = await asked(one, "can you draft the postmortem?")
+        assert "Nobody has said yet what it really was" in said
+        await pressed(one, "correct")
+        await one.becomes("SELECT correct FROM outcomes", [(True,)])
+        assert "Nobody has said" not in await asked(one, "write a postmortem")
+        first, second = attached(one, "postmortem-")
+        assert first.startswith("# Postmortem (draft): checkout answers")
+        assert "What it was, as people found: [TODO]" in first
+        assert "What it was, as people found: As diagnosed." in second
+        assert len(one.model.requests) == requests
+
+
+async def test_a_postmortem_that_cannot_be_attached_is_said_and_where_to_get_it(stack: Stack) -> None:
+    async with incident(stack, model=False) as one:
+        await one.investigated()
+        stack.slack.workspace.scopes.discard("files:write")
+        said = await asked(one, "write a postmortem")
+        assert "I could not attach postmortem-" in said
+        assert "sre-agent postmortem " in said
+        assert attached(one, "postmortem-") == []

@@ -27,6 +27,10 @@ def on_call(
     }
 
 
+def _email(on_call: dict[str, Any]) -> str:
+    return f"{on_call['user']['summary'].lower()}@acme.example"
+
+
 def incident(
     id: str, at: str, title: str, status: str = "resolved", service: str = "checkout"
 ) -> dict[str, Any]:
@@ -64,7 +68,10 @@ class FakePagerDuty(SourceServer):
 
     def _on_calls(self, asked: Asked) -> Answer:
         wanted = asked.params.get("escalation_policy_ids[]", "PPOLICY")
-        return Answer({"oncalls": self.on_calls if wanted == "PPOLICY" else [], "more": False})
+        found = self.on_calls if wanted == "PPOLICY" else []
+        if asked.params.get("include[]") == "users":
+            found = [each | {"user": each["user"] | {"email": _email(each)}} for each in found]
+        return Answer({"oncalls": found, "more": False})
 
     def _services(self, asked: Asked) -> Answer:
         query = asked.params.get("query", "").lower()

@@ -10,9 +10,10 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.investigations.accuracy import Judged, Share, accuracy, judged, sentence, table
+from app.investigations.accuracy import Judged, Share, accuracy, judged, post, table
 from app.investigations.alert import Alert
 from app.investigations.brief import Brief, Cited, Confidence
+from app.investigations.by_hand import open_by_hand
 from app.investigations.intake import Intake
 from app.investigations.intents import NoInvestigation, StoredIntents
 from app.storage.engine import as_json, begin
@@ -60,13 +61,14 @@ def test_few_cases_give_no_share_and_the_reader_is_told_so() -> None:
     assert told.brier is None
     assert "Not enough outcomes to say how accurate it is: 2 of at least 5." in table(told, since=SINCE)
     assert "%" not in table(told, since=SINCE).split("diagnosis right")[1].split("\n")[0]
-    assert "Not enough outcomes" in sentence(told)
+    assert "Not enough outcomes" in post(told)
+    assert "• high confidence: 2 of 2, stated 90%\n" in post(told)
 
 
 def test_nothing_at_all_is_said_plainly() -> None:
     told = accuracy(())
 
-    assert sentence(told) == "No investigations this week."
+    assert post(told) == "No investigations this week."
     assert "briefs" in table(told, since=SINCE)
     assert (told.seconds_to_brief, told.usd_per_brief) == (None, None)
 
@@ -82,11 +84,21 @@ def test_the_table_shows_what_each_figure_rests_on() -> None:
     assert "cost per brief         0.0200 USD" in shown
 
 
-def test_the_weekly_sentence_names_the_wrong_ones_too() -> None:
-    assert sentence(accuracy(MANY)) == (
-        "24 briefs this week; of 17 diagnoses with an outcome 11 were right (65%), and 2 of 10 with high confidence "
-        "were wrong. Median from page to final brief: 28 s."
-    )
+def test_the_weekly_post_has_every_figure_of_the_table() -> None:
+    assert post(accuracy(MANY)).split("\n") == [
+        "24 briefs this week.",
+        "• with an outcome: 19 of 24: 79% (60%–91%)",
+        "• a cause was named: 22 of 24: 92% (74%–98%)",
+        "• diagnosis right: 11 of 17: 65% (41%–83%)",
+        "• high confidence: 8 of 10: 80% (49%–94%), stated 88%",
+        "• medium confidence: 3 of 6: 50% (19%–81%), stated 50%",
+        "• low confidence: 0 of 1, stated 20%",
+        "• high but wrong: 2 of 10: 20% (6%–51%)",
+        "• Brier score: 0.171 (0 best; .25 is guessing)",
+        "• page → evidence brief: 4 s",
+        "• page → final brief: 28 s",
+        "• cost per brief: 0.0200 USD",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -166,6 +178,16 @@ async def test_the_rows_of_a_week_come_from_briefs_and_what_people_said(
     assert {each.seconds_to_brief for each in rows} == {25.0}
     assert {each.usd for each in rows} == {None}
     assert len(rows) == 3  # the one without any brief is not counted
+
+
+async def test_what_was_looked_into_from_a_shell_is_not_counted(intake: Intake, engine: AsyncEngine) -> None:
+    paged = await investigation(intake, "a")
+    tried = await open_by_hand(intake, Alert(source="test", incident_key="b", title="b", started_at=SINCE))
+    await finish(engine, paged, brief(0.9, "high"))
+    await finish(engine, tried, brief(0.3, "low"))
+
+    async with begin(engine) as connection:
+        assert [each.level for each in await judged(connection, SINCE)] == ["high"]
 
 
 async def test_intents_are_kept_once_whoever_comes_second(intake: Intake, engine: AsyncEngine) -> None:

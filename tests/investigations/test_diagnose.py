@@ -14,6 +14,7 @@ from app.agent.budget import BudgetSpent, Estimate, PostgresBudget, WindowLimits
 from app.investigations.begun import OnceBegun
 from app.investigations.brief import Brief, Cited
 from app.investigations.diagnose import SECOND_LOOK, Outcome
+from app.investigations.thread import concluded
 from tests.investigations.cases import FINDINGS
 from tests.investigations.conftest import Rows
 
@@ -70,6 +71,12 @@ def test_an_outcome_is_read_back_as_it_was_decided() -> None:
     kept = outcome.stored(2)
     assert kept["round"] == 2
     assert Outcome.restored(kept, FINDINGS) == outcome
+
+
+def test_only_what_a_model_concluded_is_a_diagnosis() -> None:
+    assert concluded("claude-haiku-5-5", None) == "diagnosed"
+    assert concluded(None, None) == "evidence_only"
+    assert concluded(None, "The model service refused the API key.") == "failed"
 
 
 def test_a_second_look_is_known_by_its_question() -> None:

@@ -1,4 +1,4 @@
-"""The weekly sentence: once a week, whichever replica is first, and never lost to a place that is away."""
+"""The weekly post: once a week, whichever replica is first, and never lost to a place that is away."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ async def test_replicas_that_look_at_once_post_once(engine: AsyncEngine, now: da
     posted.append(await post_once(engine, tell, now))
     assert sorted(posted) == [False, False, False, False, True]
     assert len(said) == 1
-    assert said[0].startswith("1 briefs this week.")
+    assert said[0].startswith("1 brief this week. Not enough outcomes")
     columns = "action, input_text, response_text, knowledge_revision"
     assert await rows(f"SELECT {columns} FROM audit_log") == [
         ("weekly_accuracy", week_due(now), said[0], "r1")

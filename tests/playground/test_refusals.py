@@ -337,6 +337,7 @@ READS = [
     ("missing_scope", "reactions.get", {"channel": "C0CHECKOUT", "timestamp": "1.0"}),
     ("missing_scope", "team.info", {}),
     ("user_not_found", "users.info", {"user": "U0NOBODY"}),
+    ("users_not_found", "users.lookupByEmail", {"email": "nobody@acme.example"}),
     ("no_such_subteam", "usergroups.users.list", {"usergroup": "S0NOBODY"}),
     ("file_not_found", "files.info", {"file": "F0NOTHING"}),
     ("invalid_trigger_id", "views.open", {"trigger_id": "1.2.3", "view": {}}),
@@ -376,6 +377,14 @@ async def test_a_token_opens_its_own_doors_only(
 ) -> None:
     client = AsyncWebClient(token=token, base_url=slack.api_url)
     assert await refused(client, method) == error
+
+
+async def test_addresses_need_a_scope_of_their_own(slack: PlaygroundSlack, client: AsyncWebClient) -> None:
+    found = await client.users_lookupByEmail(email="Maya@acme.example")
+    assert (found["user"]["id"], found["user"]["profile"]["email"]) == ("U0MAYA", "maya@acme.example")
+    slack.workspace.scopes.discard("users:read.email")
+    assert await refused(client, "users.lookupByEmail", email="maya@acme.example") == "missing_scope"
+    assert "email" not in (await client.users_info(user="U0MAYA"))["user"]["profile"]
 
 
 async def test_scopes_can_be_taken_away(clock: Clock) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from app.investigations.alert import Link
 from app.investigations.brief import Brief, Cited, Past, Rejected
 from app.investigations.evidence import Cause, Finding, Ranking, Reason
-from app.investigations.surface import DIAGNOSED, Footer, Headline, Member, Storm, Told
+from app.investigations.surface import DIAGNOSED, EVIDENCE_ONLY, Footer, Headline, Member, Storm, Told
 from app.playground.slack import blocks as rules
 from app.playground.slack.interactions import _checked_view
 from app.playground.slack.workspace import Workspace
@@ -65,7 +66,8 @@ TOLD = Told(
     BRIEF,
     FINDINGS,
     footer=Footer(23.4, "claude-haiku-5-5", 4, 6, 12_340, Decimal("0.0212")),
-    on_call_id="U0OMAR",
+    on_call="Omar Haddad",
+    on_call_ids=("U0OMAR",),
     buttons=DIAGNOSED,
 )
 
@@ -124,6 +126,14 @@ def test_a_brief_says_first_what_to_do_then_what_is_happening_then_the_rest() ->
     assert places == sorted(places)
 
 
+def test_who_is_on_call_is_told_by_name_where_slack_does_not_know_them() -> None:
+    two = replace(TOLD, on_call_ids=("U0OMAR", "<!channel>", "U0MAYA"))
+    unknown = replace(TOLD, on_call_ids=())
+
+    assert texts(kit.final_brief(two, ID, HOSTS)[1])[0].startswith("<@U0OMAR> <@U0MAYA> you are on call")
+    assert texts(kit.final_brief(unknown, ID, HOSTS)[1])[0] == "On call: Omar Haddad"
+
+
 def test_every_label_is_a_link_to_the_evidence_s_own_page() -> None:
     said_ = "\n".join(texts(kit.final_brief(TOLD, ID, HOSTS)[1]))
 
@@ -147,6 +157,7 @@ def test_nothing_is_a_dash() -> None:
         likely_cause=Cited(text=""),
         confidence_level="low",
         confidence=0,
+        model="claude-haiku-5-5",
     )
     said_ = "\n".join(texts(kit.final_brief(Told(empty), ID, frozenset())[1]))
 
@@ -192,6 +203,42 @@ def test_the_evidence_brief_shows_candidates_with_both_sides_and_what_comes_next
     assert "⏳ The diagnosis follows within a minute." in said_
 
 
+def test_a_model_that_failed_is_said_first_and_the_evidence_follows() -> None:
+    alone = BRIEF.model_copy(update={"model": None})
+    told = replace(TOLD, brief=alone, failure="The model service refused the API key; check it.")
+
+    notified, blocks = kit.final_brief(told, ID, HOSTS)
+    said_ = texts(blocks)
+
+    line = "⚠️ No model concluded: The model service refused the API key; check it. What follows is the evidence brief."
+    assert said_[0] == line
+    assert notified == f"{line} {BRIEF.headline}"
+    assert said_[1].startswith("<@U0OMAR>")
+    assert said_[2] == f"🟠 {BRIEF.headline}"
+    assert "🔎 Dig deeper" in said_
+    assert not [each for each in said_ if each.startswith(("🔎 checkout", "❔"))]
+
+
+def test_without_a_model_the_end_is_short_and_says_what_it_is() -> None:
+    alone = replace(TOLD, brief=BRIEF.model_copy(update={"model": None}), buttons=EVIDENCE_ONLY)
+
+    notified, blocks = kit.final_brief(alone, ID, HOSTS)
+    said_ = "\n".join(texts(blocks))
+
+    assert notified == f"{kit.NO_MODEL} {BRIEF.headline}"
+    assert texts(blocks)[0] == f"*{kit.NO_MODEL}*"
+    assert "Likely cause* · High confidence (82%)\nThe rollout of 4f1c2ab" in said_
+    assert "Look at first*\nCheck the pool's size." in said_
+    for repeated in ("What do I do", "What is happening", "happened before", "Options", "*Evidence*"):
+        assert repeated not in said_
+    assert [each for each in texts(blocks) if each in kit.ACTIONS.values()] == [
+        "✅ Correct",
+        "❌ Wrong",
+        "📟 Escalate",
+    ]
+    assert accepted(blocks)
+
+
 def test_findings_beyond_the_list_are_counted_and_stand_in_the_file() -> None:
     many = tuple(Finding(f"E{n}", "metric", "prometheus", f"finding {n}", query="up") for n in range(1, 31))
     told = Told(BRIEF.model_copy(update={"evidence": ("E30",)}), many)
@@ -219,6 +266,7 @@ def test_the_file_masks_secrets_and_keeps_its_fences() -> None:
     [
         ("investigating", "🔴"),
         ("evidence", "🟠"),
+        ("evidence_only", "🟠"),
         ("diagnosed", "🔎"),
         ("failed", "⚠️"),
         ("resolved", "☑️"),
@@ -419,6 +467,7 @@ briefs = st.builds(
     follow_up=NASTY,
     runbooks=many,
     gaps=many,
+    model=st.sampled_from([None, "claude-haiku-5-5"]),
 )
 findings = st.lists(
     st.builds(Finding, LABELS, st.just("log"), NASTY, NASTY, query=NASTY, link=URLS), max_size=12
@@ -445,9 +494,11 @@ tolds = st.builds(
     findings,
     rankings,
     footers,
-    on_call_id=st.sampled_from([None, "U0OMAR", "!channel", "U0OMAR> <!here"]),
+    on_call=NASTY,
+    on_call_ids=st.lists(st.sampled_from(["U0OMAR", "!channel", "U0OMAR> <!here"]), max_size=9).map(tuple),
     buttons=st.lists(st.sampled_from(list(kit.ACTIONS)), max_size=8).map(tuple),
     waits_for=NASTY,
+    failure=st.just("") | NASTY,
 )
 
 
@@ -474,7 +525,7 @@ def test_briefs_are_always_taken_and_harmless(told: Told) -> None:
         assert accepted(shown[1])
         assert 0 < len(shown[0]) < 4000
         assert len(json.dumps(shown[1])) < 60_000
-    harmless(final, *(["<@U0OMAR>"] if told.on_call_id == "U0OMAR" else []))
+    harmless(final, *(["<@U0OMAR>"] if "U0OMAR" in told.on_call_ids else []))
     harmless(evidence)
     assert document(told)
 

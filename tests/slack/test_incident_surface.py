@@ -21,6 +21,7 @@ from tests.slack.test_incident_blocks import ID, TOLD, texts
 
 CHANNEL = "C0INCIDENTS"
 PNG = b"\x89PNG" + b"0" * 100
+MANY = replace(TOLD, findings=tuple(Finding(f"E{n}", "log", "loki", f"line {n}") for n in range(1, 20)))
 HEADLINE = Headline("High error rate", service="checkout", severity="P1", started_at=1_800_000_000.0)
 
 
@@ -54,17 +55,24 @@ def parts(play: Play) -> list[str]:
 
 async def whole(thread: IncidentThread) -> None:
     """Everything an investigation shows, in the order in which it happens."""
-    many = replace(TOLD, findings=tuple(Finding(f"E{n}", "log", "loki", f"line {n}") for n in range(1, 20)))
     await thread.open(HEADLINE)
     await thread.chart(PNG, "Error rate of checkout: rose at 08:35.")
-    await thread.evidence_brief(many)
+    await thread.evidence_brief(MANY)
     await thread.headline(replace(HEADLINE, state="evidence", said="It began with a rollout."))
-    await thread.final_brief(TOLD)
+    await thread.final_brief(MANY)
     await thread.headline(replace(HEADLINE, state="diagnosed"))
     await thread.note("The incident is resolved.")
 
 
-WHOLE = ["root", "symptom-7d4c2b8e.png", "evidence", "evidence-7d4c2b8e.md", "final:1", "note"]
+WHOLE = [
+    "root",
+    "symptom-7d4c2b8e.png",
+    "evidence",
+    "evidence-7d4c2b8e.md",
+    "final:1",
+    "evidence-7d4c2b8e-1.md",
+    "note",
+]
 
 
 def shown(play: Play) -> list[str]:
@@ -114,7 +122,7 @@ async def test_everything_again_changes_nothing(play: Play) -> None:
     posts = len(play.slack.calls("chat.postMessage"))
     again = thread(play)
     await again.open(HEADLINE)
-    await again.final_brief(TOLD)
+    await again.final_brief(MANY)
     await again.headline(replace(HEADLINE, state="diagnosed"))
     await again.note("The incident is resolved.")
 
@@ -134,7 +142,7 @@ class Dying(Notebook):
         await super().save(state)
 
 
-@pytest.mark.parametrize("dies_at", range(17))
+@pytest.mark.parametrize("dies_at", range(20))
 async def test_whoever_dies_between_two_steps_leaves_nothing_to_be_done_twice(
     play: Play, dies_at: int
 ) -> None:
@@ -224,16 +232,26 @@ async def test_a_second_diagnosis_is_a_message_of_its_own(play: Play) -> None:
     assert parts(play) == ["root", "final:1", "final:2"]
 
 
-async def test_only_a_long_evidence_brief_has_a_file_and_lives_without_it(play: Play) -> None:
+async def test_only_a_long_brief_has_a_file_and_lives_without_it(play: Play) -> None:
     given = thread(play)
     await given.open(HEADLINE)
     await given.evidence_brief(TOLD)
+    await given.final_brief(TOLD)
     play.slack.faults.calls.add("files.getUploadURLExternal", CallFault.refused("missing_scope"))
-    many = tuple(Finding(f"E{n}", "log", "loki", f"line {n}") for n in range(1, 20))
-    await thread(play, play.ledger, ID).open(HEADLINE)
-    await given.evidence_brief(replace(TOLD, findings=many))
+    await given.final_brief(MANY, round=2)
 
-    assert parts(play) == ["root", "evidence"]
+    assert parts(play) == ["root", "evidence", "final:1", "final:2"]
+
+
+async def test_what_a_final_brief_does_not_list_is_in_the_file_it_speaks_of(play: Play) -> None:
+    given = thread(play)
+    await given.open(HEADLINE)
+    await given.final_brief(TOLD)
+    await given.final_brief(MANY, round=2)
+
+    assert parts(play) == ["root", "final:1", "final:2", "evidence-7d4c2b8e-2.md"]
+    assert "11 more in the attached file" in "\n".join(texts(messages(play)[2].blocks))
+    assert b"## E19: line 19" in play.slack.file(messages(play)[3].files[0])
 
 
 async def test_nothing_is_said_in_a_thread_nobody_opened(play: Play) -> None:

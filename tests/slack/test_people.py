@@ -9,7 +9,7 @@ import pytest
 from app.conversations.models import Envelope, Incoming
 from app.playground.slack import CallFault
 from app.slack.client import SlackRefused, SlackUnavailable
-from app.slack.people import FRESH, STALE, Admission, People
+from app.slack.people import FRESH, STALE, Admission, People, ids_of
 from tests.slack.conftest import CHANNEL, Play
 
 
@@ -133,3 +133,23 @@ async def test_a_failed_question_is_not_remembered(play: Play) -> None:
         await known.person("U0MAYA")
 
     assert (await known.person("U0MAYA")).name == "maya"
+
+
+async def test_people_are_known_by_their_addresses_once_each(play: Play) -> None:
+    known = await ids_of(
+        play.client, ("maya@acme.example", "OMAR@acme.example", "nobody@acme.example", "maya@acme.example")
+    )
+
+    assert known == ("U0MAYA", "U0OMAR")
+
+
+async def test_without_the_scope_nobody_is_known_by_an_address(play: Play) -> None:
+    play.slack.workspace.scopes.discard("users:read.email")
+
+    assert await ids_of(play.client, ("maya@acme.example",)) == ()
+
+
+async def test_while_slack_is_away_nobody_is_known_by_an_address(play: Play) -> None:
+    play.slack.faults.calls.add("users.lookupByEmail", CallFault.failing(503), times=99)
+
+    assert await ids_of(play.client, ("maya@acme.example",)) == ()

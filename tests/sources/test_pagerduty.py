@@ -47,6 +47,15 @@ async def test_on_calls_of_a_service_come_by_level_and_each_once(
     assert {asked.method for asked in server.asked} == {"GET"}
 
 
+async def test_addresses_come_only_when_they_are_asked_for(
+    server: FakePagerDuty, reader: PagerDutyReader
+) -> None:
+    server.on_calls = [on_call("Maya", 1)]
+
+    assert [each.email for each in await reader.on_calls()] == [None]
+    assert [each.email for each in await reader.on_calls(emails=True)] == ["maya@acme.example"]
+
+
 @pytest.mark.parametrize(
     ("name", "id"), [("checkout", "PSERV01"), ("Checkout-EU", None), ("checkout eu", "PSERV02")]
 )

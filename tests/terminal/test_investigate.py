@@ -29,7 +29,7 @@ from app.terminal.investigate import NothingRejected, Wanted, investigate
 from app.terminal.screen import Screen
 from tests.acceptance.investigating import diagnosis
 from tests.fakes.anthropic import FakeAnthropic
-from tests.fakes.script import Call, call, say
+from tests.fakes.script import Call, call, say, wrong_key
 from tests.investigations.conftest import SHOP
 
 pytestmark = pytest.mark.slow
@@ -127,7 +127,14 @@ async def test_without_any_source_the_gaps_say_so(shell: Shell) -> None:
     said = " ".join(shell.out.getvalue().split())
     assert "not configured: metrics (PROMETHEUS_URL), logs (LOKI_URL)" in said
     assert "Not established. No source showed anything about it." in said
-    assert "No model concluded" in said
+    assert "No model is configured: the evidence brief above is what the evidence alone says." in said
+
+
+async def test_a_model_that_fails_is_no_diagnosis_and_no_success(shell: Shell) -> None:
+    assert not await shell.run(shell.page(), **shell.asked(*[wrong_key()] * 9))
+    said = " ".join(shell.out.getvalue().split())
+    assert "No model concluded: The model service refused the API key" in said
+    assert "✗ diagnosing" in shell.err.getvalue()
 
 
 async def test_a_source_that_hangs_is_a_step_that_failed(shell: Shell) -> None:

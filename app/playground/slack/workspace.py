@@ -46,6 +46,7 @@ MANIFEST_SCOPES = frozenset(
         "reactions:write",
         "usergroups:read",
         "users:read",
+        "users:read.email",
     }
 )
 MANIFEST_EVENTS = frozenset(

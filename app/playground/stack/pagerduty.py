@@ -131,12 +131,13 @@ class PagerDuty:
         policy = self._reference("escalation_policy", POLICY, "Shop, all hours")
         begun = self._world.now() // (7 * DAY) * 7 * DAY
         wanted = request.query.getall("escalation_policy_ids[]", [POLICY])
+        included = request.query.getall("include[]", [])
         calls = [
             {
                 "escalation_policy": policy,
                 "escalation_level": level + 1,
                 "schedule": self._reference("schedule", f"PSCHED{level}", f"Shop level {level + 1}"),
-                "user": self._person(level),
+                "user": self._user_of(level) if "users" in included else self._person(level),
                 "start": stamp(begun),
                 "end": stamp(begun + 7 * DAY),
             }
@@ -163,11 +164,15 @@ class PagerDuty:
         raise Declined(404, {"error": {"message": "Not Found", "code": 2100}})
 
     def _user(self, request: web.Request) -> Any:
-        for place, (identity, name) in enumerate(PEOPLE):
+        for place, (identity, _) in enumerate(PEOPLE):
             if identity == request.match_info["id"]:
-                email = f"{name.split()[0].lower()}@acme.example"
-                return {"user": {**self._person(place), "type": "user", "name": name, "email": email}}
+                return {"user": self._user_of(place)}
         raise Declined(404, {"error": {"message": "Not Found", "code": 2100}})
+
+    def _user_of(self, place: int) -> dict[str, str]:
+        _, name = PEOPLE[place % len(PEOPLE)]
+        email = f"{name.split()[0].lower()}@acme.example"
+        return {**self._person(place), "type": "user", "name": name, "email": email}
 
     def _policy(self) -> dict[str, Any]:
         rules = [
