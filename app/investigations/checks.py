@@ -174,7 +174,10 @@ class _Checking:
         return self._sentences(claimed, MOST_STEPS, LONGEST_STEP, self._step, "next step")
 
     def _step(self, text: str) -> str:
-        step = self.text("next step", text, LONGEST_STEP)
+        # A new line parts two clauses, and is none any more in what is one line.
+        step = self.text(
+            "next step", "; ".join(filter(None, map(str.strip, text.splitlines()))), LONGEST_STEP
+        )
         looks = looking(step)
         if looks != step:
             self.changes.append("A next step that would change something was made one that looks.")

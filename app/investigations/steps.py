@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-LOOKING = ("check", "inspect", "verify", "review", "page", "look", "compare")
-"""The verbs a next step may begin with; anything else becomes “Review: …”."""
+from app.investigations.cleaning import has_command
+from app.investigations.orders import LOOKING, order_in
 
 SAFEST_FIRST = (
     re.compile(r"\b(?:roll(?:ing|ed)?[ -]?back|revert\w*|undo|switch(?:ing)? back|turn(?:ing)? off)\b", re.I),
@@ -16,26 +16,8 @@ SAFEST_FIRST = (
 )
 """Rollback, restart, scale, configuration change; whatever is none of these comes last."""
 
-_ACTING = re.compile(
-    r"(?:please |immediately |just |simply |now |manually |temporarily |try to |you (?:should|can|must) )*"
-    r"(?:restart|reboot|bounce|recycle|kill|terminate|delete|remove|truncate|purge|flush|wipe"
-    r"|roll[ -]?(?:back|out|forward)|revert|undo|deploy|redeploy|apply|upgrade|downgrade|install|uninstall"
-    r"|scale|resize|drain|cordon|evict|fail over|promote|disable|enable|turn (?:on|off)|increase|decrease"
-    r"|raise|lower|reduce|renew|rotate|reissue|run|execute|exec|throttle|grant|revoke|acknowledge|resolve|silence"
-    r"|mute|suspend|resume|pause|force|restore"
-    # Words that are also nouns or adjectives: orders only with an object behind them.
-    r"|(?:stop|start|drop|clear|release|patch|switch|toggle|set|unset|change|edit|update|modify|extend|add|create"
-    r"|replace|move|migrate|merge|push|trigger|block|ban|allow|open|close|shed|reset|reload|refresh)"
-    r" (?:the|a|an|it|them|all|its|their|this|that|off|up|down|back|to|more|some|any|every|\S*[\d_`-]\S*)"
-    r")(?!\w)",
-    re.IGNORECASE,
-)
-_JOINT = re.compile(
-    r"(\s*(?:[;,.:!?\u2014\u2013]+|[\u2192>]|\s-)\s*(?:(?:and|or|then)\s+)*"
-    r"|\s+(?:and|or|then)(?:\s+then)?\s+|(?<!whether)(?<!how)(?<!when)(?<!what)(?<!need)\s+to\s+)",
-    re.IGNORECASE,
-)
-"""What stands between two clauses; captured, so that the sentence can be put together again."""
+_TAIL = re.compile(r"[^\w)\]”’\"'`%]+$")
+"""What joined the next clause."""
 
 
 def looking(step: str) -> str:
@@ -60,8 +42,8 @@ def danger(option: str) -> int:
 
 
 def acts(step: str) -> bool:
-    """Whether some clause of a step that begins by looking tells its reader to change something."""
-    return not step.startswith("Review: ") and any(_ACTING.match(each) for each in _JOINT.split(step)[::2])
+    """Whether a step that begins by looking tells its reader to change something besides."""
+    return not step.startswith("Review: ") and (order_in(step) is not None or has_command(step))
 
 
 def _looks(step: str) -> bool:
@@ -70,13 +52,10 @@ def _looks(step: str) -> bool:
 
 
 def _without_acts(step: str) -> str:
-    """The clauses up to the first that acts; what comes after it may hang on it."""
-    if step.startswith("Review: "):
+    """What stands before the first clause that acts; what comes after it may hang on it."""
+    if step.startswith("Review: ") or not acts(step):
         return step
-    pieces = _JOINT.split(step)
-    kept = pieces[0]
-    for joint, clause in zip(pieces[1::2], pieces[2::2], strict=True):
-        if _ACTING.match(clause):
-            return kept.rstrip() + "." if len(kept.split()) > 1 else f"Review: {step}"
-        kept += joint + clause
-    return kept
+    kept = _TAIL.sub("", step[: order_in(step) or 0])
+    if len(kept.split()) > 1 and not acts(f"{kept}."):
+        return f"{kept}."
+    return f"Review: {step}"

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from app.investigations.checks import NOT_ESTABLISHED
 from app.investigations.models import Incident, Investigation
 from app.investigations.surface import Headline, HeadlineState, Member, Storm
 
+OPEN = NOT_ESTABLISHED.rstrip(".")
 STATES: dict[str, HeadlineState] = {
     "queued": "investigating",
     "looking": "investigating",
@@ -64,8 +66,10 @@ def _said(investigation: Investigation) -> str:
     """What the newest brief says: the cause once there is a diagnosis, until then what is broken."""
     if (brief := investigation.brief) is not None:
         sure = f"{brief['confidence_level']} confidence, {brief['confidence']:.0%}"
+        if (cause := str(brief["likely_cause"]["text"])).startswith(OPEN):
+            return f"Likely cause: {cause}"
         by = "" if brief.get("model") else " by the evidence alone"
-        return f"Likely cause{by} ({sure}): {brief['likely_cause']['text']}"
+        return f"Likely cause{by} ({sure}): {cause}"
     return str((investigation.evidence_brief or {}).get("headline", ""))
 
 

@@ -192,7 +192,7 @@ def _evidence_alone(told: Told, investigation_id: UUID, hosts: frozenset[str]) -
         _cause(brief, pages),
         paragraph(f"*Look at first*\n{first}"),
         small_print(
-            "The rest is in the evidence brief above. Once you know, say whether this was the cause."
+            "The rest is in the evidence brief above. Once you know what it was, say whether this was right."
         ),
         *buttons(investigation_id, told.buttons),
         *_footer(told.footer),
@@ -237,7 +237,7 @@ def failed(reason: str, trace_id: str, investigation_id: UUID, offered: Sequence
 
 def note(sentence: str) -> Shown:
     line = said(sentence)
-    return line, [small_print(f"ℹ️ {line}")]
+    return line, [small_print(f"ℹ️ {line}" if line[:1].isalnum() else line)]
 
 
 def _known(told: Told, hosts: frozenset[str]) -> frozenset[str]:

@@ -166,6 +166,7 @@ def test_next_steps_only_look(step: str, looks: str) -> None:
         ("Review the git history and the Helm values of checkout", "Review the git history and the Helm values of checkout"),
         ("Check MySQL connections and curl errors", "Check MySQL connections and curl errors"),
         ("Check ./fix.sh", f"Check {COMMAND_REMOVED}"),
+        ("Check the pods\nrestart payments", "Check the pods."),
         ("Inspect it: DELETE FROM carts", f"Inspect it: {COMMAND_REMOVED}"),
     ],
 )  # fmt: skip

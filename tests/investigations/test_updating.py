@@ -47,6 +47,18 @@ async def test_what_is_over_reads_so_whatever_its_diagnosis_came_to(
     assert headline(taken, state="diagnosed").state == "diagnosed"
 
 
+async def test_the_headline_says_whose_cause_it_is_and_how_sure(engine: AsyncEngine, intake: Intake) -> None:
+    taken = await diagnosing(engine, intake)
+
+    def said(text: str, model: str | None) -> str:
+        told = {"confidence_level": "low", "confidence": 0.2, "likely_cause": {"text": text}, "model": model}
+        return headline(taken.model_copy(update={"brief": told})).said
+
+    assert said("The pool.", "claude-haiku-5-5") == "Likely cause (low confidence, 20%): The pool."
+    assert said("The pool.", None) == "Likely cause by the evidence alone (low confidence, 20%): The pool."
+    assert said("Not established. Nothing fits.", None) == "Likely cause: Not established. Nothing fits."
+
+
 async def test_stage_and_update_write_the_same_headline(engine: AsyncEngine, intake: Intake) -> None:
     """Else one would take away what the other has written."""
     taken = await with_thread(engine, await begun(engine, intake))

@@ -239,6 +239,17 @@ def test_without_a_model_the_end_is_short_and_says_what_it_is() -> None:
     assert accepted(blocks)
 
 
+@pytest.mark.parametrize(
+    ("sentence", "shown"),
+    [
+        ("The incident is over.", "ℹ️ The incident is over."),
+        ("✅ Resolved at 10:00 UTC.", "✅ Resolved at 10:00 UTC."),
+    ],
+)
+def test_a_note_has_one_sign(sentence: str, shown: str) -> None:
+    assert kit.note(sentence) == (sentence, [kit.small_print(shown)])
+
+
 def test_findings_beyond_the_list_are_counted_and_stand_in_the_file() -> None:
     many = tuple(Finding(f"E{n}", "metric", "prometheus", f"finding {n}", query="up") for n in range(1, 31))
     told = Told(BRIEF.model_copy(update={"evidence": ("E30",)}), many)

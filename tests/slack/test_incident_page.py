@@ -113,6 +113,8 @@ async def test_a_person_reads_an_investigation(page: Page, play: Play) -> None:
     await expect(pane).to_contain_text("All evidence (15 findings)")
     await expect(pane).to_contain_text("@omar you are on call")
     await expect(pane.locator(".unknown-block")).to_have_count(0)
+    briefs = pane.locator(".message", has=page.get_by_text("What do I do right now?"))
+    await expect(briefs.locator(".message-head")).to_have_count(2)
     SCREENSHOTS.mkdir(exist_ok=True)
     await page.screenshot(path=SCREENSHOTS / "incident.png")
     await pane.get_by_role("button", name="✅ Correct").scroll_into_view_if_needed()

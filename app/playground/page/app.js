@@ -219,8 +219,9 @@ function showEnd(list) {
   if (last && !last.classList.contains("streaming") && last.offsetHeight > list.clientHeight) list.scrollTop -= last.offsetHeight - list.clientHeight;
 }
 
+// What is as long as a brief begins with its writer and time: one sees where the one before it ends.
 function follows(before, message) {
-  return before && before.user === message.user && !before.reply_count && message.ts - before.ts < 300 && !message.visible_to && before.visible_to === message.visible_to;
+  return before && (message.blocks ?? []).length < 3 && before.user === message.user && !before.reply_count && message.ts - before.ts < 300 && !message.visible_to && before.visible_to === message.visible_to;
 }
 
 function welcome() {
