@@ -29,6 +29,8 @@ TELLING: tuple[FindingKind, ...] = (
     "log",
     "trace",
     "cluster",
+    "ops_page",
+    "mcp",
     "past_incident",
     "runbook",
     "on_call",

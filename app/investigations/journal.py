@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from uuid import UUID
 
 from pydantic import TypeAdapter
@@ -18,6 +19,10 @@ SINCE_BEGUN = text(
     "SELECT CAST(extract(epoch FROM now() - started_at) AS double precision) FROM turns WHERE id = :turn_id"
 )
 CALLS = text("SELECT * FROM tool_calls WHERE turn_id = :turn_id ORDER BY id")
+NAMED = text("""
+SELECT call_id, name, arguments ->> 'call' AS reads FROM tool_calls
+ WHERE session_id IN (SELECT session_id FROM tool_calls WHERE turn_id = :turn_id) ORDER BY id
+""")
 USAGE = text("""
 SELECT model, count(*) AS requests, sum(input_tokens) AS input_tokens, sum(output_tokens) AS output_tokens,
        sum(cache_read_tokens) AS cache_read_tokens, sum(cache_write_tokens) AS cache_write_tokens,
@@ -27,12 +32,17 @@ SELECT model, count(*) AS requests, sum(input_tokens) AS input_tokens, sum(outpu
 SOURCES = TypeAdapter(tuple[Source, ...])
 LABELLED = re.compile(r"\[(E\d+)\]\n")
 LONGEST_STATEMENT = 300
+READS_ON = "read_result"
+MOST_READINGS = 20
+"""Of which one may go on in the result of another."""
 KINDS: dict[str, FindingKind] = {
     "promql": "metric",
     "logql": "log",
     "traces": "trace",
     "deploy_history": "change",
     "kubernetes": "cluster",
+    "call_ops_endpoint": "ops_page",
+    "use_tool": "mcp",
     "past_incidents": "past_incident",
     "runbook_search": "runbook",
     "on_call": "on_call",
@@ -58,22 +68,36 @@ async def calls(
         ToolCall(row["name"], as_json(row["arguments"]), bool(row["failed"]), row["duration_ms"])
         for row in rows
     )
+    named = (await connection.execute(NAMED, {"turn_id": turn_id})).mappings()
+    asked = {row["call_id"]: (row["name"], row["reads"]) for row in named}
     found: list[Finding] = []
     for row in rows:
         label = LABELLED.match(row["result"] or "")
         if label and not row["failed"]:
             sources = SOURCES.validate_python(row["sources"])
+            source = asked_first(row["call_id"], asked)
             found.append(
                 Finding(
                     label=label[1],
-                    kind=KINDS.get(row["name"], "service"),
-                    source=row["name"],
+                    kind=KINDS.get(source, "service"),
+                    source=source,
                     statement=statement(row["result"][label.end() :]),
                     query=as_json(row["arguments"]),
                     link=next((each.url for each in sources if each.url), None),
                 )
             )
     return told, tuple(found)
+
+
+def asked_first(call_id: str, asked: Mapping[str, tuple[str, str | None]]) -> str:
+    """The tool whose result a call shows: reading on in a result is no source of its own. `asked` has the
+    name of each call by its id, and the call it reads on in."""
+    name, reads = asked[call_id]
+    for _ in range(MOST_READINGS):
+        if name != READS_ON or reads not in asked:
+            break
+        name, reads = asked[reads]
+    return name
 
 
 def statement(result: str) -> str:
