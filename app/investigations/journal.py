@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from uuid import UUID
 
 from pydantic import TypeAdapter
@@ -22,6 +22,11 @@ CALLS = text("SELECT * FROM tool_calls WHERE turn_id = :turn_id ORDER BY id")
 NAMED = text("""
 SELECT call_id, name, arguments ->> 'call' AS reads FROM tool_calls
  WHERE session_id IN (SELECT session_id FROM tool_calls WHERE turn_id = :turn_id) ORDER BY id
+""")
+RESULTS = text("""
+SELECT result FROM tool_calls
+ WHERE session_id IN (SELECT session_id FROM tool_calls WHERE turn_id = :turn_id)
+   AND (name = ANY(:names) OR name LIKE '%.%') AND NOT failed AND result IS NOT NULL ORDER BY id
 """)
 USAGE = text("""
 SELECT model, count(*) AS requests, sum(input_tokens) AS input_tokens, sum(output_tokens) AS output_tokens,
@@ -42,7 +47,6 @@ KINDS: dict[str, FindingKind] = {
     "deploy_history": "change",
     "kubernetes": "cluster",
     "call_ops_endpoint": "ops_page",
-    "use_tool": "mcp",
     "past_incidents": "past_incident",
     "runbook_search": "runbook",
     "on_call": "on_call",
@@ -57,6 +61,15 @@ async def seconds_since_begun(connection: AsyncConnection, turn_id: UUID) -> flo
 async def usage(connection: AsyncConnection, turn_id: UUID) -> tuple[ModelUse, ...]:
     rows = await connection.execute(USAGE, {"turn_id": turn_id})
     return tuple(ModelUse(**row) for row in rows.mappings())
+
+
+async def results(
+    connection: AsyncConnection, turn_id: UUID, names: Collection[str]
+) -> tuple[str, ...]:
+    """What the tools of these names, and those of MCP servers, answered in the thread of a diagnosis, as the
+    model read it."""
+    found = await connection.execute(RESULTS, {"turn_id": turn_id, "names": list(names)})
+    return tuple(found.scalars())
 
 
 async def calls(
@@ -79,8 +92,8 @@ async def calls(
             found.append(
                 Finding(
                     label=label[1],
-                    kind=KINDS.get(source, "service"),
-                    source=source,
+                    kind=kind_of(source),
+                    source=source.partition(".")[0],
                     statement=statement(row["result"][label.end() :]),
                     query=as_json(row["arguments"]),
                     link=next((each.url for each in sources if each.url), None),
@@ -89,12 +102,17 @@ async def calls(
     return told, tuple(found)
 
 
+def kind_of(tool: str) -> FindingKind:
+    """A tool of an MCP server is journaled under its full name, `server.tool`."""
+    return "mcp" if "." in tool else KINDS.get(tool, "service")
+
+
 def asked_first(call_id: str, asked: Mapping[str, tuple[str, str | None]]) -> str:
     """The tool whose result a call shows: reading on in a result is no source of its own. `asked` has the
     name of each call by its id, and the call it reads on in."""
     name, reads = asked[call_id]
     for _ in range(MOST_READINGS):
-        if name != READS_ON or reads not in asked:
+        if name != READS_ON or reads is None or reads not in asked:
             break
         name, reads = asked[reads]
     return name

@@ -45,7 +45,7 @@ async def test_pages_of_services_and_other_servers_are_evidence_of_their_own_kin
         engine,
         taken,
         ("call_ops_endpoint", {"service": "checkout", "path": "/ops/health"}),
-        ("use_tool", {"name": "inventory.get_host"}),
+        ("inventory.get_host", {"name": "db-1"}),
         ("service_context", {}),
     )
     assert [(each.label, each.kind) for each in found] == [
@@ -76,7 +76,7 @@ async def test_reading_on_in_a_result_is_evidence_of_what_was_read(
 
 
 OPS = Finding("E10", "ops_page", "call_ops_endpoint", "the pool is at 50 of 50")
-MCP = Finding("E11", "mcp", "use_tool", "host db-1 has no disk left")
+MCP = Finding("E11", "mcp", "inventory", "host db-1 has no disk left")
 
 
 @pytest.mark.parametrize(
