@@ -18,12 +18,14 @@ from app.agent.models import Models
 from app.agent.prices import Prices
 from app.agent.run import Means
 from app.agent.tally import RunLimits
+from app.context.addresses import of_service
 from app.context.blueprints import Blueprints
 from app.context.library import Library
 from app.context.repos import Repos
 from app.context.runbook_shelf import RunbookShelf
 from app.conversations.analyst import Analyst
 from app.conversations.results import StoredResults
+from app.errors import AgentError
 from app.escalation.escalation import Escalation
 from app.investigations.desk import StoredDesk
 from app.investigations.diagnose import Diagnoser
@@ -43,6 +45,8 @@ from app.investigations.wrapping import Wrapping
 from app.knowledge.keeping import Keeper
 from app.settings import Settings
 from app.sources.clients import Clients
+from app.sources.cluster_rollouts import ClusterRollouts
+from app.sources.commits import Commits
 from app.sources.rollouts import Rollouts
 from app.tools.catalogue import discover
 from app.tools.channel_history import Channels
@@ -236,6 +240,12 @@ class Parts:
             logs=clients.loki,
             traces=clients.traces,
             changes=Rollouts(clients.argocd, clients.github_changes) if clients.argocd else None,
+            commits=Commits(clients.github_changes, self._repo_of)
+            if clients.github_changes and not clients.argocd
+            else None,
+            replica_sets=ClusterRollouts(clients.kubernetes)
+            if clients.kubernetes and not clients.argocd
+            else None,
             cluster=clients.kubernetes,
             past=self._history().before,
             on_call=people.now if people else None,
@@ -244,6 +254,15 @@ class Parts:
                 Gap(name, mask(said)) for name, said in (*clients.clock_notices(), *clients.mcp_gaps())
             ),
         )
+
+    def _repo_of(self, service: str) -> str | None:
+        """`owner/name` of a service's repository on the GitHub that is configured."""
+        api, known = self.settings.git.github_api_url, self.library.catalog.get(service)
+        try:
+            address = of_service(known.repo, api) if known and known.repo else None
+        except AgentError:
+            return None
+        return address.slug if address is not None and address.is_on(api) else None
 
     def _escalation(self, investigation_id: UUID) -> Escalation:
         return Escalation(

@@ -8,8 +8,12 @@ from collections.abc import Callable, Iterator, Mapping
 from app.investigations.brief import MOST_STEPS
 from app.investigations.evidence import Cause, CauseKind
 from app.investigations.gathered import Gathered
+from app.investigations.not_configured import NOT_CONFIGURED
 from app.investigations.times import clock_of
 from app.signals.models import Change
+
+NO_SYSTEMS = frozenset({"catalog", "knowledge", NOT_CONFIGURED})
+"""Gaps that are not about a system that was asked, so that nobody can look at it by hand."""
 
 Advice = Callable[[Cause, str, str], tuple[str, ...]]
 """Of a cause, the name of its service and the time of the onset (“02:11 UTC”)."""
@@ -49,9 +53,8 @@ def _steps(gathered: Gathered, service: str) -> Iterator[str]:
         yield from (each.format(service=where, since=since) for each in STEPS[cause.kind])
         if where != service:
             yield f"Page whoever is on call for {where}, and say that {service} suffers from it."
-    if gathered.gaps:
-        gap = gathered.gaps[0]
-        yield f"Check {gap.source} by hand: it could not be looked at."
+    if down := next((each.source for each in gathered.gaps if each.source not in NO_SYSTEMS), None):
+        yield f"Check {down} by hand: it could not be looked at."
     if not ranking.causes:
         yield f"Check errors, latency and traffic of {service} since {since} on its dashboard."
         yield f"Compare what {service} depends on before and after {since}."

@@ -22,6 +22,7 @@ from app.errors import AgentError
 from app.investigations.alert import Alert
 from app.investigations.evidence import Gap, Observations
 from app.investigations.models import Investigation
+from app.investigations.not_configured import not_configured
 from app.investigations.questions import (
     Questions,
     Signal,
@@ -32,6 +33,7 @@ from app.investigations.questions import (
 )
 from app.signals.changes import shift
 from app.signals.models import Change, ClusterEvent, LogLine, Series, Span
+from app.sources.changed import Changed
 from app.tools.masking import mask
 
 log = structlog.get_logger(__name__)
@@ -86,8 +88,8 @@ class Traces(Protocol):
 
 
 class Changes(Protocol):
-    async def between(self, start: float, end: float, around: Sequence[str]) -> tuple[Change, ...]:
-        """What was changed anywhere; of the services `around`, what came with it too."""
+    async def between(self, start: float, end: float, around: Sequence[str]) -> Changed:
+        """What was changed anywhere, or of the services `around`; of these, what came with it too."""
         ...
 
 
@@ -106,16 +108,26 @@ class PastTime:
 
 
 @dataclass(frozen=True)
+class Before:
+    """What is on record; `gaps` are the records that could not be looked at."""
+
+    times: tuple[PastTime, ...] = ()
+    gaps: tuple[Gap, ...] = ()
+
+
+@dataclass(frozen=True)
 class Sources:
-    """What is configured; None is not. `past` and `on_call` take a service's name and the incident's source
-    key, and answer with what people read."""
+    """What is configured; None is not. `commits` and `replica_sets` stand in where nothing tells `changes`.
+    `past` and `on_call` take an investigation and answer with what people read."""
 
     metrics: Metrics | None = None
     logs: Logs | None = None
     traces: Traces | None = None
     changes: Changes | None = None
+    commits: Changes | None = None
+    replica_sets: Changes | None = None
     cluster: Cluster | None = None
-    past: Callable[[Investigation], Awaitable[tuple[PastTime, ...]]] | None = None
+    past: Callable[[Investigation], Awaitable[Before]] | None = None
     on_call: Callable[[Investigation], Awaitable[str]] | None = None
     runbooks: Callable[[], Awaitable[Runbooks]] | None = None
     clock_notices: Callable[[], tuple[Gap, ...]] = tuple
@@ -193,6 +205,7 @@ class _Look:
 
     async def seen(self) -> Seen:
         self._say_what_is_unknown()
+        self.gaps += not_configured(self.gatherer.sources)
         (series, logs, spans, changes, events), (past, on_call, runbooks) = await asyncio.gather(
             asyncio.gather(self._series(), self._logs(), self._spans(), self._changes(), self._events()),
             asyncio.gather(self._past(), self._on_call(), self._runbooks()),
@@ -284,12 +297,16 @@ class _Look:
         )
 
     async def _changes(self) -> tuple[Change, ...]:
-        sources = self.gatherer.sources
-        if sources.changes is None:
-            return ()
-        start = self.alerted_at - CHANGES_BEFORE
-        found = await self._of("argocd", sources.changes.between(start, self.now, self.around), ())
-        return tuple(map(safe_change, found))
+        sources, start = self.gatherer.sources, self.alerted_at - CHANGES_BEFORE
+        stand_in = (("github", sources.commits), ("kubernetes", sources.replica_sets)) if self.around else ()
+        asked = [(name, each) for name, each in (("argocd", sources.changes), *stand_in) if each is not None]
+        answers = await asyncio.gather(
+            *(self._of(name, each.between(start, self.now, self.around), None) for name, each in asked)
+        )
+        found = [each for each in answers if each is not None]
+        self.answered |= {"deploys"} if found else set()
+        self.gaps += [Gap(name, mask(why)) for each in found for name, why in each.missing]
+        return tuple(safe_change(change) for each in found for change in each.changes)
 
     async def _events(self) -> tuple[ClusterEvent, ...]:
         cluster = self.gatherer.sources.cluster
@@ -309,9 +326,13 @@ class _Look:
         found = None if past is None else await self._of("past incidents", past(self.investigation), None)
         if found is None:
             return None
+        self.gaps += [Gap(each.source, mask(each.reason)) for each in found.gaps]
+        if found.gaps and not found.times:
+            # Nothing on the record that was read says nothing about the one that was not.
+            return None
         return tuple(
             replace(each, title=safe(each.title), cause=safe(each.cause) if each.cause else each.cause)
-            for each in found
+            for each in found.times
         )
 
     async def _runbooks(self) -> tuple[FoundRunbook, ...]:

@@ -63,9 +63,7 @@ async def usage(connection: AsyncConnection, turn_id: UUID) -> tuple[ModelUse, .
     return tuple(ModelUse(**row) for row in rows.mappings())
 
 
-async def results(
-    connection: AsyncConnection, turn_id: UUID, names: Collection[str]
-) -> tuple[str, ...]:
+async def results(connection: AsyncConnection, turn_id: UUID, names: Collection[str]) -> tuple[str, ...]:
     """What the tools of these names, and those of MCP servers, answered in the thread of a diagnosis, as the
     model read it."""
     found = await connection.execute(RESULTS, {"turn_id": turn_id, "names": list(names)})

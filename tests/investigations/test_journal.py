@@ -19,7 +19,9 @@ from tests.investigations.test_checks import FINDINGS, brief
 from tests.investigations.test_repository import diagnosing
 
 Call = tuple[str, dict[str, Any]]
-DONE = text("UPDATE tool_calls SET result = :result, failed = false, duration_ms = 1 WHERE call_id = :call_id")
+DONE = text(
+    "UPDATE tool_calls SET result = :result, failed = false, duration_ms = 1 WHERE call_id = :call_id"
+)
 
 
 async def evidence_of(engine: AsyncEngine, taken: Investigation, *calls: Call) -> tuple[Finding, ...]:
@@ -87,9 +89,7 @@ MCP = Finding("E11", "mcp", "inventory", "host db-1 has no disk left")
 def test_a_cause_may_rest_on_them_and_is_sure_only_with_something_measured(
     cited: tuple[str, ...], confidence: float
 ) -> None:
-    stated = brief(
-        confidence=0.9, likely_cause={"text": "The disk of db-1 is full.", "evidence": cited}
-    )
+    stated = brief(confidence=0.9, likely_cause={"text": "The disk of db-1 is full.", "evidence": cited})
     done, _ = checked(stated, findings=(*FINDINGS, OPS, MCP))
     assert done.likely_cause.text != NOT_ESTABLISHED
     assert done.likely_cause.evidence == cited
