@@ -1,4 +1,4 @@
-"""Tickets that are open about an incident: what a model says of them holds where a tool's result names them."""
+"""Open tickets about an incident: what a model says of them holds where a tool's result names them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was merged, where no system tells what was rolled out: the commits of services' repositories on GitHub."""
+"""What was merged, where no system tells what was rolled out: the commits of services on GitHub."""
 
 from __future__ import annotations
 
