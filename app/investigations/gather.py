@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Protocol, TypeVar
@@ -20,9 +20,11 @@ from app.context.models import Service
 from app.context.runbooks import FoundRunbook, Runbooks
 from app.errors import AgentError
 from app.investigations.alert import Alert
+from app.investigations.by_labels import narrow, questions_by_labels
 from app.investigations.evidence import Gap, Observations
 from app.investigations.models import Investigation
 from app.investigations.not_configured import not_configured
+from app.investigations.own_query import NAME, of_alert, own_query
 from app.investigations.questions import (
     Questions,
     Signal,
@@ -34,6 +36,7 @@ from app.investigations.questions import (
 from app.signals.changes import shift
 from app.signals.models import Change, ClusterEvent, LogLine, Series, Span
 from app.sources.changed import Changed
+from app.sources.failures import QueryRejected
 from app.tools.masking import mask
 
 log = structlog.get_logger(__name__)
@@ -95,6 +98,10 @@ class Changes(Protocol):
 
 class Cluster(Protocol):
     async def not_healthy(self, service: str) -> tuple[ClusterEvent, ...]: ...
+
+    async def not_healthy_at(self, places: Mapping[str, str]) -> tuple[ClusterEvent, ...]:
+        """Of the pods, deployments and nodes that labels of an alert name (`pod`, `namespace`, `node` …)."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -197,7 +204,13 @@ class _Look:
         self.depends_on = {each: catalog.depends_on(each) for each in self.around}
         self.now = self.gatherer.clock().timestamp()
         self.alerted_at = min(self.alert.started_at.timestamp(), self.now)
-        self.questions: Questions = questions(self.signals, self.around)
+        self.questions: Questions = (
+            questions(self.signals, self.around)
+            if self.around
+            else questions_by_labels(self.signals, self.alert.labels)
+        )
+        self.own_query = own_query(self.alert)
+        self.own: tuple[Series, ...] = ()
 
     @property
     def alert(self) -> Alert:
@@ -214,8 +227,8 @@ class _Look:
             service=self.name,
             alerted_at=self.alerted_at,
             title=" ".join([self.alert.name or "", self.alert.title]).strip(),
-            symptom=symptom(series, self.name, symptom_names(self.signals, self.alert)),
-            series=series,
+            symptom=(shown := self._symptom(series)),
+            series=series if shown is None or shown in series else (*self.own, *series),
             logs=logs,
             spans=spans,
             changes=changes,
@@ -236,36 +249,72 @@ class _Look:
 
     def _say_what_is_unknown(self) -> None:
         if self.name is None:
-            self.gaps.append(Gap("catalog", "the alert names no service; looked at by its labels alone"))
+            self.gaps.append(Gap("catalog", f"the alert names no service; {self._looked_by()}"))
         elif self.service is None:
             self.gaps.append(
                 Gap("catalog", f"{mask(self.name)} is not in the catalog; its dependencies are not known")
             )
 
+    def _looked_by(self) -> str:
+        """What stands in for a service, in words."""
+        told = [*self.questions.by, *(["the query it fires on"] if self.own_query else [])]
+        if not told:
+            return (
+                "it has no label to look by either, so metrics, logs, traces and the cluster were not asked"
+            )
+        return f"looked at by {' and '.join(filter(None, [', '.join(told[:-1]), told[-1]]))} alone"
+
+    def _symptom(self, series: tuple[Series, ...]) -> Series | None:
+        """What the alert fires on where no service is named, or where nothing else of the service moved."""
+        usual = symptom(series, self.name, symptom_names(self.signals, self.alert))
+        if not self.own or (self.name is not None and usual is not None and shift(usual)):
+            return usual
+        own = self.own[0]
+        return own if self.name is None or usual is None or shift(own) else usual
+
     # -- one source each -----------------------------------------------------------------------------------
 
     async def _series(self) -> tuple[Series, ...]:
         metrics = self.gatherer.sources.metrics
-        if metrics is None or not self.around:
+        if metrics is None:
             return ()
         start, end = self.alerted_at - METRICS_BEFORE, self.now
+        label = self.questions.by[0] if self.questions.by else self.signals.label
 
         async def one(signal: Signal, query: str) -> tuple[Series, ...]:
             found = await metrics.query_range(query, start, end, STEP)
             self.asked[f"series:{signal.name}"] = Asked(
                 "prometheus", query, start, end, metrics.link(query, start, end)
             )
-            return tuple(named(each, signal, self.signals.label) for each in found)
+            return tuple(named(each, signal, label, by_service=not self.questions.by) for each in found)
 
-        answers = await asyncio.gather(
-            *(self._of("prometheus", one(signal, query), ()) for signal, query in self.questions.metrics)
+        self.own, *answers = await asyncio.gather(
+            self._of_own_query(metrics, start, end),
+            *(self._of("prometheus", one(signal, query), ()) for signal, query in self.questions.metrics),
         )
         return tuple(series for answer in answers for series in answer)
+
+    async def _of_own_query(self, metrics: Metrics, start: float, end: float) -> tuple[Series, ...]:
+        query = self.own_query
+        if query is None:
+            return ()
+
+        async def asked() -> tuple[Series, ...]:
+            try:
+                return await metrics.query_range(query, start, end, STEP)
+            except QueryRejected as error:
+                self.gaps.append(Gap("the alert's own query", mask(error.sentence)))
+                return ()
+
+        found = of_alert(await self._of("prometheus", asked(), ()), self.alert.labels)
+        link = metrics.link(query, start, end)
+        self.asked[f"series:{NAME}"] = Asked("prometheus", mask(query), start, end, link)
+        return tuple(replace(each, name=safe(each.name)) for each in found)
 
     async def _logs(self) -> tuple[LogLine, ...]:
         """The newest lines, and as many from before them to know what is new."""
         logs, query = self.gatherer.sources.logs, self.questions.logs
-        if logs is None or query is None or not self.around:
+        if logs is None or query is None:
             return ()
         parted, start = self.alerted_at - LOGS_BEFORE, self.alerted_at - BASELINE_BEFORE
         self.asked["logs"] = Asked("loki", query, parted, self.now, logs.link(query, parted, self.now))
@@ -277,7 +326,7 @@ class _Look:
 
     async def _spans(self) -> tuple[Span, ...]:
         traces = self.gatherer.sources.traces
-        if traces is None or self.name is None:
+        if traces is None or (self.name is None and self.questions.traces is None):
             return ()
         spans = await self._of(
             "traces",
@@ -285,6 +334,7 @@ class _Look:
                 start=self.alerted_at - TRACES_BEFORE,
                 end=self.now,
                 service=self.name,
+                traceql=self.questions.traces,
                 error_only=True,
                 limit=MOST_TRACES,
             ),
@@ -312,6 +362,10 @@ class _Look:
         cluster = self.gatherer.sources.cluster
         if cluster is None:
             return ()
+        if not self.around:
+            places = narrow(self.alert.labels)
+            found = await self._of("kubernetes", cluster.not_healthy_at(places), ()) if places else ()
+            return tuple(replace(event, message=safe(event.message)) for event in found)
         answers = await asyncio.gather(
             *(self._of("kubernetes", cluster.not_healthy(each), ()) for each in self.around)
         )
@@ -378,15 +432,16 @@ def _around(name: str | None, catalog: Catalog) -> tuple[str, ...]:
     return tuple(dict.fromkeys((name, *near, *catalog.dependents(name), *further)))[:MOST_SERVICES]
 
 
-def named(series: Series, signal: Signal, label: str) -> Series:
-    """A series under its signal's name; where a service has several, what tells them apart is in the name."""
+def named(series: Series, signal: Signal, label: str, *, by_service: bool = True) -> Series:
+    """A series under its signal's name; where a service has several, what tells them apart is in the name.
+    `label` names the service, unless it is another label of an alert's."""
     apart = [
         value for key, value in sorted(series.labels.items()) if key not in (label, "__name__", "service")
     ]
     return replace(
         series,
         name=safe(" ".join([signal.name, *apart])),
-        service=series.labels.get(label) or series.service,
+        service=(series.labels.get(label) or series.service) if by_service else None,
         unit=signal.unit,
     )
 

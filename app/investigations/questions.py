@@ -49,10 +49,13 @@ class Signals(BaseModel):
 
 @dataclass(frozen=True)
 class Questions:
-    """The queries about some services, ready to be asked."""
+    """The queries about some services, ready to be asked. Those about what an alert's labels select name
+    these in `by`, the narrowest first, and ask for `traces` in TraceQL."""
 
     metrics: tuple[tuple[Signal, str], ...]
     logs: str | None
+    traces: str | None = None
+    by: tuple[str, ...] = ()
 
 
 def signals_of(knowledge: Knowledge) -> Signals:
@@ -81,7 +84,10 @@ def _read(text: str) -> Signals:
 
 
 def questions(signals: Signals, services: Collection[str]) -> Questions:
-    """What to ask about these services, whose names cannot break out of the queries' quotes."""
+    """What to ask about these services, whose names cannot break out of the queries' quotes; nothing about
+    none."""
+    if not services:
+        return Questions((), None)
     pattern = "|".join(_literal(service) for service in services)
 
     def filled(query: str) -> str:

@@ -191,13 +191,6 @@ async def test_a_list_of_signals_that_cannot_be_read_is_a_gap_and_the_usual_ones
     assert "series:error_rate" in seen.asked
 
 
-async def test_an_alert_without_a_service_says_what_it_was_looked_at_by() -> None:
-    systems = Systems()
-    seen = await gathered(systems, alert(service=None))
-    assert "by its labels alone" in seen.gaps[0].reason
-    assert "prometheus" not in systems.asked
-
-
 async def test_what_came_with_a_rollout_and_could_not_be_had_is_a_gap() -> None:
     seen = await gathered(Systems(missing=(("github", "could not tell what rollouts brought"),)))
     assert seen.gaps == (Gap("github", "could not tell what rollouts brought"),)
