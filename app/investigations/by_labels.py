@@ -22,7 +22,7 @@ OF_TRACES = {
     "deployment": "k8s.deployment.name",
     "namespace": "k8s.namespace.name",
 }
-"""Attributes of resources by OpenTelemetry's conventions, opentelemetry.io/docs/specs/semconv/resource/k8s/."""
+"""Attributes of resources by convention: opentelemetry.io/docs/specs/semconv/resource/k8s/."""
 LONGEST_VALUE = 200
 SELECTED = '$label=~"$services"'
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Protocol, TypeVar
@@ -45,6 +45,9 @@ SOURCE_SECONDS = 3.0
 """A source that takes longer is a gap: the evidence brief is to come within five seconds of the page."""
 METRICS_BEFORE = 90 * 60
 STEP = 30
+PROBE_BEFORE = 30 * 60
+HEAD_START = 0.1
+"""Seconds the probe is ahead of the long queries, so that it is the first in a source's queue."""
 LOGS_BEFORE = 15 * 60
 BASELINE_BEFORE = 45 * 60
 MOST_LINES = 500
@@ -288,11 +291,34 @@ class _Look:
             )
             return tuple(named(each, signal, label, by_service=not self.questions.by) for each in found)
 
-        self.own, *answers = await asyncio.gather(
-            self._of_own_query(metrics, start, end),
-            *(self._of("prometheus", one(signal, query), ()) for signal, query in self.questions.metrics),
+        probe = asyncio.ensure_future(self._of_probe(metrics, end))
+        await asyncio.wait({probe}, timeout=HEAD_START)
+        own = asyncio.ensure_future(self._of_own_query(metrics, start, end))
+        answers = await asyncio.gather(
+            *(self._of("prometheus", one(signal, query), ()) for signal, query in self.questions.metrics)
         )
-        return tuple(series for answer in answers for series in answer)
+        self.own, series = await own, tuple(series for answer in answers for series in answer)
+        return (*self._standing_in(await probe, series), *series)
+
+    async def _of_probe(self, metrics: Metrics, end: float) -> tuple[tuple[Series, Asked], ...]:
+        """How the service itself does, over a short time: what even a slow source answers."""
+        if self.questions.probe is None:
+            return ()
+        signal, query = self.questions.probe
+        start = self.alerted_at - PROBE_BEFORE
+        asked = Asked("prometheus", query, start, end, metrics.link(query, start, end))
+        found = await self._of("prometheus", metrics.query_range(query, start, end, STEP), ())
+        return tuple((named(each, signal, self.signals.label), asked) for each in found)
+
+    def _standing_in(
+        self, probed: tuple[tuple[Series, Asked], ...], series: tuple[Series, ...]
+    ) -> Iterator[Series]:
+        """What the probe saw and the long queries, which say more, did not."""
+        known = {(each.service, each.name) for each in series}
+        for each, asked in probed:
+            if (each.service, each.name) not in known:
+                self.asked.setdefault(f"series:{each.name.split(' ')[0]}", asked)
+                yield each
 
     async def _of_own_query(self, metrics: Metrics, start: float, end: float) -> tuple[Series, ...]:
         query = self.own_query

@@ -17,7 +17,7 @@ from app.investigations.alert import Alert
 from app.investigations.evidence import Gap
 from app.investigations.gather import Before, Gatherer, PastTime, Seen, Sources, symptom, with_level
 from app.investigations.models import Incident, Investigation
-from app.investigations.questions import Signal, Signals, SignalsError
+from app.investigations.questions import Signal, Signals, SignalsError, questions
 from app.signals.models import Change, ClusterEvent, LogLine, Series, Span
 from app.sources.changed import Changed
 from tests.investigations.conftest import SHOP, alert
@@ -189,6 +189,49 @@ async def test_a_list_of_signals_that_cannot_be_read_is_a_gap_and_the_usual_ones
     seen = await gathered(Systems(), signals=SignalsError("templates/signals.yaml cannot be used: line 3"))
     assert [each.source for each in seen.gaps] == ["knowledge"]
     assert "series:error_rate" in seen.asked
+
+
+@dataclass
+class SlowMetrics(Systems):
+    """A Prometheus that answers what is about one service, and hangs on the rest."""
+
+    windows: list[tuple[str, float, float]] = field(default_factory=list)
+
+    async def query_range(self, query: str, start: float, end: float, step: float = 30) -> Any:
+        if not query.startswith("{"):
+            self.windows.append((query, start, end))
+            self.faults["prometheus"] = "hangs" if "|" in query else None
+        return await super().query_range(query, start, end, step)
+
+
+async def test_the_probe_goes_first_and_stands_in_for_what_is_not_answered() -> None:
+    systems = SlowMetrics()
+    seen = await gathered(systems)
+    assert systems.windows[0] == ('errors{service=~"checkout"}', AT - 300 - 30 * 60, AT)
+    assert len(systems.windows) == 3
+    assert [each.source for each in seen.gaps] == ["prometheus"]
+    assert seen.observations.symptom is not None
+    assert (seen.observations.symptom.service, seen.observations.symptom.name) == ("checkout", "error_rate")
+    assert seen.asked["series:error_rate"].query == 'errors{service=~"checkout"}'
+
+
+async def test_what_was_asked_at_length_is_told_once() -> None:
+    seen = await gathered(Systems())
+    assert [each.name for each in seen.observations.series] == ["error_rate", "requests"]
+    assert seen.asked["series:error_rate"].start == AT - 300 - 90 * 60
+
+
+@pytest.mark.parametrize(
+    ("probe", "first"), [(None, "error_rate"), ("requests", "requests")], ids=["by default", "as named"]
+)
+def test_a_team_says_what_is_asked_first(probe: str | None, first: str) -> None:
+    signals = SIGNALS.model_copy(update={"probe": probe})
+    asked = questions(signals, ["checkout", "payments"]).probe
+    assert asked is not None
+    assert asked[0].name == first
+    assert asked[1].endswith('{service=~"checkout"}')
+    with pytest.raises(ValueError, match="there is no metric 'latency'"):
+        Signals.model_validate({**signals.model_dump(), "probe": "latency"})
 
 
 async def test_what_came_with_a_rollout_and_could_not_be_had_is_a_gap() -> None:
