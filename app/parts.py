@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
@@ -36,6 +36,7 @@ from app.investigations.intake import Intake, StormLimits
 from app.investigations.intents import StoredIntents
 from app.investigations.look import Looker
 from app.investigations.means import DiagnoseMeans
+from app.investigations.models import Investigation
 from app.investigations.questions import Signals, signals_of
 from app.investigations.recall import Recall
 from app.investigations.services import CatalogServices
@@ -48,6 +49,7 @@ from app.sources.clients import Clients
 from app.sources.cluster_rollouts import ClusterRollouts
 from app.sources.commits import Commits
 from app.sources.rollouts import Rollouts
+from app.sources.tickets import Tickets
 from app.tools.catalogue import discover
 from app.tools.channel_history import Channels
 from app.tools.masking import mask
@@ -250,10 +252,18 @@ class Parts:
             past=self._history().before,
             on_call=people.now if people else None,
             runbooks=shelf.current,
+            tickets=self._tickets(),
             clock_notices=lambda: tuple(
                 Gap(name, mask(said)) for name, said in (*clients.clock_notices(), *clients.mcp_gaps())
             ),
         )
+
+    def _tickets(self) -> Callable[[Investigation], Awaitable[tuple[str, ...]]] | None:
+        servers = self.clients.mcp
+        if servers is None or servers.ticket_search is None:
+            return None
+        tickets = Tickets(servers, servers.ticket_search)
+        return lambda each: tickets.about(each.service_name, each.alert.name)
 
     def _repo_of(self, service: str) -> str | None:
         """`owner/name` of a service's repository on the GitHub that is configured."""

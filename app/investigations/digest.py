@@ -141,6 +141,8 @@ def _past(gathered: Gathered) -> Iterator[str]:
     else:
         yield f"dates: {_data(', '.join(past.dates))}"
         yield f"pattern: {_data(past.pattern)}"
+    if gathered.tickets:
+        yield f"open tickets: {_data('; '.join(gathered.tickets))}"
 
 
 def _runbooks(gathered: Gathered) -> Iterator[str]:

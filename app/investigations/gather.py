@@ -140,6 +140,7 @@ class Sources:
     past: Callable[[Investigation], Awaitable[Before]] | None = None
     on_call: Callable[[Investigation], Awaitable[str]] | None = None
     runbooks: Callable[[], Awaitable[Runbooks]] | None = None
+    tickets: Callable[[Investigation], Awaitable[tuple[str, ...]]] | None = None
     clock_notices: Callable[[], tuple[Gap, ...]] = tuple
 
 
@@ -166,6 +167,7 @@ class Seen:
     past: tuple[PastTime, ...] | None = None
     runbooks: tuple[FoundRunbook, ...] = ()
     on_call: str = ""
+    tickets: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -222,9 +224,9 @@ class _Look:
     async def seen(self) -> Seen:
         self._say_what_is_unknown()
         self.gaps += not_configured(self.gatherer.sources)
-        (series, logs, spans, changes, events), (past, on_call, runbooks) = await asyncio.gather(
+        (series, logs, spans, changes, events), (past, on_call, runbooks, tickets) = await asyncio.gather(
             asyncio.gather(self._series(), self._logs(), self._spans(), self._changes(), self._events()),
-            asyncio.gather(self._past(), self._on_call(), self._runbooks()),
+            asyncio.gather(self._past(), self._on_call(), self._runbooks(), self._tickets()),
         )
         observations = Observations(
             service=self.name,
@@ -248,6 +250,7 @@ class _Look:
             past,
             runbooks,
             on_call,
+            tickets,
         )
 
     def _say_what_is_unknown(self) -> None:
@@ -430,6 +433,11 @@ class _Look:
     async def _on_call(self) -> str:
         on_call = self.gatherer.sources.on_call
         return "" if on_call is None else await self._of("on call", on_call(self.investigation), "")
+
+    async def _tickets(self) -> tuple[str, ...]:
+        tickets = self.gatherer.sources.tickets
+        found = () if tickets is None else await self._of("tickets", tickets(self.investigation), ())
+        return tuple(map(safe, found))
 
     async def _of(self, source: str, answer: Awaitable[T], otherwise: T) -> T:
         """What a source answers, or a gap; an answer of its own, even an empty one, is remembered as one."""

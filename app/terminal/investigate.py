@@ -41,7 +41,7 @@ from app.tools.masking import mask
 
 POLL_SECONDS = 0.3
 CALLS = text("SELECT id, name, failed, duration_ms FROM tool_calls WHERE turn_id = :id ORDER BY id")
-WATCHED = (*KINDS, *STAND_INS, "past")
+WATCHED = (*KINDS, *STAND_INS, "past", "tickets")
 
 
 class NothingRejected(AgentError):
