@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property, partial
@@ -18,6 +18,7 @@ from app.agent.models import Models
 from app.agent.prices import Prices
 from app.agent.run import Means
 from app.agent.tally import RunLimits
+from app.context.addresses import of_service
 from app.context.blueprints import Blueprints
 from app.context.library import Library
 from app.context.repos import Repos
@@ -25,6 +26,7 @@ from app.context.runbook_shelf import RunbookShelf
 from app.conversations.analyst import Analyst
 from app.conversations.drafts import Drafts
 from app.conversations.results import StoredResults
+from app.errors import AgentError
 from app.escalation.escalation import Escalation
 from app.investigations.desk import StoredDesk
 from app.investigations.diagnose import Diagnoser
@@ -36,6 +38,7 @@ from app.investigations.intake import Intake, StormLimits
 from app.investigations.intents import StoredIntents
 from app.investigations.look import WAITS_FOR, Looker
 from app.investigations.means import DiagnoseMeans
+from app.investigations.models import Investigation
 from app.investigations.questions import Signals, signals_of
 from app.investigations.recall import Recall
 from app.investigations.services import CatalogServices
@@ -45,7 +48,10 @@ from app.investigations.wrapping import Wrapping
 from app.knowledge.keeping import Keeper
 from app.settings import Settings
 from app.sources.clients import Clients
+from app.sources.cluster_rollouts import ClusterRollouts
+from app.sources.commits import Commits
 from app.sources.rollouts import Rollouts
+from app.sources.tickets import Tickets
 from app.tools.catalogue import discover
 from app.tools.channel_history import Channels
 from app.tools.masking import mask
@@ -250,10 +256,17 @@ class Parts:
             logs=clients.loki,
             traces=clients.traces,
             changes=Rollouts(clients.argocd, clients.github_changes) if clients.argocd else None,
+            commits=Commits(clients.github_changes, self._repo_of)
+            if clients.github_changes and not clients.argocd
+            else None,
+            replica_sets=ClusterRollouts(clients.kubernetes)
+            if clients.kubernetes and not clients.argocd
+            else None,
             cluster=clients.kubernetes,
             past=self._history().before,
             on_call=people.now if people else None,
             runbooks=shelf.current,
+            tickets=self._tickets(),
             clock_notices=lambda: tuple(
                 Gap(name, mask(said)) for name, said in (*clients.clock_notices(), *clients.mcp_gaps())
             ),
@@ -262,6 +275,22 @@ class Parts:
     def _on_call(self) -> OnCall | None:
         pagerduty = self.clients.pagerduty
         return OnCall(pagerduty, self.settings.escalation.pagerduty_policy_id) if pagerduty else None
+
+    def _tickets(self) -> Callable[[Investigation], Awaitable[tuple[str, ...]]] | None:
+        servers = self.clients.mcp
+        if servers is None or servers.ticket_search is None:
+            return None
+        tickets = Tickets(servers, servers.ticket_search)
+        return lambda each: tickets.about(each.service_name, each.alert.name)
+
+    def _repo_of(self, service: str) -> str | None:
+        """`owner/name` of a service's repository on the GitHub that is configured."""
+        api, known = self.settings.git.github_api_url, self.library.catalog.get(service)
+        try:
+            address = of_service(known.repo, api) if known and known.repo else None
+        except AgentError:
+            return None
+        return address.slug if address is not None and address.is_on(api) else None
 
     def _escalation(self, investigation_id: UUID) -> Escalation:
         return Escalation(

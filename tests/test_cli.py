@@ -399,7 +399,7 @@ def test_an_investigation_needs_nothing_but_an_alert(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     assert (told["status"], told["title"]) == ("done", "Checkout answers 500")
-    assert any(gap.startswith("not configured: metrics") for gap in told["brief"]["gaps"])
+    assert any(gap.startswith("not configured, so not looked at: metrics") for gap in told["brief"]["gaps"])
     assert '"event": "investigated"' in (tmp_path / "investigate.log").read_text()
 
     drafted = run("postmortem", told["investigation_id"], folder=tmp_path)

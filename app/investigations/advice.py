@@ -6,27 +6,35 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 
 from app.investigations.brief import MOST_STEPS
+from app.investigations.by_labels import narrow
 from app.investigations.evidence import Cause, CauseKind
 from app.investigations.gathered import Gathered
+from app.investigations.not_configured import NOT_CONFIGURED
 from app.investigations.times import clock_of
 from app.signals.models import Change
+
+NO_SYSTEMS = frozenset({"catalog", "knowledge", NOT_CONFIGURED})
+"""Gaps that are not about a system that was asked, so that nobody can look at it by hand."""
 
 Advice = Callable[[Cause, str, str], tuple[str, ...]]
 """Of a cause, the name of its service and the time of the onset (“02:11 UTC”)."""
 
 
-def next_steps(gathered: Gathered, service: str) -> tuple[str, ...]:
-    """At most four, the most useful first: the runbook, the likely cause, who owns it, what was not seen."""
+def next_steps(gathered: Gathered, service: str | None) -> tuple[str, ...]:
+    """At most four, the most useful first: the runbook, the likely cause, who owns it, what was not seen.
+    Where the alert names no service none is assumed: a cause's own counts once it stands out."""
     said = dict.fromkeys(_steps(gathered, service))
     return tuple(said)[:MOST_STEPS]
 
 
-def options(gathered: Gathered, service: str) -> tuple[str, ...]:
+def options(gathered: Gathered, service: str | None) -> tuple[str, ...]:
     """Remedies that fit the first cause, safest first; none while no cause stands out."""
     if gathered.ranking.verdict == "unknown" or not gathered.ranking.causes:
         return ()
     cause = gathered.ranking.causes[0]
     where = cause.service or service
+    if where is None:
+        return ()
     if cause.kind == "change":
         return _take_back(change_of(cause, gathered), where)
     return tuple(f"If the cause is confirmed: {each.format(service=where)}" for each in REMEDIES[cause.kind])
@@ -36,25 +44,35 @@ def change_of(cause: Cause, gathered: Gathered) -> Change | None:
     return next((each for each in gathered.changes if each.id == cause.change_id), None)
 
 
-def _steps(gathered: Gathered, service: str) -> Iterator[str]:
+def _steps(gathered: Gathered, service: str | None) -> Iterator[str]:
     ranking = gathered.ranking
+    is_open = ranking.verdict == "unknown"
     since = clock_of(onset_of(gathered))
     if gathered.runbooks:
         yield f"Review the runbook “{_without_joints(gathered.runbooks[0].title)}”."
-    for cause in ranking.causes[: 1 if ranking.verdict != "unknown" else 2]:
+    if service is None:
+        yield _step_to(gathered, since)
+    for cause in ranking.causes[: (2 if service else 0) if is_open else 1]:
         where = cause.service or service
         if change := change_of(cause, gathered):
             name = _name_of(change)
             yield f"Review the {change.kind} {name} of {clock_of(change.at)} against the symptom."
-        yield from (each.format(service=where, since=since) for each in STEPS[cause.kind])
-        if where != service:
+        yield from (each.format(service=where, since=since) for each in STEPS[cause.kind] if where)
+        if service and where != service and not is_open:
             yield f"Page whoever is on call for {where}, and say that {service} suffers from it."
-    if gathered.gaps:
-        gap = gathered.gaps[0]
-        yield f"Check {gap.source} by hand: it could not be looked at."
-    if not ranking.causes:
+    if down := next((each.source for each in gathered.gaps if each.source not in NO_SYSTEMS), None):
+        yield f"Check {down} by hand: it could not be looked at."
+    if not ranking.causes and service:
         yield f"Check errors, latency and traffic of {service} since {since} on its dashboard."
         yield f"Compare what {service} depends on before and after {since}."
+
+
+def _step_to(gathered: Gathered, since: str) -> str:
+    """Where to look when no service is named: where the alert's labels lead."""
+    told = [f"{name} {_without_joints(value)}" for name, value in narrow(gathered.alert.labels).items()]
+    if not told:
+        return "Check which service the alert is about: it names none."
+    return f"Inspect what runs on {', '.join(told[:3])}, its load and its limits since {since}."
 
 
 def _name_of(change: Change) -> str:

@@ -7,7 +7,7 @@ takes its stages: a real page about the same thing gets a thread of its own, in 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from uuid import UUID, uuid4
 
 import structlog
@@ -18,7 +18,7 @@ from app.conversations.turn import MOST_ATTEMPTS
 from app.errors import AgentError
 from app.investigations import incidents, queueing, repository, storm
 from app.investigations.alert import Alert
-from app.investigations.gather import PastTime
+from app.investigations.gather import Before
 from app.investigations.incidents import Opening
 from app.investigations.intake import Intake
 from app.investigations.look import Looker, _Look
@@ -45,7 +45,7 @@ SELECT * FROM rejected_webhooks WHERE created_at > now() - make_interval(secs =>
  ORDER BY id DESC LIMIT :most
 """)
 
-Past = Callable[[Investigation], Awaitable[tuple[PastTime, ...]]]
+Past = Callable[[Investigation], Awaitable[Before]]
 
 
 async def open_by_hand(intake: Intake, alert: Alert) -> UUID:
@@ -136,12 +136,12 @@ def past_without_these(engine: AsyncEngine, past: Past) -> Past:
     """What happened before, as the source's own key has it, and without what was opened by hand: looking
     twice at one thing does not make it happen twice."""
 
-    async def before(investigation: Investigation) -> tuple[PastTime, ...]:
+    async def before(investigation: Investigation) -> Before:
         found = await past(_as_paged(investigation))
         async with begin(engine) as connection:
             values = {"service": investigation.service_name, "mark": MARK}
             ours = set((await connection.execute(BY_HAND, values)).scalars())
-        return tuple(each for each in found if each.at not in ours)
+        return replace(found, times=tuple(each for each in found.times if each.at not in ours))
 
     return before
 

@@ -23,7 +23,7 @@ from app.investigations.brief import (
 )
 from app.investigations.cleaning import COMMAND_REMOVED, ROUNDS, clean
 from app.investigations.evidence import Finding, Gap
-from app.investigations.gathered import SUPPORTS
+from app.investigations.gathered import MEASURED, SUPPORTS
 from app.investigations.steps import looking, safest_first
 
 NOT_ESTABLISHED = "Not established."
@@ -31,7 +31,7 @@ NOT_MEASURED = "Not established: nothing that was looked at shows it."
 
 HIGH, MEDIUM = 0.75, 0.45
 THIN = 0.5
-"""The most a cause may claim that rests on one finding, or on one source."""
+"""The most a cause may claim that rests on one finding, on one source, or on nothing that was measured."""
 SOURCES_DOWN = 0.6
 """The most it may claim when sources that could have said otherwise were down."""
 NO_CAUSE = 0.2
@@ -164,6 +164,8 @@ class _Checking:
             cap, why = SOURCES_DOWN, f"could not be asked: {', '.join(sorted(set(down))[:5])}"
         if len(rests_on) < 2 or len({each.source for each in rests_on}) < 2:
             cap, why = THIN, "the cause rests on a single finding or a single source"
+        elif not any(each.kind in MEASURED for each in rests_on):
+            cap, why = THIN, "the cause rests on what pages and other servers say alone; nothing measured it"
         if _is_open(cause.text):
             cap, why = NO_CAUSE, "no cause is established"
         if claimed > cap:

@@ -59,6 +59,7 @@ from app.investigations.surface import (
     Told,
 )
 from app.investigations.thread import concluded, headline
+from app.investigations.tickets import MOST_TICKETS, TELL_OF_TICKETS, supported
 from app.investigations.wrapping import Wrapping
 from app.knowledge.models import Knowledge
 from app.sources.pagerduty import OnCall
@@ -400,10 +401,11 @@ class _Diagnosis:
         findings = tuple(every.values())
         if ended.conclusion is None:
             return await self.alone("the model did not conclude", "failure")
+        tickets, dropped = supported(ended.conclusion.tickets, await self.results_on_tickets())
         stated = ended.conclusion.brief(
             gathered.past or Past(),
             tuple(each.title for each in gathered.runbooks),
-            gathered.tickets,
+            tuple(dict.fromkeys((*gathered.tickets, *tickets)))[:MOST_TICKETS],
             ended.model,
         )
         links = tuple(_source(each) for each in findings)
@@ -416,7 +418,12 @@ class _Diagnosis:
             past=gathered.past,
             plain_headline=plain_headline(gathered),
         )
-        return Outcome(brief, findings, changed)
+        return Outcome(brief, findings, (*changed, *dropped))
+
+    async def results_on_tickets(self) -> tuple[str, ...]:
+        assert self.investigation.turn_id is not None
+        async with begin(self.diagnoser.engine) as connection:
+            return await journal.results(connection, self.investigation.turn_id, TELL_OF_TICKETS)
 
     # -- showing -------------------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from app.agent.prompt import fenced
 from app.investigations.cleaning import one_line
 from app.investigations.evidence import Cause, Finding, Reason
-from app.investigations.first_brief import TELLING, service_of, since
+from app.investigations.first_brief import TELLING, named_service, since
 from app.investigations.gathered import Gathered
 from app.investigations.times import day_and_clock, utc
 
@@ -80,7 +80,8 @@ def _alert(gathered: Gathered) -> Iterator[str]:
 
 def _service(gathered: Gathered) -> Iterator[str]:
     known = "" if gathered.service else " (not in the catalog; known by the alert alone)"
-    yield f"name: {_data(service_of(gathered), 120)}{known}"
+    service = named_service(gathered)
+    yield f"name: {_data(service, 120)}{known}" if service else "name: not known, the alert names none"
     yield from (f"{_data(key, 80)}: {_data(gathered.facts[key])}" for key in sorted(gathered.facts))
 
 
@@ -140,6 +141,8 @@ def _past(gathered: Gathered) -> Iterator[str]:
     else:
         yield f"dates: {_data(', '.join(past.dates))}"
         yield f"pattern: {_data(past.pattern)}"
+    if gathered.tickets:
+        yield f"open tickets: {_data('; '.join(gathered.tickets))}"
 
 
 def _runbooks(gathered: Gathered) -> Iterator[str]:

@@ -9,7 +9,18 @@ from typing import Literal
 from app.signals.models import Change, ClusterEvent, LogLine, Series, Span
 
 FindingKind = Literal[
-    "symptom", "metric", "log", "trace", "change", "cluster", "past_incident", "runbook", "service", "on_call"
+    "symptom",
+    "metric",
+    "log",
+    "trace",
+    "change",
+    "cluster",
+    "ops_page",
+    "mcp",
+    "past_incident",
+    "runbook",
+    "service",
+    "on_call",
 ]
 CauseKind = Literal["change", "dependency", "saturation", "traffic", "certificate", "platform", "service"]
 Verdict = Literal["cause", "none_of_the_changes", "unknown"]

@@ -138,7 +138,7 @@ def _changes(seen: Seen, ranking: Ranking) -> Iterator[Found]:
             Finding(
                 label="",
                 kind="change",
-                source="github" if change.kind == "commit" else "argocd",
+                source=change.source,
                 statement=_changed(change, ranking.onset),
                 service=change.service,
                 at=change.at,

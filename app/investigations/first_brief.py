@@ -29,6 +29,8 @@ TELLING: tuple[FindingKind, ...] = (
     "log",
     "trace",
     "cluster",
+    "ops_page",
+    "mcp",
     "past_incident",
     "runbook",
     "on_call",
@@ -47,7 +49,7 @@ def first_brief(
     `sources_down` see there)."""
     cause = _cause(gathered)
     impact = _impact(gathered)
-    service = service_of(gathered)
+    service = named_service(gathered)
     confidence = gathered.ranking.confidence if gathered.ranking.verdict != "unknown" else 0.0
     told = Brief(
         headline=headline(gathered),
@@ -80,13 +82,14 @@ def first_brief(
 
 def headline(gathered: Gathered) -> str:
     """Service, symptom, since when: what is known before any cause is."""
-    service, title = service_of(gathered), gathered.alert.title.strip() or gathered.alert.name or "alert"
-    named = title if service.lower() in title.lower() else f"{service}: {title}"
+    service, title = named_service(gathered), gathered.alert.title.strip() or gathered.alert.name or "alert"
+    named = title if service is None or service.lower() in title.lower() else f"{service}: {title}"
     return f"{named}, since {clock_of(onset_of(gathered))}"
 
 
-def service_of(gathered: Gathered) -> str:
-    return gathered.service or gathered.alert.service or "the service"
+def named_service(gathered: Gathered) -> str | None:
+    """The catalog's name for it, else the alert's own; None when the alert names none."""
+    return gathered.service or gathered.alert.service
 
 
 def since(gathered: Gathered) -> str:
@@ -126,7 +129,7 @@ def _impact(gathered: Gathered) -> Cited:
     if not symptoms:
         return Cited(text=f"{NOT_ESTABLISHED} No source measured it; the alert alone says so.")
     said = [_sentence(each.statement) for each in symptoms]
-    others = [each for each in gathered.ranking.impact if each != service_of(gathered)][:MOST_SUFFERING]
+    others = [each for each in gathered.ranking.impact if each != named_service(gathered)][:MOST_SUFFERING]
     if others:
         said.append(f"Also affected: {', '.join(others)}.")
     return Cited(text=" ".join(said), evidence=tuple(each.label for each in symptoms))

@@ -50,11 +50,17 @@ class Diagnosis(BaseModel):
     happened_before: str = Field(
         "", max_length=400, description="The pattern in earlier incidents, if there is one"
     )
+    tickets: list[str] = Field(
+        default_factory=list,
+        max_length=10,
+        description="Open tickets about this that a tool's result names, each with its key and title",
+    )
     follow_up: str = Field("", max_length=400, description="What to repair when this is over")
     several_services: bool = Field(False, description="Whether the cause lies in more than one service")
 
     def brief(self, before: Past, runbooks: tuple[str, ...], tickets: tuple[str, ...], model: str) -> Brief:
-        """The brief as the model states it; history, runbooks and tickets are not the model's to state."""
+        """The brief as the model states it; history and runbooks are not the model's to state, and `tickets`
+        are those of its own that hold, with those that are known."""
         return Brief(
             headline=self.headline,
             recurrence="recurring" if before.happened else "new",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Protocol, TypeVar
@@ -20,8 +20,11 @@ from app.context.models import Service
 from app.context.runbooks import FoundRunbook, Runbooks
 from app.errors import AgentError
 from app.investigations.alert import Alert
+from app.investigations.by_labels import narrow, questions_by_labels
 from app.investigations.evidence import Gap, Observations
 from app.investigations.models import Investigation
+from app.investigations.not_configured import not_configured
+from app.investigations.own_query import NAME, of_alert, own_query
 from app.investigations.questions import (
     Questions,
     Signal,
@@ -32,6 +35,8 @@ from app.investigations.questions import (
 )
 from app.signals.changes import shift
 from app.signals.models import Change, ClusterEvent, LogLine, Series, Span
+from app.sources.changed import Changed
+from app.sources.failures import QueryRejected
 from app.tools.masking import mask
 
 log = structlog.get_logger(__name__)
@@ -40,6 +45,9 @@ SOURCE_SECONDS = 3.0
 """A source that takes longer is a gap: the evidence brief is to come within five seconds of the page."""
 METRICS_BEFORE = 90 * 60
 STEP = 30
+PROBE_BEFORE = 30 * 60
+HEAD_START = 0.1
+"""Seconds the probe is ahead of the long queries, so that it is the first in a source's queue."""
 LOGS_BEFORE = 15 * 60
 BASELINE_BEFORE = 45 * 60
 MOST_LINES = 500
@@ -86,13 +94,17 @@ class Traces(Protocol):
 
 
 class Changes(Protocol):
-    async def between(self, start: float, end: float, around: Sequence[str]) -> tuple[Change, ...]:
-        """What was changed anywhere; of the services `around`, what came with it too."""
+    async def between(self, start: float, end: float, around: Sequence[str]) -> Changed:
+        """What was changed anywhere, or of the services `around`; of these, what came with it too."""
         ...
 
 
 class Cluster(Protocol):
     async def not_healthy(self, service: str) -> tuple[ClusterEvent, ...]: ...
+
+    async def not_healthy_at(self, places: Mapping[str, str]) -> tuple[ClusterEvent, ...]:
+        """Of the pods, deployments and nodes that labels of an alert name (`pod`, `namespace`, `node` …)."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -106,18 +118,29 @@ class PastTime:
 
 
 @dataclass(frozen=True)
+class Before:
+    """What is on record; `gaps` are the records that could not be looked at."""
+
+    times: tuple[PastTime, ...] = ()
+    gaps: tuple[Gap, ...] = ()
+
+
+@dataclass(frozen=True)
 class Sources:
-    """What is configured; None is not. `past` and `on_call` take a service's name and the incident's source
-    key, and answer with what people read."""
+    """What is configured; None is not. `commits` and `replica_sets` stand in where nothing tells `changes`.
+    `past` and `on_call` take an investigation and answer with what people read."""
 
     metrics: Metrics | None = None
     logs: Logs | None = None
     traces: Traces | None = None
     changes: Changes | None = None
+    commits: Changes | None = None
+    replica_sets: Changes | None = None
     cluster: Cluster | None = None
-    past: Callable[[Investigation], Awaitable[tuple[PastTime, ...]]] | None = None
+    past: Callable[[Investigation], Awaitable[Before]] | None = None
     on_call: Callable[[Investigation], Awaitable[str]] | None = None
     runbooks: Callable[[], Awaitable[Runbooks]] | None = None
+    tickets: Callable[[Investigation], Awaitable[tuple[str, ...]]] | None = None
     clock_notices: Callable[[], tuple[Gap, ...]] = tuple
 
 
@@ -144,6 +167,7 @@ class Seen:
     past: tuple[PastTime, ...] | None = None
     runbooks: tuple[FoundRunbook, ...] = ()
     on_call: str = ""
+    tickets: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -185,7 +209,13 @@ class _Look:
         self.depends_on = {each: catalog.depends_on(each) for each in self.around}
         self.now = self.gatherer.clock().timestamp()
         self.alerted_at = min(self.alert.started_at.timestamp(), self.now)
-        self.questions: Questions = questions(self.signals, self.around)
+        self.questions: Questions = (
+            questions(self.signals, self.around)
+            if self.around
+            else questions_by_labels(self.signals, self.alert.labels)
+        )
+        self.own_query = own_query(self.alert)
+        self.own: tuple[Series, ...] = ()
 
     @property
     def alert(self) -> Alert:
@@ -193,16 +223,17 @@ class _Look:
 
     async def seen(self) -> Seen:
         self._say_what_is_unknown()
-        (series, logs, spans, changes, events), (past, on_call, runbooks) = await asyncio.gather(
+        self.gaps += not_configured(self.gatherer.sources)
+        (series, logs, spans, changes, events), (past, on_call, runbooks, tickets) = await asyncio.gather(
             asyncio.gather(self._series(), self._logs(), self._spans(), self._changes(), self._events()),
-            asyncio.gather(self._past(), self._on_call(), self._runbooks()),
+            asyncio.gather(self._past(), self._on_call(), self._runbooks(), self._tickets()),
         )
         observations = Observations(
             service=self.name,
             alerted_at=self.alerted_at,
             title=" ".join([self.alert.name or "", self.alert.title]).strip(),
-            symptom=symptom(series, self.name, symptom_names(self.signals, self.alert)),
-            series=series,
+            symptom=(shown := self._symptom(series)),
+            series=series if shown is None or shown in series else (*self.own, *series),
             logs=logs,
             spans=spans,
             changes=changes,
@@ -219,40 +250,100 @@ class _Look:
             past,
             runbooks,
             on_call,
+            tickets,
         )
 
     def _say_what_is_unknown(self) -> None:
         if self.name is None:
-            self.gaps.append(Gap("catalog", "the alert names no service; looked at by its labels alone"))
+            self.gaps.append(Gap("catalog", f"the alert names no service; {self._looked_by()}"))
         elif self.service is None:
             self.gaps.append(
                 Gap("catalog", f"{mask(self.name)} is not in the catalog; its dependencies are not known")
             )
 
+    def _looked_by(self) -> str:
+        """What stands in for a service, in words."""
+        told = [*self.questions.by, *(["the query it fires on"] if self.own_query else [])]
+        if not told:
+            return (
+                "it has no label to look by either, so metrics, logs, traces and the cluster were not asked"
+            )
+        return f"looked at by {' and '.join(filter(None, [', '.join(told[:-1]), told[-1]]))} alone"
+
+    def _symptom(self, series: tuple[Series, ...]) -> Series | None:
+        """What the alert fires on where no service is named, or where nothing else of the service moved."""
+        usual = symptom(series, self.name, symptom_names(self.signals, self.alert))
+        if not self.own or (self.name is not None and usual is not None and shift(usual)):
+            return usual
+        own = self.own[0]
+        return own if self.name is None or usual is None or shift(own) else usual
+
     # -- one source each -----------------------------------------------------------------------------------
 
     async def _series(self) -> tuple[Series, ...]:
         metrics = self.gatherer.sources.metrics
-        if metrics is None or not self.around:
+        if metrics is None:
             return ()
         start, end = self.alerted_at - METRICS_BEFORE, self.now
+        label = self.questions.by[0] if self.questions.by else self.signals.label
 
         async def one(signal: Signal, query: str) -> tuple[Series, ...]:
             found = await metrics.query_range(query, start, end, STEP)
             self.asked[f"series:{signal.name}"] = Asked(
                 "prometheus", query, start, end, metrics.link(query, start, end)
             )
-            return tuple(named(each, signal, self.signals.label) for each in found)
+            return tuple(named(each, signal, label, by_service=not self.questions.by) for each in found)
 
+        probe = asyncio.ensure_future(self._of_probe(metrics, end))
+        await asyncio.wait({probe}, timeout=HEAD_START)
+        own = asyncio.ensure_future(self._of_own_query(metrics, start, end))
         answers = await asyncio.gather(
             *(self._of("prometheus", one(signal, query), ()) for signal, query in self.questions.metrics)
         )
-        return tuple(series for answer in answers for series in answer)
+        self.own, series = await own, tuple(series for answer in answers for series in answer)
+        return (*self._standing_in(await probe, series), *series)
+
+    async def _of_probe(self, metrics: Metrics, end: float) -> tuple[tuple[Series, Asked], ...]:
+        """How the service itself does, over a short time: what even a slow source answers."""
+        if self.questions.probe is None:
+            return ()
+        signal, query = self.questions.probe
+        start = self.alerted_at - PROBE_BEFORE
+        asked = Asked("prometheus", query, start, end, metrics.link(query, start, end))
+        found = await self._of("prometheus", metrics.query_range(query, start, end, STEP), ())
+        return tuple((named(each, signal, self.signals.label), asked) for each in found)
+
+    def _standing_in(
+        self, probed: tuple[tuple[Series, Asked], ...], series: tuple[Series, ...]
+    ) -> Iterator[Series]:
+        """What the probe saw and the long queries, which say more, did not."""
+        known = {(each.service, each.name) for each in series}
+        for each, asked in probed:
+            if (each.service, each.name) not in known:
+                self.asked.setdefault(f"series:{each.name.split(' ')[0]}", asked)
+                yield each
+
+    async def _of_own_query(self, metrics: Metrics, start: float, end: float) -> tuple[Series, ...]:
+        query = self.own_query
+        if query is None:
+            return ()
+
+        async def asked() -> tuple[Series, ...]:
+            try:
+                return await metrics.query_range(query, start, end, STEP)
+            except QueryRejected as error:
+                self.gaps.append(Gap("the alert's own query", mask(error.sentence)))
+                return ()
+
+        found = of_alert(await self._of("prometheus", asked(), ()), self.alert.labels)
+        link = metrics.link(query, start, end)
+        self.asked[f"series:{NAME}"] = Asked("prometheus", mask(query), start, end, link)
+        return tuple(replace(each, name=safe(each.name)) for each in found)
 
     async def _logs(self) -> tuple[LogLine, ...]:
         """The newest lines, and as many from before them to know what is new."""
         logs, query = self.gatherer.sources.logs, self.questions.logs
-        if logs is None or query is None or not self.around:
+        if logs is None or query is None:
             return ()
         parted, start = self.alerted_at - LOGS_BEFORE, self.alerted_at - BASELINE_BEFORE
         self.asked["logs"] = Asked("loki", query, parted, self.now, logs.link(query, parted, self.now))
@@ -264,7 +355,7 @@ class _Look:
 
     async def _spans(self) -> tuple[Span, ...]:
         traces = self.gatherer.sources.traces
-        if traces is None or self.name is None:
+        if traces is None or (self.name is None and self.questions.traces is None):
             return ()
         spans = await self._of(
             "traces",
@@ -272,6 +363,7 @@ class _Look:
                 start=self.alerted_at - TRACES_BEFORE,
                 end=self.now,
                 service=self.name,
+                traceql=self.questions.traces,
                 error_only=True,
                 limit=MOST_TRACES,
             ),
@@ -284,17 +376,25 @@ class _Look:
         )
 
     async def _changes(self) -> tuple[Change, ...]:
-        sources = self.gatherer.sources
-        if sources.changes is None:
-            return ()
-        start = self.alerted_at - CHANGES_BEFORE
-        found = await self._of("argocd", sources.changes.between(start, self.now, self.around), ())
-        return tuple(map(safe_change, found))
+        sources, start = self.gatherer.sources, self.alerted_at - CHANGES_BEFORE
+        stand_in = (("github", sources.commits), ("kubernetes", sources.replica_sets)) if self.around else ()
+        asked = [(name, each) for name, each in (("argocd", sources.changes), *stand_in) if each is not None]
+        answers = await asyncio.gather(
+            *(self._of(name, each.between(start, self.now, self.around), None) for name, each in asked)
+        )
+        found = [each for each in answers if each is not None]
+        self.answered |= {"deploys"} if found else set()
+        self.gaps += [Gap(name, mask(why)) for each in found for name, why in each.missing]
+        return tuple(safe_change(change) for each in found for change in each.changes)
 
     async def _events(self) -> tuple[ClusterEvent, ...]:
         cluster = self.gatherer.sources.cluster
         if cluster is None:
             return ()
+        if not self.around:
+            places = narrow(self.alert.labels)
+            found = await self._of("kubernetes", cluster.not_healthy_at(places), ()) if places else ()
+            return tuple(replace(event, message=safe(event.message)) for event in found)
         answers = await asyncio.gather(
             *(self._of("kubernetes", cluster.not_healthy(each), ()) for each in self.around)
         )
@@ -309,9 +409,13 @@ class _Look:
         found = None if past is None else await self._of("past incidents", past(self.investigation), None)
         if found is None:
             return None
+        self.gaps += [Gap(each.source, mask(each.reason)) for each in found.gaps]
+        if found.gaps and not found.times:
+            # Nothing on the record that was read says nothing about the one that was not.
+            return None
         return tuple(
             replace(each, title=safe(each.title), cause=safe(each.cause) if each.cause else each.cause)
-            for each in found
+            for each in found.times
         )
 
     async def _runbooks(self) -> tuple[FoundRunbook, ...]:
@@ -329,6 +433,11 @@ class _Look:
     async def _on_call(self) -> str:
         on_call = self.gatherer.sources.on_call
         return "" if on_call is None else await self._of("on call", on_call(self.investigation), "")
+
+    async def _tickets(self) -> tuple[str, ...]:
+        tickets = self.gatherer.sources.tickets
+        found = () if tickets is None else await self._of("tickets", tickets(self.investigation), ())
+        return tuple(map(safe, found))
 
     async def _of(self, source: str, answer: Awaitable[T], otherwise: T) -> T:
         """What a source answers, or a gap; an answer of its own, even an empty one, is remembered as one."""
@@ -357,15 +466,16 @@ def _around(name: str | None, catalog: Catalog) -> tuple[str, ...]:
     return tuple(dict.fromkeys((name, *near, *catalog.dependents(name), *further)))[:MOST_SERVICES]
 
 
-def named(series: Series, signal: Signal, label: str) -> Series:
-    """A series under its signal's name; where a service has several, what tells them apart is in the name."""
+def named(series: Series, signal: Signal, label: str, *, by_service: bool = True) -> Series:
+    """A series under its signal's name; where a service has several, what tells them apart is in the name.
+    `label` names the service, unless it is another label of an alert's."""
     apart = [
         value for key, value in sorted(series.labels.items()) if key not in (label, "__name__", "service")
     ]
     return replace(
         series,
         name=safe(" ".join([signal.name, *apart])),
-        service=series.labels.get(label) or series.service,
+        service=(series.labels.get(label) or series.service) if by_service else None,
         unit=signal.unit,
     )
 

@@ -15,7 +15,10 @@ from app.investigations.brief import Past
 from app.investigations.evidence import Cause, Finding, FindingKind, Gap, Ranking, Reason
 from app.signals.models import Change
 
-SUPPORTS: frozenset[FindingKind] = frozenset({"symptom", "metric", "log", "trace", "change", "cluster"})
+MEASURED: frozenset[FindingKind] = frozenset({"symptom", "metric", "log", "trace", "change", "cluster"})
+"""Kinds of findings that systems made for it have seen."""
+
+SUPPORTS: frozenset[FindingKind] = MEASURED | {"ops_page", "mcp"}
 """Kinds of findings a cause can rest on; a runbook or a past incident says what may be, not what is."""
 
 KINDS: Mapping[str, frozenset[FindingKind]] = MappingProxyType(

@@ -13,13 +13,15 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.errors import AgentError
 from app.investigations import overview
-from app.investigations.gather import PastTime
+from app.investigations.evidence import Gap
+from app.investigations.gather import Before, PastTime
 from app.investigations.models import Investigation, Place
 from app.sources.pagerduty import OnCall as Turn
 from app.sources.pagerduty import PagerDutyReader
 from app.storage.engine import begin
 
 MOST = 20
+NO_SERVICE = "ours are found by their service, and the alert names none"
 WORD = re.compile(r"[a-z]{3,}")
 LinkOf = Callable[[str, str], str | None]
 
@@ -48,21 +50,23 @@ class History:
             if not title or alike(each.title, title)
         ]
 
-    async def before(self, investigation: Investigation) -> tuple[PastTime, ...]:
-        """Earlier incidents like this one, newest first."""
+    async def before(self, investigation: Investigation) -> Before:
+        """Earlier incidents like this one, newest first. PagerDuty's silence is a gap beside ours."""
         service = investigation.service_name
         ours, theirs = await asyncio.gather(
             self._ours(service, investigation), self._theirs(investigation), return_exceptions=True
         )
         if isinstance(ours, BaseException):
             raise ours
+        gaps = () if service else (Gap("past incidents", NO_SERVICE),)
         if isinstance(theirs, BaseException):
             if not isinstance(theirs, AgentError):
                 raise theirs
-            theirs = ()
+            gaps, theirs = (*gaps, Gap("past incidents", theirs.sentence)), ()
         known = {each.at.replace(second=0, microsecond=0) for each in ours}
         more = [each for each in theirs if each.at.replace(second=0, microsecond=0) not in known]
-        return tuple(sorted((*ours, *more), key=lambda each: each.at, reverse=True))[:MOST]
+        found = sorted((*ours, *more), key=lambda each: each.at, reverse=True)
+        return Before(tuple(found[:MOST]), gaps)
 
     async def _ours(self, service: str | None, investigation: Investigation) -> tuple[PastTime, ...]:
         rows = await self.past(service, investigation.title)

@@ -277,6 +277,7 @@ def assembled(investigation: Investigation, seen: Seen, ranking: Ranking) -> Loo
             Runbook(each.runbook.title, each.runbook.url, mask(each.runbook.text[:HEAD_OF_RUNBOOK]))
             for each in seen.runbooks
         ),
+        tickets=seen.tickets,
         labels=labels,
     )
     return Looked(gathered, seen.observations.symptom, seen.on_call)

@@ -7,13 +7,13 @@ signals (`error_rate`, `latency_p99` …) are what the ranking and people read.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Annotated
+from typing import Annotated, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from app.errors import AgentError
 from app.investigations.alert import Alert
@@ -45,14 +45,34 @@ class Signals(BaseModel):
     window: Annotated[str, Field(pattern=r"^\d+[smh]$")] = "2m"
     metrics: tuple[Signal, ...] = ()
     logs: str | None = None
+    probe: str | None = None
+    """The signal that is asked first, of the service alone; by default the first that counts errors."""
+
+    @model_validator(mode="after")
+    def _probe_is_there(self) -> Self:
+        if self.probe is not None and self.probe not in {each.name for each in self.metrics}:
+            raise ValueError(f"probe: there is no metric {self.probe!r}")
+        return self
+
+    @property
+    def asked_first(self) -> Signal | None:
+        named = self.probe
+        return next(
+            (each for each in self.metrics if each.name == named or (not named and each.name[:5] == "error")),
+            None,
+        )
 
 
 @dataclass(frozen=True)
 class Questions:
-    """The queries about some services, ready to be asked."""
+    """The queries about some services, ready to be asked; `probe` is about the first of them. Those about
+    what an alert's labels select name these in `by`, the narrowest first, and ask for `traces` in TraceQL."""
 
     metrics: tuple[tuple[Signal, str], ...]
     logs: str | None
+    probe: tuple[Signal, str] | None = None
+    traces: str | None = None
+    by: tuple[str, ...] = ()
 
 
 def signals_of(knowledge: Knowledge) -> Signals:
@@ -81,12 +101,15 @@ def _read(text: str) -> Signals:
 
 
 def questions(signals: Signals, services: Collection[str]) -> Questions:
-    """What to ask about these services, whose names cannot break out of the queries' quotes."""
-    pattern = "|".join(_literal(service) for service in services)
+    """What to ask about these services, whose names cannot break out of the queries' quotes; nothing about
+    none."""
+    if not services:
+        return Questions((), None)
+    first = signals.asked_first
 
-    def filled(query: str) -> str:
+    def filled(query: str, about: Iterable[str] = services) -> str:
         return (
-            query.replace("$services", pattern)
+            query.replace("$services", "|".join(map(_literal, about)))
             .replace("$label", signals.label)
             .replace("$window", signals.window)
         )
@@ -94,6 +117,7 @@ def questions(signals: Signals, services: Collection[str]) -> Questions:
     return Questions(
         tuple((each, filled(each.query)) for each in signals.metrics),
         filled(signals.logs) if signals.logs else None,
+        probe=(first, filled(first.query, list(services)[:1])) if first else None,
     )
 
 

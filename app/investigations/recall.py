@@ -96,7 +96,8 @@ def _known(question: str, brief: Brief) -> str:
     if BEFORE.search(question):
         before = brief.before
         dates = f"Yes: {', '.join(before.dates[:5])}. {before.pattern}".strip()
-        return dates if before.happened else "Not that I know of."
+        unknown = "It could not be looked up." if brief.recurrence == "unknown" else "Not that I know of."
+        return dates if before.happened else unknown
     return ""
 
 

@@ -62,7 +62,8 @@ class Change:
     """Something people changed: a rollout, a commit, a flag, a piece of configuration.
 
     `id` is what a person would look it up by (a commit, a revision, a flag's name); `commits` are those a
-    deploy brought; `diff` is the changed text where the source gives it, `files` the paths touched.
+    deploy brought; `diff` is the changed text where the source gives it, `files` the paths touched; `source`
+    is the system that tells it.
     """
 
     kind: ChangeKind
@@ -75,6 +76,7 @@ class Change:
     commits: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
     diff: str | None = None
+    source: str = "argocd"
 
     @property
     def short_id(self) -> str:

@@ -331,6 +331,8 @@ def _history(brief: Brief, hosts: frozenset[str], pages: dict[str, str]) -> Bloc
 
 def _past(brief: Brief, pages: dict[str, str]) -> str:
     before = brief.before
+    if not before.happened and brief.recurrence == "unknown":
+        return "Could not be looked up"
     if not before.happened:
         return "Not that I know of" if not before.pattern.strip() else cited(before.pattern, pages, limit=300)
     dates = joined([said(date, 30) for date in before.dates], 6) if before.dates else "dates not known"

@@ -13,12 +13,17 @@ from datetime import UTC, datetime
 from typing import Any
 
 from app.settings import Endpoint
-from app.signals.models import Change
+from app.signals.models import COMMIT, Change
 from app.sources.failures import UNFAMILIAR, QueryRejected, SourceFailed
 from app.sources.http import ReadOnlyHttp
 from app.sources.parts import Part, moment, part, parts, stamp, told
 
-ALLOWED = ("/repos/*/*/compare/*", "/repos/*/*/commits", "/repos/*/*/pulls")
+ALLOWED = (
+    "/repos/*/*/compare/*",
+    "/repos/*/*/commits",
+    "/repos/*/*/commits/*",
+    "/repos/*/*/pulls",
+)
 MOST_COMMITS = 100
 MOST_PULLS = 100
 MOST_FILES = 60
@@ -108,6 +113,21 @@ class GitHubChanges:
             raise SourceFailed("github", UNFAMILIAR)
         return _changes(reversed(answer), await self._pulls(repo) if answer else {})
 
+    async def touched(self, repo: str, commit: str) -> tuple[tuple[str, ...], str | None]:
+        """The files a commit touches, and its diff where GitHub gives one.
+
+        Raises:
+            QueryRejected: the name is none, or the commit is none.
+            SourceFailed: as `ReadOnlyHttp.json`.
+        """
+        if not COMMIT.fullmatch(commit):
+            raise QueryRejected("github", f"has no commit {commit[:100]!r}.")
+        answer = await self.http.json(f"/repos/{_slug(repo)}/commits/{commit}")
+        if not isinstance(answer, Mapping):
+            raise SourceFailed("github", UNFAMILIAR)
+        files = parts(answer, "files")
+        return tuple(told(each, "filename") for each in files[:MOST_FILES]), _diff(files)
+
     async def _pulls(self, repo: str) -> dict[str, Part]:
         """Pull requests closed lately, by the commit that merged them; none when GitHub cannot tell."""
         try:
@@ -153,6 +173,7 @@ def _change(commit: Any, pulls: Mapping[str, Part]) -> Change | None:
         author=_author(commit, body, pull),
         link=told(pull or commit, "html_url", 1000) or None,
         commits=(sha,),
+        source="github",
     )
 
 

@@ -158,6 +158,30 @@ class KubernetesReader:
         found += [each for each in warnings if each.name in names or _is_of(each.name, service)]
         return tuple(sorted((replace(each, service=service) for each in found), key=lambda each: each.at))
 
+    async def not_healthy_at(self, places: Mapping[str, str]) -> tuple[ClusterEvent, ...]:
+        """What is wrong with the pod, the deployment, the pods of the namespace or the node that an alert's
+        labels name, with the warnings about them; oldest first. A machine (`instance`, `host`) is the node of
+        that name or address, if it is one.
+
+        Raises:
+            SourceFailed: the cluster gives no usable answer.
+        """
+        namespace, pod, owner = (places.get(name) for name in ("namespace", "pod", "deployment"))
+        machine = places.get("node") or places.get("host") or places.get("instance")
+        nodes = [each for each in await self.objects("nodes") if _is_at(each, machine)] if machine else []
+        seen: dict[Kind, Sequence[Part]] = {"nodes": nodes}
+        if owner:
+            seen["deployments"] = await self.objects("deployments", namespace=namespace, name=owner)
+        if pod or (namespace and not owner):
+            seen["pods"] = await self.objects("pods", namespace=namespace, name=pod)
+        found = [each for kind, objects in seen.items() for one in objects for each in troubles(kind, one)]
+        if pod or namespace:
+            warnings = await self.events(namespace=namespace, name=pod, warnings_only=True)
+            found += [each for each in warnings if not owner or _is_of(each.name, owner)]
+        for node in nodes:
+            found += await self.events(name=told(part(node, "metadata"), "name"), warnings_only=True)
+        return tuple(sorted(dict.fromkeys(found), key=lambda each: each.at))
+
     async def _if_allowed(
         self, kind: Kind, service: str, namespace: str | None, labels: Mapping[str, str] | None
     ) -> Sequence[Part]:
@@ -219,6 +243,13 @@ def images_of(pod_or_template: Part) -> tuple[str, ...]:
     """The images of a pod's containers, without their registry."""
     containers = parts(part(pod_or_template, "spec"), "containers")
     return tuple(told(each, "image").rsplit("/", 1)[-1] for each in containers)
+
+
+def _is_at(node: Part, machine: str) -> bool:
+    """Whether a node has that name or address, with a port or without."""
+    host = machine.rpartition(":")[0] if re.search(r":\d+$", machine) else machine
+    addresses = {told(each, "address") for each in parts(part(node, "status"), "addresses")}
+    return host.strip("[]") in {told(part(node, "metadata"), "name"), *addresses}
 
 
 def _is_of(name: str, service: str) -> bool:

@@ -60,6 +60,7 @@ class McpServers:
         connect_seconds: float = CONNECT_SECONDS,
         seconds: Callable[[], float] = time.monotonic,
     ) -> None:
+        self.ticket_search = settings.tickets
         self._connect_seconds = connect_seconds
         self._lines = {
             server.name: _Line(server, settings, connect_seconds, seconds) for server in settings.servers

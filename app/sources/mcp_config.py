@@ -114,12 +114,39 @@ class McpServer(BaseModel):
         return self
 
 
+class TicketSearch(BaseModel):
+    """How open tickets of a service are found: a tool that may be used, and its arguments, in whose texts
+    `$service` and `$alert` (the rule's name) stand for those of an incident."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    server: str = Field(pattern=NAME)
+    tool: str
+    arguments: Mapping[str, str | int | float | bool]
+
+    @field_validator("arguments")
+    @classmethod
+    def _of_a_service(
+        cls, arguments: Mapping[str, str | int | float | bool]
+    ) -> Mapping[str, str | int | float | bool]:
+        if not any("$service" in str(value) for value in arguments.values()):
+            raise ValueError("must have $service in one of them, or all tickets would be found")
+        return arguments
+
+    def refuse_unknown(self, servers: Sequence[McpServer]) -> None:
+        """Raises:
+        ValueError: its tool is not among those that may be used.
+        """
+        if not any(self.server == each.name and self.tool in each.tools for each in servers):
+            raise ValueError(f"{self.server}.{self.tool} is not among the tools that may be used")
+
+
 @dataclass(frozen=True)
 class McpSettings:
-    """The servers, and the values of the variables they name."""
+    """The servers, the values of the variables they name, and how tickets are found."""
 
     servers: tuple[McpServer, ...] = ()
     values: Mapping[str, SecretStr] | None = None
+    tickets: TicketSearch | None = None
 
     def value(self, variable: str) -> str:
         return (self.values or {})[variable].get_secret_value()
@@ -145,13 +172,23 @@ def load(path: Path, environment: Mapping[str, str]) -> McpSettings:
             servers.append(McpServer.model_validate({**_entry(entry), "name": str(name)}))
         except ValidationError as error:
             problems += [f"MCP_SERVERS: {name}: {_told(fault)}" for fault in error.errors()]
+    tickets = None
+    if isinstance(found, Mapping) and "tickets" in found:
+        try:
+            tickets = TicketSearch.model_validate(found["tickets"])
+            tickets.refuse_unknown(servers)
+        except ValidationError as error:
+            problems += [f"MCP_SERVERS: tickets: {_told(fault)}" for fault in error.errors()]
+        except ValueError as error:
+            problems.append(f"MCP_SERVERS: tickets: {error}")
     variables = {each for server in servers for each in (*server.env.values(), *server.headers.values())}
     problems += [
         f"MCP_SERVERS: {each} is named and not set" for each in sorted(variables - environment.keys())
     ]
     if problems:
         raise Unreadable(problems)
-    return McpSettings(tuple(servers), {each: SecretStr(environment[each]) for each in variables})
+    values = {each: SecretStr(environment[each]) for each in variables}
+    return McpSettings(tuple(servers), values, tickets)
 
 
 def changes(tool: str) -> bool:

@@ -25,11 +25,11 @@ from app.errors import AgentError
 from app.escalation.escalation import Escalation
 from app.investigations import by_hand, repository
 from app.investigations.alert import Alert
-from app.investigations.evidence import Gap
 from app.investigations.gather import Sources
 from app.investigations.intake import Intake
 from app.investigations.intents import StoredIntents
 from app.investigations.models import Investigation, Rejected
+from app.investigations.not_configured import KINDS, STAND_INS
 from app.parts import Parts, Stages
 from app.settings import Settings
 from app.storage.engine import begin, create_engine
@@ -41,15 +41,7 @@ from app.tools.masking import mask
 
 POLL_SECONDS = 0.3
 CALLS = text("SELECT id, name, failed, duration_ms FROM tool_calls WHERE turn_id = :id ORDER BY id")
-ASKED = {
-    "metrics": "metrics (PROMETHEUS_URL)",
-    "logs": "logs (LOKI_URL)",
-    "traces": "traces (TEMPO_URL or JAEGER_URL)",
-    "changes": "deployments (ARGOCD_URL)",
-    "cluster": "the cluster (KUBERNETES)",
-}
-"""What tells of causes, by its field of `Sources`, and the variable that switches it on."""
-WATCHED = (*ASKED, "past", "on_call")
+WATCHED = (*KINDS, *STAND_INS, "past", "tickets")
 
 
 class NothingRejected(AgentError):
@@ -201,22 +193,16 @@ def _nobody(parts: Parts) -> Any:
 
 
 def _watched(engine: AsyncEngine, sources: Sources, screen: Screen) -> Sources:
-    """The same sources, whose answers show; what is not configured is a gap, said so in one line."""
+    """The same sources, whose answers show."""
     given = vars(sources)
     watched: dict[str, Any] = {
         name: Watched(given[name], name.replace("_", " "), screen)
         for name in WATCHED
         if given[name] is not None
     }
-    missing = tuple(said for name, said in ASKED.items() if given[name] is None)
-
-    def notices() -> tuple[Gap, ...]:
-        absent = (Gap("not configured", ", ".join(missing)),) if missing else ()
-        return (*sources.clock_notices(), *absent)
-
     if sources.past is not None:
         watched["past"] = by_hand.past_without_these(engine, watched["past"])
-    return replace(sources, clock_notices=notices, **watched)
+    return replace(sources, **watched)
 
 
 async def _show_calls(engine: AsyncEngine, screen: Screen, investigation_id: UUID) -> None:

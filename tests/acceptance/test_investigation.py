@@ -105,9 +105,12 @@ async def test_a_service_nobody_knows_is_investigated_by_its_labels(stack: Stack
 async def test_an_alert_without_a_service_is_looked_at_by_its_labels_alone(stack: Stack) -> None:
     async with incident(stack) as one:
         one.model.script.add(say("", diagnosis()))
-        await one.page(payload=one.alert(None))
+        await one.page(payload=one.alert(None, labels={"namespace": "shop"}))
         await one.ended()
-        assert "looked at by its labels alone" in told(one.said("evidence"))
+        shown = told(one.said("evidence"))
+        assert "looked at by namespace and the query it fires on alone" in shown
+        assert "What the alert measures" in shown
+        assert "the service" not in shown
         assert one.said("final")
 
 

@@ -54,6 +54,32 @@ async def test_no_source_holds_up_the_others(stack: Stack, system: str, fault: s
         assert "Error rate of checkout rose" in told(one.said("evidence"))
 
 
+async def test_deploys_nobody_tells_of_are_said_to_be_not_looked_at(stack: Stack) -> None:
+    async with incident(stack, model=False, ARGOCD_URL="", KUBERNETES="off") as one:
+        await one.investigated()
+        shown = told(one.said("evidence"))
+        assert "not configured, so not looked at: deploys (ARGOCD_URL), the cluster (KUBERNETES)" in shown
+        assert "None of the changes" not in shown
+
+
+async def test_without_argo_cd_the_cluster_tells_the_rollouts(stack: Stack) -> None:
+    async with incident(stack, model=False, ARGOCD_URL="") as one:
+        await one.investigated()
+        [(brief,)] = await stack.rows("SELECT brief FROM investigations")
+        assert "checkout 1.15.0" in brief["likely_cause"]["text"]
+        assert "deploys (ARGOCD_URL; replica sets of the cluster stand in)" in told(one.said("evidence"))
+
+
+async def test_a_history_that_cannot_be_read_is_not_called_new(stack: Stack) -> None:
+    async with incident(stack, model=False) as one:
+        one.sim.faults.set("pagerduty", Fault.failing(500))
+        await one.investigated("pagerduty")
+        shown = told(one.said("evidence"))
+        assert "past incidents: pagerduty" in shown
+        assert "*Has it happened before?* Could not be looked up" in shown
+        assert "Not that I know of" not in shown
+
+
 async def test_everything_away_at_once_still_ends_in_a_brief(stack: Stack) -> None:
     async with incident(stack) as one:
         one.model.script.add(say("", diagnosis()), say("", diagnosis()))

@@ -76,13 +76,15 @@ def commit(letter: str, at: str, message: str, login: str | None = "maya") -> di
 
 
 class FakeGitHub(SourceServer):
-    """One repo, `acme/checkout`: its commits oldest first, its files and its pull requests."""
+    """One repo, `acme/checkout`: its commits oldest first, the files of a comparison, those that each commit
+    touches (by its id), and its pull requests."""
 
     def __init__(self, *commits: dict[str, Any]) -> None:
         super().__init__()
         self.commits = list(commits)
         self.files: list[dict[str, Any]] = []
         self.pulls: list[dict[str, Any]] = []
+        self.touched: dict[str, list[dict[str, Any]]] = {}
         self.without_pulls = False
 
     @property
@@ -103,4 +105,7 @@ class FakeGitHub(SourceServer):
             )
         if asked.raw_path.endswith("/pulls"):
             return Answer({"message": "Forbidden"}, status=403) if self.without_pulls else Answer(self.pulls)
+        if "/commits/" in asked.raw_path:
+            files = self.touched.get(asked.raw_path.rpartition("/")[2])
+            return Answer("boom", status=500) if files is None else Answer({"files": files})
         return Answer(self.commits[::-1]) if asked.raw_path.endswith("/commits") else None

@@ -150,6 +150,20 @@ def node(name: str, **conditions: str) -> dict[str, Any]:
     return {"metadata": {"name": name}, "spec": {}, "status": {"conditions": listed}}
 
 
+def replica_set(name: str, at: str, image: str, owner: str = "checkout") -> dict[str, Any]:
+    return {
+        "metadata": {
+            "name": name,
+            "namespace": "shop",
+            "labels": {"app": owner},
+            "creationTimestamp": at,
+            "ownerReferences": [{"kind": "Deployment", "name": owner, "controller": True}],
+        },
+        "spec": {"template": {"spec": {"containers": [{"image": image}]}}},
+        "status": {"replicas": 1},
+    }
+
+
 def deployment(name: str, *, wanted: int = 2, available: int = 2, **conditions: str) -> dict[str, Any]:
     listed = [
         {"type": kind, "status": status, "lastTransitionTime": AT} for kind, status in conditions.items()

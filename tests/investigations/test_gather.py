@@ -14,10 +14,12 @@ import pytest
 from app.context.runbooks import Runbooks
 from app.errors import AgentError
 from app.investigations.alert import Alert
-from app.investigations.gather import Gatherer, PastTime, Seen, Sources, symptom, with_level
+from app.investigations.evidence import Gap
+from app.investigations.gather import Before, Gatherer, PastTime, Seen, Sources, symptom, with_level
 from app.investigations.models import Incident, Investigation
-from app.investigations.questions import Signal, Signals, SignalsError
+from app.investigations.questions import Signal, Signals, SignalsError, questions
 from app.signals.models import Change, ClusterEvent, LogLine, Series, Span
+from app.sources.changed import Changed
 from tests.investigations.conftest import SHOP, alert
 
 NOW = datetime(2026, 11, 21, 2, 5, tzinfo=UTC)
@@ -53,6 +55,9 @@ class Systems:
 
     faults: dict[str, Any] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
+    missing: tuple[tuple[str, str], ...] = ()
+    unread: tuple[Gap, ...] = ()
+    times: tuple[PastTime, ...] = (PastTime(NOW - timedelta(days=3), "Errors", f"pw: {SECRET}"),)
 
     async def _answer(self, name: str, answer: Any) -> Any:
         self.asked.append(name)
@@ -77,16 +82,15 @@ class Systems:
             "tempo", (Span("t1", "s1", "checkout", "/pay", AT - 60, 12, failed=True, error=SECRET),)
         )
 
-    async def between(self, start: float, end: float, around: Sequence[str]) -> Sequence[Change]:
-        return await self._answer(
-            "argocd", (Change("deploy", "4f1c", AT - 300, f"use {SECRET}", "checkout"),)
-        )
+    async def between(self, start: float, end: float, around: Sequence[str]) -> Changed:
+        change = Change("deploy", "4f1c", AT - 300, f"use {SECRET}", "checkout")
+        return await self._answer("argocd", Changed((change,), self.missing))
 
     async def not_healthy(self, service: str) -> Sequence[ClusterEvent]:
         return await self._answer("kubernetes", (ClusterEvent(AT, "Pod", "p-1", "BackOff", SECRET),))
 
-    async def past(self, investigation: Investigation) -> tuple[PastTime, ...]:
-        return await self._answer("past", (PastTime(NOW - timedelta(days=3), "Errors", f"pw: {SECRET}"),))
+    async def past(self, investigation: Investigation) -> Before:
+        return await self._answer("past", Before(self.times, self.unread))
 
     async def on_call(self, investigation: Investigation) -> str:
         return await self._answer("pagerduty", "Maya")
@@ -187,11 +191,85 @@ async def test_a_list_of_signals_that_cannot_be_read_is_a_gap_and_the_usual_ones
     assert "series:error_rate" in seen.asked
 
 
-async def test_an_alert_without_a_service_says_what_it_was_looked_at_by() -> None:
-    systems = Systems()
-    seen = await gathered(systems, alert(service=None))
-    assert "by its labels alone" in seen.gaps[0].reason
-    assert "prometheus" not in systems.asked
+@dataclass
+class SlowMetrics(Systems):
+    """A Prometheus that answers what is about one service, and hangs on the rest."""
+
+    windows: list[tuple[str, float, float]] = field(default_factory=list)
+
+    async def query_range(self, query: str, start: float, end: float, step: float = 30) -> Any:
+        if not query.startswith("{"):
+            self.windows.append((query, start, end))
+            self.faults["prometheus"] = "hangs" if "|" in query else None
+        return await super().query_range(query, start, end, step)
+
+
+async def test_the_probe_goes_first_and_stands_in_for_what_is_not_answered() -> None:
+    systems = SlowMetrics()
+    seen = await gathered(systems)
+    assert systems.windows[0] == ('errors{service=~"checkout"}', AT - 300 - 30 * 60, AT)
+    assert len(systems.windows) == 3
+    assert [each.source for each in seen.gaps] == ["prometheus"]
+    assert seen.observations.symptom is not None
+    assert (seen.observations.symptom.service, seen.observations.symptom.name) == ("checkout", "error_rate")
+    assert seen.asked["series:error_rate"].query == 'errors{service=~"checkout"}'
+
+
+async def test_what_was_asked_at_length_is_told_once() -> None:
+    seen = await gathered(Systems())
+    assert [each.name for each in seen.observations.series] == ["error_rate", "requests"]
+    assert seen.asked["series:error_rate"].start == AT - 300 - 90 * 60
+
+
+@pytest.mark.parametrize(
+    ("probe", "first"), [(None, "error_rate"), ("requests", "requests")], ids=["by default", "as named"]
+)
+def test_a_team_says_what_is_asked_first(probe: str | None, first: str) -> None:
+    signals = SIGNALS.model_copy(update={"probe": probe})
+    asked = questions(signals, ["checkout", "payments"]).probe
+    assert asked is not None
+    assert asked[0].name == first
+    assert asked[1].endswith('{service=~"checkout"}')
+    with pytest.raises(ValueError, match="there is no metric 'latency'"):
+        Signals.model_validate({**signals.model_dump(), "probe": "latency"})
+
+
+async def test_what_came_with_a_rollout_and_could_not_be_had_is_a_gap() -> None:
+    seen = await gathered(Systems(missing=(("github", "could not tell what rollouts brought"),)))
+    assert seen.gaps == (Gap("github", "could not tell what rollouts brought"),)
+    assert [each.id for each in seen.observations.changes] == ["4f1c"]
+    assert {"argocd", "deploys"} <= seen.observations.sources_asked
+
+
+async def test_a_record_that_could_not_be_read_is_a_gap_and_no_first_time() -> None:
+    unread = (Gap("past incidents", "pagerduty answered with status 500."),)
+    seen = await gathered(Systems(unread=unread, times=()))
+    assert seen.gaps == unread
+    assert seen.past is None
+
+
+async def test_what_one_record_has_is_told_when_another_cannot_be_read() -> None:
+    unread = (Gap("past incidents", "pagerduty answered with status 500."),)
+    seen = await gathered(Systems(unread=unread))
+    assert seen.gaps == unread
+    assert [each.title for each in seen.past or ()] == ["Errors"]
+
+
+async def test_what_is_not_configured_is_one_gap() -> None:
+    async def given() -> Signals:
+        return SIGNALS
+
+    async def looked(sources: Sources) -> tuple[Gap, ...]:
+        gatherer = Gatherer(sources, lambda: SHOP, given, clock=lambda: NOW)
+        return (await gatherer.gather(investigation(alert()))).gaps
+
+    systems: Any = Systems()
+    source = "not configured, so not looked at"
+    assert await looked(Sources(metrics=systems, logs=systems, traces=systems, on_call=systems.on_call)) == (
+        Gap(source, "deploys (ARGOCD_URL), the cluster (KUBERNETES)"),
+    )
+    sources = Sources(systems, systems, systems, commits=systems, cluster=systems, on_call=systems.on_call)
+    assert await looked(sources) == (Gap(source, "deploys (ARGOCD_URL; commits on GitHub stand in)"),)
 
 
 async def test_an_alert_from_the_future_is_looked_at_as_of_now() -> None:

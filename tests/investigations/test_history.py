@@ -9,9 +9,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.investigations import repository
 from app.investigations.brief import Brief, Cited
-from app.investigations.history import History, alike
+from app.investigations.history import NO_SERVICE, History, alike
 from app.investigations.intake import Intake
+from app.sources.pagerduty import PagerDutyReader
 from app.storage.engine import begin
+from tests.fakes.pagerduty import FakePagerDuty
 from tests.investigations.conftest import alert
 from tests.investigations.test_repository import PLACE, begun, with_thread
 
@@ -52,8 +54,29 @@ async def test_an_investigation_is_not_its_own_past(engine: AsyncEngine, intake:
     await once_before(engine, intake)
     now = await begun(engine, intake, "Q2")
     found = await History(engine, clock=lambda: datetime.now(UTC)).before(now)
-    assert [each.cause for each in found] == [CAUSE]
-    assert all(each.at < now.created_at for each in found)
+    assert [each.cause for each in found.times] == [CAUSE]
+    assert all(each.at < now.created_at for each in found.times)
+    assert found.gaps == ()
+
+
+async def test_a_pagerduty_that_is_away_is_a_gap_beside_what_we_know(
+    engine: AsyncEngine, intake: Intake
+) -> None:
+    await once_before(engine, intake)
+    now = await begun(engine, intake, "PINC002")
+    async with FakePagerDuty() as server:
+        server.fault = "500"
+        pagerduty = PagerDutyReader(server.endpoint, timeout_seconds=2)
+        found = await History(engine, pagerduty=pagerduty).before(now)
+        await pagerduty.aclose()
+    assert [each.cause for each in found.times] == [CAUSE]
+    assert [each.source for each in found.gaps] == ["past incidents"]
+    assert "500" in found.gaps[0].reason
+
+
+async def test_without_a_service_our_own_past_is_not_known(engine: AsyncEngine, intake: Intake) -> None:
+    now = (await begun(engine, intake)).model_copy(update={"service_name": None})
+    assert [each.reason for each in (await History(engine).before(now)).gaps] == [NO_SERVICE]
 
 
 @pytest.mark.parametrize(

@@ -172,7 +172,7 @@ def test_nothing_is_a_dash() -> None:
     ):
         assert words in said_
     assert "Low confidence (0%)" in said_
-    assert "Not that I know of" in said_
+    assert "Could not be looked up" in said_
 
 
 def test_the_evidence_brief_shows_candidates_with_both_sides_and_what_comes_next() -> None:

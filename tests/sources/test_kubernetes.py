@@ -77,6 +77,31 @@ async def test_what_is_wrong_with_a_service_is_brought_together(
     assert "/api/v1/namespaces/shop/events" in {asked.raw_path for asked in cluster.asked}
 
 
+async def test_what_is_wrong_where_labels_lead_is_brought_together(
+    cluster: FakeKubernetes, reader: KubernetesReader
+) -> None:
+    full = node("node-1", Ready="True", DiskPressure="True")
+    full["status"]["addresses"] = [{"type": "InternalIP", "address": "10.0.0.5"}]
+    cluster.objects = {
+        "pods": [crashing("checkout-7d9f6c4b8d-x2kqz"), crashing("cart-1", "cart")],
+        "deployments": [deployment("checkout", available=0)],
+        "nodes": [full, node("node-2", Ready="False")],
+        "events": [event("cart-1", "BackOff", "Back-off restarting")],
+    }
+
+    async def at(**places: str) -> set[str]:
+        return {each.name for each in await reader.not_healthy_at(places)}
+
+    assert await at(instance="10.0.0.5:9100") == {"node-1"}
+    assert await at(node="node-2") == {"node-2"}
+    assert await at(pod="cart-1", namespace="shop") == {"shop/cart-1"}
+    assert await at(deployment="checkout", namespace="shop") == {"shop/checkout"}
+    assert await at(namespace="shop") == {"shop/checkout-7d9f6c4b8d-x2kqz", "shop/cart-1"}
+    assert await at(job="node") == set()
+    with pytest.raises(QueryRejected):
+        await at(namespace="shop/../../secrets")
+
+
 async def test_only_lists_are_asked_for_with_our_token(
     cluster: FakeKubernetes, reader: KubernetesReader
 ) -> None:

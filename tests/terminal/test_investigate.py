@@ -125,7 +125,7 @@ async def test_without_any_source_the_gaps_say_so(shell: Shell) -> None:
     wanted = Wanted(payload.read("{title: Slow, service: mail}", datetime.now(UTC)))
     assert await shell.run(wanted, MODEL_PROVIDER="offline")
     said = " ".join(shell.out.getvalue().split())
-    assert "not configured: metrics (PROMETHEUS_URL), logs (LOKI_URL)" in said
+    assert "not configured, so not looked at: metrics (PROMETHEUS_URL), logs (LOKI_URL)" in said
     assert "Not established. No source showed anything about it." in said
     assert "No model is configured: the evidence brief above is what the evidence alone says." in said
 

@@ -197,6 +197,8 @@ def _where(suspect: Suspect, scene: Scene) -> list[Reason]:
         reasons.append(Reason(f"{service} is in trouble and next to where it shows", 0.7))
     elif service in scene.heard and service not in scene.troubled:
         reasons.append(Reason(f"{service} itself shows nothing wrong", -1.2))
+    elif scene.seen.service is None and service not in scene.troubled:
+        reasons.append(Reason(f"nothing connects {service} with the alert, which names no service", -1.2))
     elif service not in scene.kin:
         reasons.append(Reason(f"{service} is not connected to where the trouble shows", -0.8))
     if service == scene.walk.suspect and scene.well_callees(service):
