@@ -362,7 +362,7 @@ class _Turn:
             await self.progress.text(delta)
 
     def tally(self) -> Tally:
-        return tally(self.rows, lambda response: self.prices.of(self.model.provider, response))
+        return tally(self.rows, lambda response: self.prices.counted(self.model.provider, response))
 
     def text(self) -> str:
         """The prose of the stored rows, as it may be shown."""
@@ -405,6 +405,7 @@ class _Turn:
                 cache_read_tokens=response.usage.cache_read_tokens,
                 cache_write_tokens=response.usage.cache_write_tokens,
                 usd=self.prices.of(self.model.provider, response),
+                counted=self.prices.counted(self.model.provider, response),
             ),
         )
 
