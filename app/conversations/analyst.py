@@ -17,6 +17,7 @@ from app.agent.compaction import CompactionLimits
 from app.agent.failures import ModelUnavailable
 from app.agent.links import hosts_of, keep_known_links
 from app.agent.models import LoadedModel
+from app.agent.phrases import Phrases
 from app.agent.prompt import user_message
 from app.agent.run import Means, RunRequest, run
 from app.agent.tally import RunLimits, this_turn
@@ -81,6 +82,8 @@ class Analyst:
         answer = await self._answered(turn, context, knowledge, transcript, reply, gather=gather)
         stale = (knowledge.notice,) if knowledge.notice else ()
         said = dict.fromkeys((*notices(turn), *context.notices, *stale, *answer.notices))
+        if answer.model is None:
+            said = dict.fromkeys(map(Phrases.like(turn.question).tell, said))
         return replace(answer, notices=tuple(map(mask, said)))
 
     def _spoken_of(self, before: Sequence[Said]) -> str | None:
