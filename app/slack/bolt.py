@@ -20,7 +20,7 @@ from slack_bolt.async_app import AsyncApp, AsyncBoltRequest
 from slack_bolt.authorization import AuthorizeResult
 from slack_bolt.response import BoltResponse
 from slack_sdk.errors import SlackApiError
-from slack_sdk.socket_mode.aiohttp import SocketModeClient
+from slack_sdk.socket_mode.async_client import AsyncBaseSocketModeClient
 from slack_sdk.socket_mode.request import SocketModeRequest
 from slack_sdk.web.async_client import AsyncWebClient
 
@@ -122,21 +122,21 @@ async def dispatch(app: AsyncApp, payload: Any, request: Callable[[], AsyncBoltR
     return BoltResponse(status=200, body="")
 
 
-class _Socket(AsyncSocketModeHandler):
-    async def handle(self, client: SocketModeClient, req: SocketModeRequest) -> None:  # type: ignore[override]
-        began = time.time()
-
-        def request() -> AsyncBoltRequest:
-            return AsyncBoltRequest(mode="socket_mode", body=req.payload, headers=build_headers(req))
-
-        await send_async_response(client, req, await dispatch(self.app, req.payload, request), began)
-
-
 class SocketMode:
     """Events over a WebSocket that we open: no address of ours on the internet."""
 
     def __init__(self, app: AsyncApp, app_token: str, client: AsyncWebClient) -> None:
-        self._handler = _Socket(app, app_token, web_client=client)
+        self._app = app
+        self._handler = AsyncSocketModeHandler(app, app_token, web_client=client)
+        self._handler.client.socket_mode_request_listeners = [self._hear]
+
+    async def _hear(self, client: AsyncBaseSocketModeClient, heard: SocketModeRequest) -> None:
+        began = time.time()
+
+        def request() -> AsyncBoltRequest:
+            return AsyncBoltRequest(mode="socket_mode", body=heard.payload, headers=build_headers(heard))
+
+        await send_async_response(client, heard, await dispatch(self._app, heard.payload, request), began)
 
     async def start(self) -> None:
         await self._handler.connect_async()
