@@ -322,23 +322,36 @@ def forget(
 
 @db.command()
 def upgrade() -> None:
-    """Bring the database of DATABASE_URL to this version's schema. Safe to run at any time, and often."""
+    """Bring the database to this version's schema. Safe to run at any time, and often.
+
+    Reads DATABASE_URL; without it, it is the Postgres under SRE_AGENT_HOME.
+    """
     from app.storage import migrate
 
     settings = Settings.load()
-    settings.require(DATABASE_URL="to know which database to upgrade")
-    schema = asyncio.run(migrate.upgrade(_database_url(settings)))
-    print(f"The schema is at {schema.current}, the newest.")
+
+    async def bring() -> migrate.Schema:
+        async with _server(settings, make=True) as url:
+            return await migrate.upgrade(url)
+
+    print(f"The schema of {_which(settings)} is at {asyncio.run(bring()).current}, the newest.")
 
 
 @db.command()
 def status() -> None:
-    """Say where the database's schema stands; exit code 1 when `db upgrade` has something to do."""
+    """Say where the database's schema stands; exit code 1 when `db upgrade` has something to do.
+
+    Reads DATABASE_URL; without it, it is the Postgres under SRE_AGENT_HOME.
+    """
     from app.storage import migrate
 
     settings = Settings.load()
-    settings.require(DATABASE_URL="to know which database to look at")
-    schema = asyncio.run(migrate.status(_database_url(settings)))
+
+    async def look() -> migrate.Schema:
+        async with _server(settings, make=False) as url:
+            return await migrate.status(url)
+
+    schema = asyncio.run(look())
     print(
         f"Schema {schema.current or 'none'} of {schema.newest}; "
         f"{len(schema.queue_pending)} migrations of the queue pending."
@@ -426,8 +439,22 @@ async def _with_database(look: Callable[[AsyncEngine], Awaitable[str]]) -> str:
 async def _database(settings: Settings, *, make: bool) -> AsyncIterator[str]:
     """The address of the settings' database, with this version's schema; `make` makes what is missing."""
     from app.storage import migrate
-    from app.storage.embedded import EmbeddedPostgres, find_binaries
     from app.storage.errors import SchemaBehind
+
+    async with _server(settings, make=make) as url:
+        if make and settings.storage.auto_migrate:
+            await migrate.upgrade(url)
+        elif not (await migrate.status(url)).up_to_date:
+            raise SchemaBehind(
+                "The database's schema is older than this version; run `sre-agent db upgrade`."
+            )
+        yield url
+
+
+@asynccontextmanager
+async def _server(settings: Settings, *, make: bool) -> AsyncIterator[str]:
+    """The address of the settings' database, whatever its schema; `make` makes the one that is ours."""
+    from app.storage.embedded import EmbeddedPostgres, find_binaries
 
     home = settings.storage.home / "postgres"
     embedded = None
@@ -442,16 +469,15 @@ async def _database(settings: Settings, *, make: bool) -> AsyncIterator[str]:
         embedded = EmbeddedPostgres(home, binaries=find_binaries(settings.storage.pg_bin))
         url = await embedded.start()
     try:
-        if make and settings.storage.auto_migrate:
-            await migrate.upgrade(url)
-        elif not (await migrate.status(url)).up_to_date:
-            raise SchemaBehind(
-                "The database's schema is older than this version; run `sre-agent db upgrade`."
-            )
         yield url
     finally:
         if embedded:
             await embedded.stop()
+
+
+def _which(settings: Settings) -> str:
+    storage = settings.storage
+    return "DATABASE_URL" if storage.database_url else f"the PostgreSQL under {storage.home / 'postgres'}"
 
 
 def _database_url(settings: Settings) -> str:

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.context.addresses import parse
+from app.context.addresses import AddressRefused, parse
 from app.context.library import Library
 from app.context.mirrors import Folder, Mirror
 from app.context.repos import Repos
@@ -37,7 +37,7 @@ async def read(
     """Read once; whoever goes on running refreshes them.
 
     Raises:
-        SettingsError: SYSTEM_PROMPT_FILE cannot be read.
+        SettingsError: SYSTEM_PROMPT_FILE cannot be read, or git must not have the address of a repo.
         AgentError: there is no usable knowledge.
     """
     keeper = Keeper(
@@ -47,8 +47,9 @@ async def read(
         system_prompt=_system_prompt(settings),
         history=StoredHistory(engine),
     )
+    blueprints = _blueprints(settings)
     repos = _repos(settings, engine)
-    library = Library(_blueprints(settings), readmes=repos)
+    library = Library(blueprints, readmes=repos)
     await asyncio.gather(keeper.refresh(), library.refresh())
     return keeper, library, repos
 
@@ -69,6 +70,10 @@ def _blueprints(settings: Settings) -> TreeSource | None:
 
 def _mirror(settings: Settings, name: str, url: str, ref: str) -> Mirror:
     git = settings.git
+    try:
+        parse(url)
+    except AddressRefused as error:
+        raise SettingsError([f"{name.upper()}_REPO_URL: {error.sentence}"]) from error
     place = settings.storage.home / "mirrors" / name
     return Mirror(url, ref, place, token=git.github_token, github_api_url=git.github_api_url)
 

@@ -24,7 +24,7 @@ from app.context.library import Library
 from app.context.mirrors import watch
 from app.context.pushed import concerns
 from app.context.repos import Repos
-from app.conversations.accept import RUN_TURN
+from app.conversations.accept import RUN_TURN, forget_sightings
 from app.conversations.retention import Retention, prune_every_day
 from app.conversations.turn import TurnRunner
 from app.investigations.incidents import drop_rejected
@@ -63,6 +63,7 @@ log = structlog.get_logger(__name__)
 PUSHED = "sre_agent_pushed"
 LOOKS_AT_ONCE = 20
 EXPIRE_SECONDS = 5.0
+FORGET_SECONDS = 60.0
 
 
 class Runtime:
@@ -299,6 +300,7 @@ class Runtime:
         parts: Parts,
         events: HttpEvents | None,
     ) -> None:
+        _in_background(stack, _forget_sightings(parts.engine))
         apps: dict[str, Any] = {}
         self._checks["database"] = lambda: _answers(parts.engine)
         self._checks["knowledge"] = _check(lambda: parts.keeper.is_loaded)
@@ -385,6 +387,16 @@ async def _expire(engine: AsyncEngine, ttl_seconds: float) -> None:
                 await drop_rejected(connection)
         except DatabaseUnavailable as error:
             log.warning("expiry_put_off", reason=error.sentence)
+
+
+async def _forget_sightings(engine: AsyncEngine) -> None:
+    """What was only overheard is nobody's business a little later, whichever replica looks first."""
+    while True:
+        await asyncio.sleep(FORGET_SECONDS)
+        try:
+            await forget_sightings(engine)
+        except DatabaseUnavailable as error:
+            log.warning("forgetting_put_off", reason=error.sentence)
 
 
 async def _pushed(engine: AsyncEngine, push: Push) -> None:

@@ -7,11 +7,15 @@ problem, a line each: the variable, what is wrong with it, an example that would
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
+from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.errors import AgentError
@@ -23,24 +27,103 @@ EXAMPLES = {
     "SLACK_BOT_TOKEN": "xoxb-…, from the app's “OAuth & Permissions” page",
     "SLACK_APP_TOKEN": "xapp-…, an app-level token with connections:write",
     "SLACK_SIGNING_SECRET": "32 hexadecimal characters, from the app's “Basic Information” page",
-    "SLACK_API_URL": "https://slack.com/api/",
     "SRE_TEAM_SLACK_ID": "S0123ABCD, the id of a Slack user group",
     "INCIDENT_CHANNEL": "C0123ABCD, the id of a channel (not its name)",
     "SLACK_ALLOWED_TEAMS": "T0123ABCD,T0456EFGH",
     "SLACK_ALLOWED_CHANNELS": "C0123ABCD,C0456EFGH",
     "MODEL_PROVIDER": "anthropic, openai, ollama or offline",
+    "MODEL": HAIKU,
+    "MODEL_STRONG": SONNET,
+    "SYSTEM_PROMPT_FILE": "./system-prompt.md",
+    "MODEL_PRICES": "./prices.yaml",
     "ANTHROPIC_API_KEY": "sk-ant-…",
+    "ANTHROPIC_BASE_URL": "https://gateway.example.com",
     "OPENAI_API_KEY": "sk-…",
+    "OPENAI_BASE_URL": "https://gateway.example.com/v1",
     "DATABASE_URL": "postgresql://user:password@host:5432/sre_agent",
+    "PG_BIN": "/usr/lib/postgresql/18/bin",
     "KNOWLEDGE_REPO_URL": "https://github.com/acme/sre-knowledge.git",
+    "KNOWLEDGE_PATH": "./knowledge",
     "BLUEPRINTS_REPO_URL": "https://github.com/acme/blueprints.git",
+    "BLUEPRINTS_PATH": "./blueprints",
+    "GITHUB_TOKEN": "github_pat_…",
+    "PAGERDUTY_WEBHOOK_SECRET": "the secret of the webhook; two, comma-separated, while one is replaced",
+    "PAGERDUTY_ALLOWED_SERVICES": "PABC123,checkout",
+    "INCIDENTS_DIR": "./incidents",
     "SERVICE_REGISTRY": "checkout|https://checkout.internal|critical,reports",
+    "PAGERDUTY_FROM": "sre-agent@acme.com",
+    "PAGERDUTY_ESCALATION_POLICY_ID": "PXYZ789",
     "PROMETHEUS_URL": "https://prometheus.internal",
-    "LOG_LEVEL": "INFO",
-    "PORT": "8080",
+    "LOKI_URL": "https://loki.internal",
+    "TEMPO_URL": "https://tempo.internal",
+    "JAEGER_URL": "https://jaeger.internal",
+    "ARGOCD_URL": "https://argocd.internal",
+    "SOURCES_CA_FILE": "/etc/ssl/acme.pem",
+    "KUBERNETES": "in-cluster, ~/.kube/config or off",
+    "MCP_SERVERS": "./mcp.yaml",
 }
+"""What would do, for variables whose default does not show it."""
+
+
+def _address(value: str) -> str:
+    """An HTTP address; its words are not repeated, because it may hold a password."""
+    try:
+        parts = urlsplit(value)
+        _ = parts.port  # raises when it is no number
+    except ValueError as error:
+        raise ValueError("is no address") from error
+    if parts.scheme not in ("http", "https"):
+        raise ValueError("must start with http:// or https://")
+    if not parts.hostname or any(each.isspace() for each in value):
+        raise ValueError("names no host")
+    return value
+
+
+def _repository(value: str) -> str:
+    if not REPOSITORY.fullmatch(value):
+        raise ValueError("is no address of a git repository")
+    return value
+
+
+def _file(value: Path) -> Path:
+    if not (found := value.expanduser()).is_file():
+        raise ValueError(f"{value} is no file")
+    return found
+
+
+def _folder(value: Path) -> Path:
+    if not (found := value.expanduser()).is_dir():
+        raise ValueError(f"{value} is no folder")
+    return found
+
+
+def _no_file(value: Path) -> Path:
+    if (found := value.expanduser()).exists() and not found.is_dir():
+        raise ValueError(f"{value} is no folder")
+    return found
+
+
+def _ids(first: str, what: str) -> Callable[[tuple[str, ...]], tuple[str, ...]]:
+    def check(value: tuple[str, ...]) -> tuple[str, ...]:
+        for each in value:
+            if not re.fullmatch(f"[{first}][A-Z0-9]+", each):
+                raise ValueError(f"{each} is no id of a {what}")
+        return value
+
+    return check
+
+
+REPOSITORY = re.compile(r"(https?|ssh|git|file)://[^\s]+|[\w.-]+@[\w.-]+:[^\s]+|/[^\s].*", re.ASCII)
+"""What git may be given; `app/context/addresses.py` looks at it more closely."""
 
 CommaSeparated = Annotated[tuple[str, ...], NoDecode]
+TeamIds = Annotated[CommaSeparated, AfterValidator(_ids("TE", "workspace"))]
+ChannelIds = Annotated[CommaSeparated, AfterValidator(_ids("CG", "channel"))]
+Address = Annotated[str, AfterValidator(_address)]
+Repository = Annotated[str, AfterValidator(_repository)]
+File = Annotated[Path, AfterValidator(_file)]
+Folder = Annotated[Path, AfterValidator(_folder)]
+NewFolder = Annotated[Path, AfterValidator(_no_file)]
 
 
 class SettingsError(AgentError):
@@ -62,6 +145,7 @@ class Group(BaseSettings):
         extra="ignore",
         frozen=True,
         hide_input_in_errors=True,
+        allow_inf_nan=False,
     )
 
     @field_validator("*", mode="before")
@@ -106,10 +190,10 @@ class SlackSettings(Group):
     bot_token: SecretStr | None = Field(None, validation_alias="SLACK_BOT_TOKEN")
     app_token: SecretStr | None = Field(None, validation_alias="SLACK_APP_TOKEN")
     signing_secret: SecretStr | None = Field(None, validation_alias="SLACK_SIGNING_SECRET")
-    api_url: str = Field("https://slack.com/api/", validation_alias="SLACK_API_URL")
+    api_url: Address = Field("https://slack.com/api/", validation_alias="SLACK_API_URL")
     sre_team_id: str | None = Field(None, validation_alias="SRE_TEAM_SLACK_ID", pattern=r"^S[A-Z0-9]+$")
-    allowed_teams: CommaSeparated = Field((), validation_alias="SLACK_ALLOWED_TEAMS")
-    allowed_channels: CommaSeparated = Field((), validation_alias="SLACK_ALLOWED_CHANNELS")
+    allowed_teams: TeamIds = Field((), validation_alias="SLACK_ALLOWED_TEAMS")
+    allowed_channels: ChannelIds = Field((), validation_alias="SLACK_ALLOWED_CHANNELS")
     allow_guests: bool = Field(False, validation_alias="SLACK_ALLOW_GUESTS")
     incident_channel: str | None = Field(
         None, validation_alias="INCIDENT_CHANNEL", pattern=r"^[CG][A-Z0-9]+$"
@@ -118,8 +202,6 @@ class SlackSettings(Group):
     @field_validator("api_url")
     @classmethod
     def _trailing_slash(cls, value: str) -> str:
-        if not value.startswith(("http://", "https://")):
-            raise ValueError("must start with http:// or https://")
         return value if value.endswith("/") else value + "/"
 
     @property
@@ -134,13 +216,13 @@ class ModelSettings(Group):
     fast: str | None = Field(None, validation_alias="MODEL")
     strong: str | None = Field(None, validation_alias="MODEL_STRONG")
     max_tokens: int = Field(8192, validation_alias="MODEL_MAX_TOKENS", ge=256)
-    system_prompt_file: Path | None = Field(None, validation_alias="SYSTEM_PROMPT_FILE")
+    system_prompt_file: File | None = Field(None, validation_alias="SYSTEM_PROMPT_FILE")
     anthropic_api_key: SecretStr | None = Field(None, validation_alias="ANTHROPIC_API_KEY")
-    anthropic_base_url: str | None = Field(None, validation_alias="ANTHROPIC_BASE_URL")
+    anthropic_base_url: Address | None = Field(None, validation_alias="ANTHROPIC_BASE_URL")
     openai_api_key: SecretStr | None = Field(None, validation_alias="OPENAI_API_KEY")
-    openai_base_url: str | None = Field(None, validation_alias="OPENAI_BASE_URL")
-    ollama_base_url: str = Field("http://localhost:11434/v1", validation_alias="OLLAMA_BASE_URL")
-    prices: Path | None = Field(None, validation_alias="MODEL_PRICES")
+    openai_base_url: Address | None = Field(None, validation_alias="OPENAI_BASE_URL")
+    ollama_base_url: Address = Field("http://localhost:11434/v1", validation_alias="OLLAMA_BASE_URL")
+    prices: File | None = Field(None, validation_alias="MODEL_PRICES")
 
     @model_validator(mode="after")
     def _provider_has_what_it_needs(self) -> Self:
@@ -168,35 +250,36 @@ class ModelSettings(Group):
 
 class StorageSettings(Group):
     database_url: SecretStr | None = Field(None, validation_alias="DATABASE_URL")
-    home: Path = Field(Path("~/.local/share/sre-agent"), validation_alias="SRE_AGENT_HOME")
-    pg_bin: Path | None = Field(None, validation_alias="PG_BIN")
+    home: NewFolder = Field(
+        Path("~/.local/share/sre-agent"), validation_alias="SRE_AGENT_HOME", validate_default=True
+    )
+    pg_bin: Folder | None = Field(None, validation_alias="PG_BIN")
     auto_migrate: bool = Field(True, validation_alias="AUTO_MIGRATE")
     audit_retention_days: int = Field(400, validation_alias="AUDIT_RETENTION_DAYS", ge=1)
     transcript_retention_days: int = Field(180, validation_alias="TRANSCRIPT_RETENTION_DAYS", ge=1)
-
-    @field_validator("home")
-    @classmethod
-    def _expand(cls, value: Path) -> Path:
-        return value.expanduser()
 
     @field_validator("database_url")
     @classmethod
     def _is_postgres(cls, value: SecretStr | None) -> SecretStr | None:
         if value and not value.get_secret_value().startswith(("postgresql://", "postgres://")):
             raise ValueError("must start with postgresql://")
+        try:
+            _ = urlsplit(value.get_secret_value()).port if value else None
+        except ValueError as error:
+            raise ValueError("names a port that is no number") from error
         return value
 
 
 class GitSettings(Group):
-    knowledge_repo_url: str | None = Field(None, validation_alias="KNOWLEDGE_REPO_URL")
+    knowledge_repo_url: Repository | None = Field(None, validation_alias="KNOWLEDGE_REPO_URL")
     knowledge_repo_ref: str = Field("main", validation_alias="KNOWLEDGE_REPO_REF")
-    knowledge_path: Path | None = Field(None, validation_alias="KNOWLEDGE_PATH")
-    blueprints_repo_url: str | None = Field(None, validation_alias="BLUEPRINTS_REPO_URL")
+    knowledge_path: Folder | None = Field(None, validation_alias="KNOWLEDGE_PATH")
+    blueprints_repo_url: Repository | None = Field(None, validation_alias="BLUEPRINTS_REPO_URL")
     blueprints_repo_ref: str = Field("main", validation_alias="BLUEPRINTS_REPO_REF")
-    blueprints_path: Path | None = Field(None, validation_alias="BLUEPRINTS_PATH")
+    blueprints_path: Folder | None = Field(None, validation_alias="BLUEPRINTS_PATH")
     poll_seconds: float = Field(60, validation_alias="GIT_POLL_SECONDS", gt=0)
     github_token: SecretStr | None = Field(None, validation_alias="GITHUB_TOKEN")
-    github_api_url: str = Field("https://api.github.com", validation_alias="GITHUB_API_URL")
+    github_api_url: Address = Field("https://api.github.com", validation_alias="GITHUB_API_URL")
     github_webhook_secret: SecretStr | None = Field(None, validation_alias="GITHUB_WEBHOOK_SECRET")
 
 
@@ -209,7 +292,7 @@ class AlertSettings(Group):
     ttl_seconds: float = Field(600, validation_alias="ALERT_QUEUE_TTL_SECONDS", gt=0)
     storm_incidents: int = Field(10, validation_alias="STORM_INCIDENTS", ge=2)
     storm_window_seconds: float = Field(120, validation_alias="STORM_WINDOW_SECONDS", gt=0)
-    incidents_dir: Path | None = Field(None, validation_alias="INCIDENTS_DIR")
+    incidents_dir: NewFolder | None = Field(None, validation_alias="INCIDENTS_DIR")
     registry: CommaSeparated = Field((), validation_alias="SERVICE_REGISTRY")
     ops_token: SecretStr | None = Field(None, validation_alias="SERVICE_OPS_TOKEN")
 
@@ -239,9 +322,11 @@ class AlertSettings(Group):
 
 class EscalationSettings(Group):
     pagerduty_api_token: SecretStr | None = Field(None, validation_alias="PAGERDUTY_API_TOKEN")
-    pagerduty_api_url: str = Field("https://api.pagerduty.com", validation_alias="PAGERDUTY_API_URL")
+    pagerduty_api_url: Address = Field("https://api.pagerduty.com", validation_alias="PAGERDUTY_API_URL")
     pagerduty_routing_key: SecretStr | None = Field(None, validation_alias="PAGERDUTY_ROUTING_KEY")
-    pagerduty_events_url: str = Field("https://events.pagerduty.com", validation_alias="PAGERDUTY_EVENTS_URL")
+    pagerduty_events_url: Address = Field(
+        "https://events.pagerduty.com", validation_alias="PAGERDUTY_EVENTS_URL"
+    )
     pagerduty_from: str | None = Field(None, validation_alias="PAGERDUTY_FROM", pattern=r"^[^@\s]+@[^@\s]+$")
     pagerduty_policy_id: str | None = Field(None, validation_alias="PAGERDUTY_ESCALATION_POLICY_ID")
 
@@ -249,37 +334,40 @@ class EscalationSettings(Group):
 class SourceSettings(Group):
     """Where the monitored systems answer; `endpoint("loki")` is one of them with what it wants to see."""
 
-    prometheus_url: str | None = Field(None, validation_alias="PROMETHEUS_URL")
+    prometheus_url: Address | None = Field(None, validation_alias="PROMETHEUS_URL")
     prometheus_token: SecretStr | None = Field(None, validation_alias="PROMETHEUS_TOKEN")
     prometheus_user: str | None = Field(None, validation_alias="PROMETHEUS_USER")
     prometheus_password: SecretStr | None = Field(None, validation_alias="PROMETHEUS_PASSWORD")
     prometheus_tenant: str | None = Field(None, validation_alias="PROMETHEUS_TENANT")
-    loki_url: str | None = Field(None, validation_alias="LOKI_URL")
+    loki_url: Address | None = Field(None, validation_alias="LOKI_URL")
     loki_token: SecretStr | None = Field(None, validation_alias="LOKI_TOKEN")
     loki_user: str | None = Field(None, validation_alias="LOKI_USER")
     loki_password: SecretStr | None = Field(None, validation_alias="LOKI_PASSWORD")
     loki_tenant: str | None = Field(None, validation_alias="LOKI_TENANT")
-    tempo_url: str | None = Field(None, validation_alias="TEMPO_URL")
+    tempo_url: Address | None = Field(None, validation_alias="TEMPO_URL")
     tempo_token: SecretStr | None = Field(None, validation_alias="TEMPO_TOKEN")
     tempo_user: str | None = Field(None, validation_alias="TEMPO_USER")
     tempo_password: SecretStr | None = Field(None, validation_alias="TEMPO_PASSWORD")
     tempo_tenant: str | None = Field(None, validation_alias="TEMPO_TENANT")
-    jaeger_url: str | None = Field(None, validation_alias="JAEGER_URL")
+    jaeger_url: Address | None = Field(None, validation_alias="JAEGER_URL")
     jaeger_token: SecretStr | None = Field(None, validation_alias="JAEGER_TOKEN")
     jaeger_user: str | None = Field(None, validation_alias="JAEGER_USER")
     jaeger_password: SecretStr | None = Field(None, validation_alias="JAEGER_PASSWORD")
-    argocd_url: str | None = Field(None, validation_alias="ARGOCD_URL")
+    argocd_url: Address | None = Field(None, validation_alias="ARGOCD_URL")
     argocd_token: SecretStr | None = Field(None, validation_alias="ARGOCD_TOKEN")
-    ca_file: Path | None = Field(None, validation_alias="SOURCES_CA_FILE")
+    ca_file: File | None = Field(None, validation_alias="SOURCES_CA_FILE")
     kubernetes: str = Field("off", validation_alias="KUBERNETES")
-    mcp_servers: Path | None = Field(None, validation_alias="MCP_SERVERS")
+    mcp_servers: File | None = Field(None, validation_alias="MCP_SERVERS")
 
     @field_validator("prometheus_url", "loki_url", "tempo_url", "jaeger_url", "argocd_url")
     @classmethod
-    def _is_address(cls, value: str | None) -> str | None:
-        if value and not value.startswith(("http://", "https://")):
-            raise ValueError("must start with http:// or https://")
+    def _without_slash(cls, value: str | None) -> str | None:
         return value.rstrip("/") if value else value
+
+    @field_validator("kubernetes")
+    @classmethod
+    def _is_a_cluster(cls, value: str) -> str:
+        return value if value in ("off", "in-cluster") else str(_file(Path(value)))
 
     def endpoint(self, name: Literal["prometheus", "loki", "tempo", "jaeger", "argocd"]) -> Endpoint | None:
         url = getattr(self, f"{name}_url")
@@ -394,8 +482,21 @@ def secret_variables() -> frozenset[str]:
     return frozenset(named | {name for name in os.environ if name.startswith("MCP_")})
 
 
+def variables() -> dict[str, FieldInfo]:
+    """Every variable with its field."""
+    return {str(f.validation_alias): f for g in GROUPS.values() for f in g.model_fields.values()}
+
+
 def _example(variable: str) -> str:
-    return f"; for example {EXAMPLES[variable]}" if variable in EXAMPLES else ""
+    """Behind a problem: a value that would do."""
+    field = variables()[variable]
+    shown = EXAMPLES.get(variable)
+    if shown is None and SecretStr in get_args(field.annotation):
+        shown = "the token itself, as its service shows it, or a long random text"
+    if shown is None and variable.endswith(("_USER", "_TENANT")):
+        shown = "sre-agent"
+    default = str(field.default).lower() if isinstance(field.default, bool) else field.default
+    return f"; for example {default if shown is None else shown}"
 
 
 def _problem(location: tuple[int | str, ...], message: str) -> str:

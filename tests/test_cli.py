@@ -139,7 +139,8 @@ def test_help_and_wrong_use(tmp_path: Path) -> None:
     [
         (["serve"], {}, "SLACK_BOT_TOKEN"),
         (["worker"], {"SLACK_BOT_TOKEN": "xoxb-1"}, "DATABASE_URL"),
-        (["db", "upgrade"], {}, "DATABASE_URL"),
+        (["db", "upgrade"], {"DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none"}, "database"),
+        (["db", "status"], {}, "There is no database yet"),
         (["db", "status"], {"DATABASE_URL": "mysql://x"}, "must start with postgresql://"),
         (["serve"], {"PORT": "ninety", "LOG_LEVEL": "LOUD", "INCIDENT_CHANNEL": "#incidents"}, "PORT"),
         (["demo"], {"MODEL_PROVIDER": "openai"}, "OPENAI_API_KEY"),
@@ -189,6 +190,14 @@ async def test_the_schema_is_brought_up_and_told(tmp_path: Path, postgres_url: s
         assert (after.returncode, "0 migrations of the queue pending" in after.stdout) == (0, True)
     finally:
         await execute(postgres_url, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def test_the_schema_of_the_embedded_server_is_brought_up_too(tmp_path: Path) -> None:
+    done = run("db", "upgrade", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "The schema of the PostgreSQL under " in done.stdout
+    after = run("db", "status", folder=tmp_path)
+    assert (after.returncode, "0 migrations of the queue pending" in after.stdout) == (0, True)
 
 
 # -- knowledge check -------------------------------------------------------------------------------------

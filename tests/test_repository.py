@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib.util
 import json
 import re
 import subprocess
@@ -178,3 +179,15 @@ def test_the_licence_is_the_one_the_package_names() -> None:
     assert "Apache License" in licence
     assert "Version 2.0, January 2004" in licence
     assert "END OF TERMS AND CONDITIONS" in licence
+
+
+def test_every_command_of_run_has_what_it_starts() -> None:
+    script = (ROOT / "run").read_text("utf-8")
+    started = re.findall(r'become\("-m", "([\w.]+)"', script)
+    assert {"app", "benchmarks", "pytest"} <= set(started)
+    assert all(importlib.util.find_spec(module) for module in started)
+    told = re.findall(r"^  (\w+) ", script.partition('HELP = """')[2].partition('"""')[0], re.M)
+    offered = re.findall(
+        r'^    "(\w+)": \w+,$', script.partition("COMMANDS: dict")[2].partition("}")[0], re.M
+    )
+    assert set(told) == {*offered, "help"}

@@ -46,10 +46,10 @@ class WindowLimits:
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a request may need; `usd` is None when nobody knows the model's price."""
+    """What a request may need."""
 
     tokens: int
-    usd: Decimal | None
+    usd: Decimal
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,8 @@ class Reservation:
 
 @dataclass(frozen=True)
 class Spent:
-    """One response in the ledger."""
+    """One response in the ledger; its `usd` are None when nobody knows the model's price. `counted` is what
+    counts against the caps."""
 
     turn_id: UUID
     session_id: int | None
@@ -76,6 +77,7 @@ class Spent:
     cache_read_tokens: int
     cache_write_tokens: int
     usd: Decimal | None
+    counted: Decimal
 
 
 class Budget(Protocol):
@@ -112,9 +114,7 @@ class PostgresBudget:
 
     async def reserve(self, estimate: Estimate) -> Reservation:
         now = self._clock().astimezone(UTC)
-        wanted = Reservation(
-            f"hour:{now:%Y-%m-%dT%H}", f"day:{now:%Y-%m-%d}", estimate.tokens, estimate.usd or Decimal(0)
-        )
+        wanted = Reservation(f"hour:{now:%Y-%m-%dT%H}", f"day:{now:%Y-%m-%d}", estimate.tokens, estimate.usd)
         async with autocommit(self._engine) as connection:
             if not await _reserve(connection, wanted, self._limits):
                 raise await self._refusal(connection, wanted)
@@ -123,7 +123,7 @@ class PostgresBudget:
     async def settle(self, reservation: Reservation, spent: Spent | None) -> None:
         tokens, usd = reservation.tokens, reservation.usd
         if spent is not None:
-            tokens, usd = spent.input_tokens + spent.output_tokens, spent.usd or Decimal(0)
+            tokens, usd = spent.input_tokens + spent.output_tokens, spent.counted
         await self._close(reservation, tokens, usd, spent)
 
     async def release(self, reservation: Reservation) -> None:
@@ -139,7 +139,7 @@ class PostgresBudget:
             "usd": usd,
         }
         if spent is not None:
-            values |= {f"ledger_{name}": value for name, value in vars(spent).items()}
+            values |= {f"ledger_{name}": value for name, value in vars(spent).items() if name != "counted"}
         async with autocommit(self._engine) as connection:
             await connection.execute(CLOSE if spent is None else CLOSE_AND_BOOK, values)
 

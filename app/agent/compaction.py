@@ -63,6 +63,20 @@ def through(history: Sequence[ModelMessage], limits: CompactionLimits) -> int:
     return starts[-limits.keep_recent] if len(starts) > limits.keep_recent else 0
 
 
+def to_half(history: Sequence[ModelMessage], begin: int) -> int:
+    """How many of the first messages a summary should replace so that at most half of the history stays; the
+    running turn, which begins at `begin`, always does. 0 when there is nothing to replace.
+    """
+    half = tokens_in(history) // 2
+    starts = [index for index, message in enumerate(history[: begin + 1]) if is_question(message)]
+    end = next((start for start in starts if tokens_in(history[start:]) <= half), begin)
+    return 0 if end == 1 and _is_summary(history[0]) else end
+
+
+def _is_summary(message: ModelMessage) -> bool:
+    return is_question(message) and str(message.parts[0].content).startswith(SUMMARY_HEAD)  # type: ignore[union-attr]
+
+
 async def summary_of(messages: Sequence[ModelMessage], summarise: Summarise) -> ModelMessage:
     """One message that stands for `messages`, an earlier summary among them included."""
     written = await summarise(TASK, conversation(messages))

@@ -36,6 +36,21 @@ class Failure:
     retry_after: float | None = None
 
 
+TOO_LONG = ("exceed context limit", "exceeds the available context", "context window", "context length")
+"""How services without a code for it say that a prompt is too long: Anthropic when it leaves no room for the
+answer, llama.cpp, others."""
+
+
+def is_too_long(error: BaseException) -> bool:
+    """Whether the model would answer a shorter prompt."""
+    if isinstance(error, BaseExceptionGroup):
+        return any(map(is_too_long, error.exceptions))
+    said = str(error).lower()
+    return isinstance(error, fault.ModelContextWindowExceededError) or (
+        isinstance(error, fault.ModelRequestRejectedError) and any(words in said for words in TOO_LONG)
+    )
+
+
 @dataclass(frozen=True)
 class Backoff:
     """How often and how patiently a step is repeated: at most `attempts` requests in a row without progress.

@@ -1,7 +1,8 @@
 """The offline analyst: an answer from the documents alone, for when there is no model to ask.
 
 Deterministic: it names the service, quotes the best sections as they are written, each with its link,
-says what is missing, and asks back when it does not know which service is meant.
+says what is missing, and asks back when it does not know which service is meant. Its own words are in the
+language of the question.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import re
 from collections.abc import Iterable
 
 from app.agent.answer import Answer
+from app.agent.phrases import Phrases
 from app.context.models import Context, Section, Service, Source
 from app.tools.masking import mask
 
@@ -28,20 +30,25 @@ MOST_MISSING = 6
 
 def answer(question: str, context: Context, *, reason: str) -> Answer:
     """What the documents say to `question`; `reason` is the sentence why no model took part."""
+    words = Phrases.like(question)
+    context = _told_in(words, context)
+    reason = words.tell(reason)
     if context.service is None:
         about = _about_documents(question, context)
-        return _in_general(question, context, about, reason) if about else _asking_back(context, reason)
+        if about:
+            return _in_general(question, context, about, reason, words)
+        return _asking_back(context, reason, words)
     quoted = _best(context.sections)
     confidence = confidence_of(question, context, quoted)
     parts = [
-        _mark(reason),
-        _service_line(context.service),
+        f"{_mark(reason, words)} {words.say('documents_say')}",
+        _service_line(context.service, words),
         *_quotes(quoted, ROOM_FOR_QUOTES),
-        _others(context.sources, quoted),
-        _missing(context.missing),
+        _others(context.sources, quoted, words),
+        _missing(context.missing, words),
     ]
     if not quoted:
-        parts.insert(2, "No document of this service says anything about that.")
+        parts.insert(2, words.say("nothing_said"))
     sources = _documents(quoted)
     return Answer(
         text=_fit(parts),
@@ -74,20 +81,25 @@ def _words(text: str) -> set[str]:
     return {word.removesuffix("s") for word in re.findall(r"[^\W\d_]{4,}", text.lower())}
 
 
-def _mark(reason: str) -> str:
-    return (
-        f"**No model took part in this answer:** {mask(reason).rstrip('.')}. Here is what the documents say."
-    )
+def _told_in(words: Phrases, context: Context) -> Context:
+    """The context with what is said about it in those words."""
+    told = {name: tuple(map(words.tell, getattr(context, name))) for name in ("missing", "notices")}
+    return context.model_copy(update=told)
 
 
-def _service_line(service: Service) -> str:
+def _mark(reason: str, words: Phrases) -> str:
+    return words.say("mark", reason=mask(reason).rstrip(".。"))
+
+
+def _service_line(service: Service, words: Phrases) -> str:
     facts = [
-        f"tier {service.tier}" if service.tier else "tier unknown",
-        f"team {service.team}" if service.team else "",
-        f"repo {service.repo}" if service.repo else "",
+        words.say("tier", tier=service.tier) if service.tier else words.say("tier_unknown"),
+        words.say("team", team=service.team) if service.team else "",
+        words.say("repo", repo=service.repo) if service.repo else "",
     ]
     line = f"**{service.name}** ({', '.join(fact for fact in facts if fact)})"
-    return line + (f", depends on {', '.join(service.depends_on)}" if service.depends_on else "")
+    needed = ", ".join(service.depends_on)
+    return f"{line}, {words.say('depends_on', names=needed)}" if needed else line
 
 
 def _best(sections: tuple[Section, ...]) -> tuple[Section, ...]:
@@ -116,11 +128,12 @@ def _quotes(sections: tuple[Section, ...], room: int) -> Iterable[str]:
     return [_quote(section, longest) for section in sections]
 
 
-def _others(sources: tuple[Source, ...], quoted: tuple[Section, ...]) -> str:
+def _others(sources: tuple[Source, ...], quoted: tuple[Section, ...], words: Phrases) -> str:
     """Which documents were read besides those that are quoted."""
     said = {section.source.path for section in quoted}
     others = [source for source in sources if source.path not in said and source.kind in OWN_KINDS]
-    return f"Read as well: {', '.join(map(_link, others[:MOST_OTHERS]))}." if others else ""
+    told = ", ".join(map(_link, others[:MOST_OTHERS]))
+    return words.say("read_as_well", documents=told) if others else ""
 
 
 def _quote(section: Section, longest: int) -> str:
@@ -149,13 +162,13 @@ def _closed(text: str) -> str:
     return text + "\n```" if text.count("```") % 2 else text
 
 
-def _missing(missing: tuple[str, ...]) -> str:
+def _missing(missing: tuple[str, ...], words: Phrases) -> str:
     if not missing:
         return ""
     shown = [f"- {sentence}" for sentence in missing[:MOST_MISSING]]
     if len(missing) > MOST_MISSING:
-        shown.append(f"- and {len(missing) - MOST_MISSING} more")
-    return "\n".join(["**Not found:**", *shown])
+        shown.append(f"- {words.say('more', number=len(missing) - MOST_MISSING)}")
+    return "\n".join([words.say("not_found"), *shown])
 
 
 def _about_documents(question: str, context: Context) -> tuple[Section, ...]:
@@ -173,14 +186,16 @@ def _about_documents(question: str, context: Context) -> tuple[Section, ...]:
     return tuple(section for section in context.sections if named(section))
 
 
-def _in_general(question: str, context: Context, about: tuple[Section, ...], reason: str) -> Answer:
+def _in_general(
+    question: str, context: Context, about: tuple[Section, ...], reason: str, words: Phrases
+) -> Answer:
     quoted = _best(about)
     return Answer(
         text=_fit(
             [
-                _mark(reason),
+                f"{_mark(reason, words)} {words.say('documents_say')}",
                 *_quotes(quoted, ROOM_FOR_QUOTES),
-                "I took this as a question about our standards; name a service and I look at its documents.",
+                words.say("about_standards"),
             ]
         ),
         confidence=confidence_of(question, context, quoted),
@@ -190,27 +205,22 @@ def _in_general(question: str, context: Context, about: tuple[Section, ...], rea
     )
 
 
-def _asking_back(context: Context, reason: str) -> Answer:
+def _asking_back(context: Context, reason: str, words: Phrases) -> Answer:
     names = context.resolution.candidates
-    if context.resolution.how == "ambiguous":
-        asked = f"Which service do you mean: {_either(names)}? Answer with the name and I go on from there."
+    if context.resolution.how == "ambiguous" and names:
+        asked = words.say("which_service", names=_either(names, words))
     else:
-        near = (
-            f" The nearest names are {_either(names)}."
-            if names
-            else "".join(f" {sentence}" for sentence in context.missing[:1])
-        )
+        near = words.say("nearest", names=_either(names, words)) if names else "".join(context.missing[:1])
         asked = (
-            f"I do not know which service this is about: none of the catalog is named in it.{near}\n"
-            "Name one, or add yours to `services.yaml` in the blueprints repo:\n"
+            f"{words.say('service_not_known')} {near}".rstrip() + f"\n{words.say('add_yours')}\n"
             "```\nservices:\n  - name: my-service\n    aliases: [my]\n    tier: 3\n    team: my-team\n"
             "    repo: my-org/my-service\n```"
         )
-    text = _fit([_mark(reason).removesuffix(" Here is what the documents say."), asked])
+    text = _fit([_mark(reason, words), asked])
     quoted = _best(context.sections)
     if quoted:
         quotes = _quotes(quoted[:2], ROOM_FOR_QUOTES)
-        text = _fit([text, "What the general documents say:", *quotes])
+        text = _fit([text, words.say("general_documents"), *quotes])
     return Answer(
         text=text,
         confidence=0.1,
@@ -223,9 +233,9 @@ def _asking_back(context: Context, reason: str) -> Answer:
     )
 
 
-def _either(names: tuple[str, ...]) -> str:
-    told = [f"**{name}**" for name in names]
-    return told[0] if len(told) == 1 else f"{', '.join(told[:-1])} or {told[-1]}" if told else "which one"
+def _either(names: tuple[str, ...], words: Phrases) -> str:
+    *told, last = [f"**{name}**" for name in names]
+    return words.say("either", names=", ".join(told), name=last) if told else last
 
 
 def _fit(parts: Iterable[str]) -> str:

@@ -48,8 +48,13 @@ class Price(BaseModel):
         ) / MILLION
 
 
+ASSUMED = Price(input=Decimal(15), output=Decimal(75))
+"""What a model of unknown price counts against the caps: the price of the dearest models in common use."""
+
+
 class Prices:
-    """Prices by model name. A model nobody knows the price of gets one warning and None."""
+    """Prices by model name. A model nobody knows the price of has None, and counts as `ASSUMED` against the
+    caps, which so become caps of its tokens; one warning says what they come to."""
 
     def __init__(self, own: Mapping[str, Price] | None = None) -> None:
         self._own = dict(own or {})
@@ -71,14 +76,22 @@ class Prices:
             raise PricesError(f"MODEL_PRICES: {path} cannot be used: {_first_line(error)}") from error
 
     def of(self, provider: str, response: ModelResponse) -> Decimal | None:
-        """The price of one response in USD."""
+        """The price of one response in USD, for the ledger."""
         return self._price(provider, response.model_name or "", response.usage)
 
-    def at(self, provider: str, model: str, input_tokens: int, output_tokens: int) -> Decimal | None:
-        """The price of a request of that size with nothing cached, in USD."""
-        return self._price(
+    def counted(self, provider: str, response: ModelResponse) -> Decimal:
+        """What one response counts against the caps, in USD."""
+        return self._counted(provider, response.model_name or "", response.usage)
+
+    def at(self, provider: str, model: str, input_tokens: int, output_tokens: int) -> Decimal:
+        """What a request of that size with nothing cached counts against the caps, in USD."""
+        return self._counted(
             provider, model, RequestUsage(input_tokens=input_tokens, output_tokens=output_tokens)
         )
+
+    def _counted(self, provider: str, model: str, usage: RequestUsage) -> Decimal:
+        price = self._price(provider, model, usage)
+        return ASSUMED.of(usage) if price is None else price
 
     def _price(self, provider: str, model: str, usage: RequestUsage) -> Decimal | None:
         if model in self._own:
@@ -91,7 +104,11 @@ class Prices:
             if model not in self._warned:
                 self._warned.add(model)
                 log.warning(
-                    "model_price_unknown", model=model, hint="add it to MODEL_PRICES; token limits hold"
+                    "model_price_unknown",
+                    model=model,
+                    tokens_per_usd=int(MILLION / ASSUMED.input),
+                    hint=f"add it to MODEL_PRICES; until then its tokens count against the COST_LIMIT_… at "
+                    f"${ASSUMED.input} a million read and ${ASSUMED.output} a million written",
                 )
             return None
 

@@ -33,12 +33,13 @@ def user_message(
     are ids of sections that earlier messages of the session already carry; they are not repeated.
     """
     fresh = [section for section in context.sections if section.id not in known]
+    held = len(context.sections) - len(fresh) + len(context.held)
     lines = [
         "<context>",
         f"time: {now.astimezone(UTC):%Y-%m-%d %H:%M} UTC",
         _about(context.service),
         *_documents(fresh),
-        *([f"({len(context.sections) - len(fresh)} sections given earlier still hold.)"] * bool(known)),
+        *([f"({held} sections given earlier still hold.)"] * bool(known)),
         *_tagged("missing", context.missing),
         *_tagged("notice", context.notices),
         *(["<thread>", *(fenced(line) for line in said_before), "</thread>"] if said_before else []),

@@ -52,10 +52,11 @@ from app.agent.compaction import (
     CompactionLimits,
     summary_of,
     through,
+    to_half,
     tokens_in,
 )
 from app.agent.conclude import answer_from, conclusion_in, found_in
-from app.agent.failures import Backoff, ModelUnavailable, explain
+from app.agent.failures import Backoff, ModelUnavailable, explain, is_too_long
 from app.agent.links import LinkGuard, hosts_of, keep_known_links
 from app.agent.models import LoadedModel
 from app.agent.prices import Prices
@@ -185,12 +186,16 @@ async def run_to(
 async def _carried_out(turn: _Turn, means: Means) -> tuple[str, ...]:
     """Step until the turn is concluded, again after failures that pass; sentences on what went wrong."""
     await turn.load()
-    failures = 0
+    failures, shortened = 0, False
     while not turn.over():
         known = len(turn.rows)
         try:
             await turn.steps()
         except MODEL_FAILED as error:
+            if is_too_long(error) and not shortened and await turn.shorten():
+                shortened = True
+                await turn.progress.reset(turn.text())
+                continue
             failures = failures + 1 if len(turn.rows) == known else 1
             failure = explain(error, turn.model.name)
             wait = means.backoff.wait(failures, failure)
@@ -263,18 +268,30 @@ class _Turn:
     async def load(self) -> None:
         """Read the session's tail; what an earlier turn left unanswered (a cancel) is closed."""
         history = await self.transcript.history()
-        history = await self._compacted(history)
-        start = this_turn(history)
-        self.before = repair_messages(history[:start])
-        self.rows = list(history[start:])
+        self._take(await self._compacted(history))
         if text := self.text():
             await self.progress.reset(text)
 
     async def _compacted(self, history: list[ModelMessage]) -> list[ModelMessage]:
         """The history, its older turns summarised when it is too long and the turn has not begun."""
         end = through(history, self.request.compaction) if this_turn(history) == len(history) - 1 else 0
-        if end == 0:
-            return history
+        return await self._summarised(history, end) if end else history
+
+    async def shorten(self) -> bool:
+        """Summarise what was before this turn: the model cannot read it all. False when that is nothing."""
+        history = await self.transcript.history()
+        end = to_half(history, this_turn(history))
+        if end:
+            log.warning("history_too_long", model=self.model.name, messages=end)
+            self._take(await self._summarised(history, end))
+        return end > 0
+
+    def _take(self, history: Sequence[ModelMessage]) -> None:
+        start = this_turn(history)
+        self.before = repair_messages(history[:start])
+        self.rows = list(history[start:])
+
+    async def _summarised(self, history: list[ModelMessage], end: int) -> list[ModelMessage]:
         summary = await summary_of(history[:end], self._summarise)
         await self.transcript.compacted(summary, end)
         return [summary, *history[end:]]
@@ -362,7 +379,7 @@ class _Turn:
             await self.progress.text(delta)
 
     def tally(self) -> Tally:
-        return tally(self.rows, lambda response: self.prices.of(self.model.provider, response))
+        return tally(self.rows, lambda response: self.prices.counted(self.model.provider, response))
 
     def text(self) -> str:
         """The prose of the stored rows, as it may be shown."""
@@ -405,6 +422,7 @@ class _Turn:
                 cache_read_tokens=response.usage.cache_read_tokens,
                 cache_write_tokens=response.usage.cache_write_tokens,
                 usd=self.prices.of(self.model.provider, response),
+                counted=self.prices.counted(self.model.provider, response),
             ),
         )
 

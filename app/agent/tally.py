@@ -23,7 +23,7 @@ from app.agent.answer import CONCLUDE
 SAME_CALL_LIMIT = 3
 """The third call of one tool with the same arguments is not run: the model goes in circles."""
 
-Price = Callable[[ModelResponse], Decimal | None]
+Price = Callable[[ModelResponse], Decimal]
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class RunLimits:
 
 @dataclass(frozen=True)
 class Tally:
-    """Counts over one turn's rows. `usd` leaves out responses whose price nobody knows."""
+    """Counts over one turn's rows. `usd` is what counts against the caps."""
 
     model_turns: int = 0
     tool_calls: int = 0
@@ -91,7 +91,7 @@ def tally(rows: Sequence[ModelMessage], price: Price) -> Tally:
         model_turns=len(responses),
         tool_calls=len(calls),
         tokens=sum(each.usage.input_tokens + each.usage.output_tokens for each in responses),
-        usd=sum((price(each) or Decimal(0) for each in responses), Decimal(0)),
+        usd=sum((price(each) for each in responses), Decimal(0)),
         in_circles=any(n >= SAME_CALL_LIMIT for n in Counter(map(fingerprint, calls)).values()),
     )
 

@@ -80,7 +80,7 @@ def assemble(
     The catalog's entry and the best section of blueprint, tier, README and each contract are packed before
     anything else, then the rest by relevance; a section that does not fit is passed over. Sections without
     any word of the question are packed only when they are about the service and the conversation has
-    nothing of it yet. `given` are ids of sections that it has; they are left out.
+    nothing of it yet. `given` are ids of sections that it has; they are not packed again.
     """
     service = resolution.service
     own = list(about(service, blueprints, knowledge, readme, papers)) if service else []
@@ -90,11 +90,16 @@ def assemble(
     claimed = claims(fresh, begun, resolution, budget_tokens)
     is_new = not any(each.is_own and each.document in begun for each in candidates)
     chosen = pack([*claimed, *worth_reading(fresh, is_new=is_new)], budget_tokens)
-    packed = sorted(chosen, key=lambda each: each.place)
+    packed, held = (
+        sorted(those, key=lambda each: each.place)
+        for those in (chosen, [each for each in candidates if each.id in given])
+    )
     return Context(
         resolution=resolution,
         sections=tuple(each.section() for each in packed),
         sources=tuple(dict.fromkeys(each.passage.source for each in packed)),
+        held=tuple(each.section() for each in held),
+        held_sources=tuple(dict.fromkeys(each.passage.source for each in held)),
         missing=tuple(missing(resolution, blueprints, knowledge, readme)),
         notices=tuple(notices(resolution, blueprints, readme)),
     )

@@ -89,13 +89,16 @@ class Section(Frozen):
 class Context(Frozen):
     """What the agent is given for one question.
 
-    `sources` are the documents of the sections, each once. `missing` are facts that no document states,
+    `sources` are the documents of the sections, each once. `held` are sections that the conversation has
+    already, while they are as they were, with their documents. `missing` are facts that no document states,
     `notices` say when a copy is not the newest one; both are sentences for the reader.
     """
 
     resolution: Resolution = Resolution()
     sections: tuple[Section, ...] = ()
     sources: tuple[Source, ...] = ()
+    held: tuple[Section, ...] = ()
+    held_sources: tuple[Source, ...] = ()
     missing: tuple[str, ...] = ()
     notices: tuple[str, ...] = ()
 
@@ -103,8 +106,13 @@ class Context(Frozen):
     def service(self) -> Service | None:
         return self.resolution.service
 
+    @property
+    def all_sources(self) -> tuple[Source, ...]:
+        """The documents of all sections at hand, the new ones first."""
+        return tuple(dict.fromkeys((*self.sources, *self.held_sources)))
+
     def refs(self) -> list[dict[str, Any]]:
-        """What was used, as JSON for `sessions.context_refs`: each document once, with its revision, the
+        """What was at hand, as JSON for `sessions.context_refs`: each document once, with its revision, the
         headings and the ids of its sections."""
         return [
             {
@@ -112,12 +120,12 @@ class Context(Frozen):
                 "headings": [section.heading for section in self._sections_of(source)],
                 "sections": [section.id for section in self._sections_of(source)],
             }
-            for source in self.sources
+            for source in self.all_sources
         ]
 
     def _sections_of(self, source: Source) -> list[Section]:
         return [
             section
-            for section in self.sections
+            for section in (*self.sections, *self.held)
             if (section.source.kind, section.source.path) == (source.kind, source.path)
         ]

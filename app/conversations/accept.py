@@ -16,6 +16,9 @@ from app.storage.engine import autocommit, begin
 log = structlog.get_logger(__name__)
 
 RUN_TURN = "run_turn"
+OVERHEARD_SECONDS = 120.0
+REFUSED_SECONDS = 3600.0
+"""Longer than Slack goes on delivering one event."""
 PERSON_WAITS = 100
 """The priority of a person's turn: that of a P1."""
 
@@ -54,6 +57,40 @@ async def accept(engine: AsyncEngine, incoming: Incoming) -> Accepted | None:
         "turn_queued", turn_id=str(turn_id), session_id=session.id, kind=incoming.kind, trace_id=trace_id
     )
     return Accepted(turn_id, trace_id)
+
+
+async def belongs(engine: AsyncEngine, incoming: Incoming) -> bool:
+    """Whether a follow-up's thread is one of ours.
+
+    If it is not, that it was there is remembered for a while: the mention that makes the thread ours may be
+    on its way. It is remembered before we look once more, and a mention makes the thread ours before its turn
+    looks what was there; so one of the two sees the other.
+
+    Raises:
+        DatabaseUnavailable: nobody can say.
+    """
+    at_once = engine.execution_options(isolation_level="AUTOCOMMIT")
+    place = (incoming.team_id, incoming.channel_id, incoming.thread_ts)
+    async with begin(at_once) as connection:
+        if await repository.find_session(connection, *place):
+            return True
+        await repository.sight(connection, incoming, "overheard", seconds=OVERHEARD_SECONDS)
+        return await repository.find_session(connection, *place) is not None
+
+
+async def is_first_refusal(engine: AsyncEngine, incoming: Incoming) -> bool:
+    """Whether nobody has told the writer of this message yet that it is not answered; the caller does.
+
+    Raises:
+        DatabaseUnavailable: nobody can say.
+    """
+    async with begin(engine) as connection:
+        return await repository.sight(connection, incoming, "refused", seconds=REFUSED_SECONDS)
+
+
+async def forget_sightings(engine: AsyncEngine) -> None:
+    async with begin(engine) as connection:
+        await repository.forget_sightings(connection)
 
 
 async def stop(engine: AsyncEngine, *, team_id: str, channel_id: str, thread_ts: str, user_id: str) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 
 from pydantic_ai.messages import ModelMessage, ModelRequest, UserPromptPart
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -16,9 +17,10 @@ from app.agent.compaction import CompactionLimits
 from app.agent.failures import ModelUnavailable
 from app.agent.links import hosts_of, keep_known_links
 from app.agent.models import LoadedModel
+from app.agent.phrases import Phrases
 from app.agent.prompt import user_message
 from app.agent.run import Means, RunRequest, run
-from app.agent.tally import RunLimits
+from app.agent.tally import RunLimits, this_turn
 from app.context.library import Library
 from app.context.models import Context
 from app.context.resolve import resolve
@@ -62,19 +64,26 @@ class Analyst:
     ) -> Answer:
         """Gather the context, store the question with it, and answer: by the model if there is one that
         can, else offline, saying why."""
-        before = lately(await place.said_before()) if not await transcript.history() else ()
-        context = await self.library.context_for(
+        history, is_stored = await transcript.history(), await transcript.has_question()
+        before = () if history else lately(await place.said_before())
+        known = _sections_in(history[: this_turn(history)] if is_stored else history)
+        gather = partial(
+            self.library.context_for,
             turn.question,
             thread_service=turn.session.service_name or self._spoken_of(before),
             channel=await place.channel_name() or turn.session.channel_id,
             knowledge=knowledge,
         )
-        if not await transcript.has_question():
-            await self._store_question(turn, context, transcript, before)
+        # A model has read what the thread holds; the offline analyst quotes what is best, whoever saw it.
+        context = await gather(given=known if self.model else frozenset())
+        if not is_stored:
+            await self._store_question(turn, context, transcript, before, known)
         await reply.task("documents", _read(context), "complete", sources=context.sources)
-        answer = await self._by_model(turn, context, knowledge, transcript, reply)
+        answer = await self._answered(turn, context, knowledge, transcript, reply, gather=gather)
         stale = (knowledge.notice,) if knowledge.notice else ()
         said = dict.fromkeys((*notices(turn), *context.notices, *stale, *answer.notices))
+        if answer.model is None:
+            said = dict.fromkeys(map(Phrases.like(turn.question).tell, said))
         return replace(answer, notices=tuple(map(mask, said)))
 
     def _spoken_of(self, before: Sequence[Said]) -> str | None:
@@ -85,19 +94,23 @@ class Analyst:
         return None
 
     async def _store_question(
-        self, turn: Turn, context: Context, transcript: SessionTranscript, before: Sequence[Said]
+        self,
+        turn: Turn,
+        context: Context,
+        transcript: SessionTranscript,
+        before: Sequence[Said],
+        known: frozenset[str],
     ) -> None:
-        history = await transcript.history()
         prompt = user_message(
             turn.question,
             context,
             now=self.clock(),
             said_before=[f"{each.user_id}: {each.text}" for each in before],
-            known=_sections_in(history),
+            known=known,
         )
         message = ModelRequest(
             parts=[UserPromptPart(prompt)],
-            metadata={"sections": [section.id for section in context.sections]},
+            metadata={"sections": [each.id for each in context.sections if each.id not in known]},
         )
         session = transcript.session
         if context.service:
@@ -107,14 +120,17 @@ class Analyst:
             await repository.remember_context(connection, session, context.refs())
         transcript.session = session
 
-    async def _by_model(
+    async def _answered(
         self,
         turn: Turn,
         context: Context,
         knowledge: Knowledge,
         transcript: SessionTranscript,
         reply: Reply,
+        *,
+        gather: Callable[[], Awaitable[Context]],
     ) -> Answer:
+        """By the model, or else offline; `gather` gets the context of somebody who knows nothing yet."""
         reason = NO_MODEL
         if self.model is not None:
             try:
@@ -127,6 +143,8 @@ class Analyst:
                 )
             except (ModelUnavailable, BudgetSpent) as error:
                 reason = error.sentence
+        if context.held:
+            context = await gather()
         known = await self.about(turn.session.id, turn.question, reason) if self.about else None
         answer = known or offline.answer(turn.question, context, reason=reason)
         hosts = self.library.catalog.hosts() | hosts_of((*context.sources, *answer.sources))
@@ -144,7 +162,7 @@ class Analyst:
             scope=ToolScope(
                 service=context.service.name if context.service else None, session_id=turn.session.id
             ),
-            sources=context.sources,
+            sources=context.all_sources,
             link_hosts=self.library.catalog.hosts(),
             tool_result_bytes=self.tool_result_bytes,
             compaction=self.compaction,

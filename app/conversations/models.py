@@ -76,7 +76,8 @@ class Session(_Frozen):
 
 
 class Turn(_Frozen):
-    """A turn in the hands of a worker: `attempt` is the fence all its writes carry."""
+    """A turn in the hands of a worker: `attempt` is the fence all its writes carry. `overtaken` says that
+    later messages of its thread came before it, when nobody took them for the agent's."""
 
     id: UUID
     session: Session
@@ -89,5 +90,6 @@ class Turn(_Frozen):
     stopped_by: str | None = None
     trace_id: str
     created_at: datetime
+    overtaken: bool = False
     reply_state: dict[str, Any] | None = None
     answer: dict[str, Any] | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from sqlalchemy import Row, func, select, text
@@ -27,7 +27,11 @@ WITH held AS (
     RETURNING turns.*
 )
 SELECT begun.*, session.team_id, session.channel_id, session.thread_ts, session.lock_key,
-       session.service_name, session.knowledge_revision, session.updated_at
+       session.service_name, session.knowledge_revision, session.updated_at,
+       EXISTS (SELECT 1 FROM sightings AS heard
+                WHERE heard.kind = 'overheard' AND heard.team_id = session.team_id
+                  AND heard.channel_id = session.channel_id AND heard.thread_ts = session.thread_ts
+                  AND CAST(heard.message_ts AS numeric) > CAST(begun.message_ts AS numeric)) AS overtaken
   FROM begun JOIN sessions AS session ON session.id = begun.session_id
 """)
 FENCED = "WHERE id = :turn_id AND attempt = :attempt AND status = 'running'"
@@ -70,6 +74,11 @@ REMOVE_SESSIONS = (
     text("UPDATE investigations SET session_id = NULL, turn_id = NULL WHERE session_id = ANY(:sessions)"),
     text("DELETE FROM sessions WHERE id = ANY(:sessions)"),
 )
+SIGHT = text("""
+INSERT INTO sightings (kind, team_id, channel_id, thread_ts, message_ts, forget_at)
+VALUES (:kind, :team, :channel, :thread, :message, now() + make_interval(secs => :seconds))
+ON CONFLICT DO NOTHING RETURNING 1
+""")
 
 
 async def find_session(
@@ -93,6 +102,29 @@ async def open_session(connection: AsyncConnection, incoming: Incoming) -> Sessi
     session = await find_session(connection, *place)
     assert session is not None
     return session
+
+
+async def sight(
+    connection: AsyncConnection,
+    incoming: Incoming,
+    kind: Literal["overheard", "refused"],
+    *,
+    seconds: float,
+) -> bool:
+    """Remember for a while that a message was there; False when that is known already."""
+    values = {
+        "kind": kind,
+        "team": incoming.team_id,
+        "channel": incoming.channel_id,
+        "thread": incoming.thread_ts,
+        "message": incoming.message_ts,
+        "seconds": seconds,
+    }
+    return (await connection.execute(SIGHT, values)).first() is not None
+
+
+async def forget_sightings(connection: AsyncConnection) -> None:
+    await connection.execute(text("DELETE FROM sightings WHERE forget_at < now()"))
 
 
 async def add_turn(

@@ -43,8 +43,9 @@ UNSURE_BELOW = 0.5
 """A model's answer less sure than this calls the SRE team, whatever the model thinks of it."""
 TELL_AFTER_SECONDS = 30
 GIVE_BACK_AFTER_SECONDS = 600
-LATE_SECONDS = 2
-"""A thread stored later than this after its first message may have had follow-ups nobody took for ours."""
+LATE_SECONDS = 30
+"""A turn begun later than this after its mention was written may have been overtaken by follow-ups that
+nobody remembers any more; they are remembered for longer than this (`accept.OVERHEARD_SECONDS`)."""
 ANSWER = TypeAdapter(Answer)
 
 
@@ -149,8 +150,8 @@ class _Work:
     async def take_what_came_too_early(self) -> None:
         """Follow-ups that were delivered before their thread was known to be ours, and so were ignored."""
         turn = self.turn
-        late = turn.created_at.timestamp() - float(turn.message_ts) > LATE_SECONDS
-        if turn.kind != "mention" or not late:
+        late = self.runner.clock().timestamp() - float(turn.message_ts) > LATE_SECONDS
+        if turn.kind != "mention" or not (late or turn.overtaken):
             return
         async with autocommit(self.runner.engine) as connection:
             if not await repository.is_first(connection, turn):

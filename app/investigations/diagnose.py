@@ -340,7 +340,7 @@ class _Diagnosis:
         if not _asks(history[second], SECOND_LOOK):
             return None
         prices, first = self.diagnoser.means.means.prices, this_turn(history[:second])
-        return tally(history[first:second], lambda response: prices.of(model.provider, response))
+        return tally(history[first:second], lambda response: prices.counted(model.provider, response))
 
     async def ask(self, transcript: SessionTranscript, text: str) -> None:
         async with begin(self.diagnoser.engine) as connection:

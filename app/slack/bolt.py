@@ -8,16 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import structlog
 from slack_bolt.adapter.socket_mode.async_handler import AsyncSocketModeHandler
+from slack_bolt.adapter.socket_mode.async_internals import send_async_response
+from slack_bolt.adapter.socket_mode.internals import build_headers
 from slack_bolt.async_app import AsyncApp, AsyncBoltRequest
 from slack_bolt.authorization import AuthorizeResult
 from slack_bolt.response import BoltResponse
 from slack_sdk.errors import SlackApiError
+from slack_sdk.socket_mode.async_client import AsyncBaseSocketModeClient
+from slack_sdk.socket_mode.request import SocketModeRequest
 from slack_sdk.web.async_client import AsyncWebClient
 
 from app.errors import AgentError
@@ -25,6 +29,7 @@ from app.slack.guard import verify
 from app.slack.incoming import Me
 from app.slack.listeners import register
 from app.slack.listeners.desk import Desk
+from app.slack.payload import oddity
 
 log = structlog.get_logger(__name__)
 
@@ -91,18 +96,47 @@ def build_app(desk: Desk) -> AsyncApp:
     @app.error
     async def failed(error: Exception) -> BoltResponse:
         # Not acknowledged: Slack delivers the event again.
-        log.error("listener_failed", reason=str(error), kind=type(error).__name__)
+        # An error that is not ours may repeat what it was about.
+        reason = str(error) if isinstance(error, AgentError) else ""
+        log.error("listener_failed", reason=reason, kind=type(error).__name__)
         return BoltResponse(status=error.status if isinstance(error, AgentError) else 500, body="")
 
     register(app, desk)
     return app
 
 
+async def dispatch(app: AsyncApp, payload: Any, request: Callable[[], AsyncBoltRequest]) -> BoltResponse:
+    """Let Bolt's listeners work on a payload; `request` makes Bolt's own reading of it.
+
+    What has no shape that anybody here looks at is acknowledged: delivered again it would have none either.
+    """
+    odd = oddity(payload)
+    if odd is None:
+        try:
+            read = request()
+        except Exception as error:  # Bolt looks at more of it than we do, before it asks any listener
+            odd = type(error).__name__
+        else:
+            return await app.async_dispatch(read)
+    log.warning("payload_not_understood", where=odd)
+    return BoltResponse(status=200, body="")
+
+
 class SocketMode:
     """Events over a WebSocket that we open: no address of ours on the internet."""
 
     def __init__(self, app: AsyncApp, app_token: str, client: AsyncWebClient) -> None:
+        self._app = app
         self._handler = AsyncSocketModeHandler(app, app_token, web_client=client)
+        self._handler.client.socket_mode_request_listeners = [self._hear]
+
+    async def _hear(self, client: AsyncBaseSocketModeClient, heard: SocketModeRequest) -> None:
+        began = time.time()
+
+        def request() -> AsyncBoltRequest:
+            return AsyncBoltRequest(mode="socket_mode", body=heard.payload, headers=build_headers(heard))
+
+        await send_async_response(client, heard, await dispatch(self._app, heard.payload, request), began)
 
     async def start(self) -> None:
         await self._handler.connect_async()
@@ -139,7 +173,8 @@ class HttpEvents:
         Raises:
             SlackRequestRefused: unsigned, replayed, malformed or oversized.
         """
-        verify(headers, body, secret=self._secret, now=time.time())
-        request = AsyncBoltRequest(body=body.decode(), headers=dict(headers))
-        response = await self._app.async_dispatch(request)
+        payload = verify(headers, body, secret=self._secret, now=time.time())
+        response = await dispatch(
+            self._app, payload, lambda: AsyncBoltRequest(body=body.decode(), headers=dict(headers))
+        )
         return HttpAnswer(response.status, response.first_headers(), response.body or "")

@@ -11,6 +11,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import Mapping
+from typing import Any
 from urllib.parse import parse_qs
 
 from app.errors import AgentError
@@ -41,8 +42,9 @@ def too_large(headers: Mapping[str, str]) -> bool:
     return announced.isascii() and announced.isdigit() and int(announced[:20]) > LARGEST_BODY
 
 
-def verify(headers: Mapping[str, str], body: bytes, *, secret: str, now: float) -> None:
-    """Check one request; names of headers are compared without regard to case.
+def verify(headers: Mapping[str, str], body: bytes, *, secret: str, now: float) -> dict[str, Any]:
+    """Check one request and read it; names of headers are compared without regard to case. A form that is no
+    interaction has an empty payload.
 
     Raises:
         SlackRequestRefused: with the status to answer: 413 too large, 401 unsigned or replayed, 400
@@ -57,8 +59,13 @@ def verify(headers: Mapping[str, str], body: bytes, *, secret: str, now: float) 
         raise SlackRequestRefused(401, "The request is more than five minutes old or ahead; check the clock.")
     if not secret or not _signed(headers, stamp, body, secret):
         raise SlackRequestRefused(401, "The signature does not match; check SLACK_SIGNING_SECRET.")
-    if not _readable(_header(headers, "content-type"), body):
+    try:
+        payload = _payload(_header(headers, "content-type"), body)
+    except (ValueError, RecursionError):
+        payload = None
+    if not isinstance(payload, dict):
         raise SlackRequestRefused(400, "The body is neither well-formed JSON nor a form with one.")
+    return payload
 
 
 def signature(secret: str, stamp: str, body: bytes) -> str:
@@ -73,16 +80,13 @@ def _signed(headers: Mapping[str, str], stamp: str, body: bytes, secret: str) ->
     return hmac.compare_digest(given, signature(secret, stamp, body).encode())
 
 
-def _readable(content_type: str, body: bytes) -> bool:
+def _payload(content_type: str, body: bytes) -> Any:
     """Events are JSON objects, actions and views forms whose `payload` is one, commands plain forms."""
-    try:
-        text = body.decode()
-        if content_type.split(";", maxsplit=1)[0].strip().lower() == "application/x-www-form-urlencoded":
-            form = parse_qs(text, strict_parsing=True, max_num_fields=200)
-            return isinstance(json.loads(form["payload"][0]), dict) if "payload" in form else True
-        return isinstance(json.loads(text), dict)
-    except (ValueError, RecursionError):
-        return False
+    text = body.decode()
+    if content_type.split(";", maxsplit=1)[0].strip().lower() == "application/x-www-form-urlencoded":
+        form = parse_qs(text, strict_parsing=True, max_num_fields=200)
+        return json.loads(form["payload"][0]) if "payload" in form else {}
+    return json.loads(text)
 
 
 def _header(headers: Mapping[str, str], name: str) -> str:

@@ -7,10 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import Field, InstanceOf, ValidationError
+
 from app.conversations.models import Envelope, Incoming, TurnKind
+from app.slack.payload import ChannelId, Part, TeamId, Ts, UserId, where
 from app.slack.text import first, incoming, without_mention
 
-ANSWERED_SUBTYPES = frozenset({None, "file_share", "thread_broadcast", "me_message"})
+ANSWERED_SUBTYPES = (None, "file_share", "thread_broadcast", "me_message")
 ADDRESSED = re.compile(r"\s*<[@!](?:subteam\^)?([A-Z0-9]+)")
 
 
@@ -34,6 +37,38 @@ class Ignored:
     reason: str
 
 
+@dataclass(frozen=True)
+class Misshapen(Ignored):
+    """An event without what a message has; `reason` is where, without a word of it."""
+
+
+Text = InstanceOf[str]
+"""People's words may hold halves of surrogate pairs, which pydantic takes for no text."""
+
+
+class _File(Part):
+    name: Text | None = None
+
+
+class _Message(Part):
+    """https://docs.slack.dev/reference/events/message"""
+
+    type: str
+    channel: ChannelId
+    channel_type: str | None = None
+    ts: Ts
+    thread_ts: Ts | None = None
+    user: UserId
+    user_team: TeamId | None = None
+    team: TeamId | None = None
+    text: Text | None = ""
+    files: list[_File] | None = Field(None, max_length=1000)
+
+    @property
+    def words(self) -> str:
+        return self.text or ""
+
+
 def read(event: Mapping[str, Any], me: Me) -> Incoming | Ignored:
     """Turn an `app_mention` or `message` event into what was asked; pure.
 
@@ -43,37 +78,39 @@ def read(event: Mapping[str, Any], me: Me) -> Incoming | Ignored:
     if event.get("bot_id") or event.get("user") in (None, me.user_id):
         return Ignored("written by a bot")
     if event.get("subtype") not in ANSWERED_SUBTYPES:
-        return Ignored(f"subtype {event['subtype']}")
+        return Ignored("a subtype that asks nothing")
     if event.get("edited"):
         return Ignored("an edit of a message already seen")
-    if (kind := _kind(event, me)) is None:
+    try:
+        message = _Message.model_validate(event)
+    except ValidationError as error:
+        return Misshapen(where(error))
+    if (kind := _kind(message, me)) is None:
         return Ignored("not addressed to the agent")
-    text, truncated = first(incoming(without_mention(str(event.get("text") or ""), me.user_id)))
+    text, truncated = first(incoming(without_mention(message.words, me.user_id)))
     return Incoming(
         team_id=me.team_id,
-        channel_id=str(event["channel"]),
-        thread_ts=str(event.get("thread_ts") or event["ts"]),
-        message_ts=str(event["ts"]),
-        user_id=str(event["user"]),
+        channel_id=message.channel,
+        thread_ts=message.thread_ts or message.ts,
+        message_ts=message.ts,
+        user_id=message.user,
         text=_storable(text),
         kind=kind,
         envelope=Envelope(
-            speaker_team_id=event.get("user_team") or event.get("team"),
-            attachments=tuple(
-                _storable(str(file.get("name") or "a file")) for file in event.get("files") or ()
-            ),
+            speaker_team_id=message.user_team or message.team,
+            attachments=tuple(_storable(file.name or "a file") for file in message.files or ()),
             truncated=truncated,
         ),
     )
 
 
-def _kind(event: Mapping[str, Any], me: Me) -> TurnKind | None:
-    if event.get("type") == "app_mention":
+def _kind(message: _Message, me: Me) -> TurnKind | None:
+    if message.type == "app_mention":
         return "mention"
-    if event.get("channel_type") == "im":
+    if message.channel_type == "im":
         return "direct"
-    in_thread = event.get("thread_ts") not in (None, event.get("ts"))
-    return "follow_up" if in_thread and not _for_somebody_else(str(event.get("text") or ""), me) else None
+    in_thread = message.thread_ts not in (None, message.ts)
+    return "follow_up" if in_thread and not _for_somebody_else(message.words, me) else None
 
 
 def _for_somebody_else(text: str, me: Me) -> bool:

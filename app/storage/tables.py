@@ -117,6 +117,21 @@ turns = Table(
     Index(None, "session_id", "created_at"),
 )
 
+# Messages that became no turn, for minutes: replies in threads that were not known (a mention may yet make
+# them ours), and messages whose writer was told that they are not answered. No words and no names.
+sightings = Table(
+    "sightings",
+    metadata,
+    Column("kind", Text, primary_key=True),
+    Column("team_id", Text, primary_key=True),
+    Column("channel_id", Text, primary_key=True),
+    Column("thread_ts", Text, primary_key=True),
+    Column("message_ts", Text, primary_key=True),
+    Column("forget_at", DateTime(timezone=True), nullable=False),
+    CheckConstraint("kind IN ('overheard', 'refused')", name="kind"),
+    Index(None, "forget_at"),
+)
+
 messages = Table(
     "messages",
     metadata,

@@ -20,7 +20,7 @@ from app.slack.client import Pace, web_session
 from app.slack.reply import Question, SlackReply
 from app.storage.engine import begin
 from app.storage.errors import DatabaseUnavailable
-from tests.acceptance.conftest import CHECKOUT, LAUNCH, MAYA, OMAR, Stack
+from tests.acceptance.conftest import CHECKOUT, GUEST, LAUNCH, MAYA, OMAR, STRANGER, Stack
 from tests.acceptance.test_conversation import shown
 from tests.acceptance.test_durability import forbid_connections, runtime_database, slow, visible
 from tests.fakes.anthropic import FakeAnthropic
@@ -73,6 +73,18 @@ async def test_stop_clears_the_eyes_of_questions_that_were_waiting(
     await becomes(stack, "SELECT DISTINCT status FROM turns", [("cancelled",)])
     assert [reactions(stack, each) for each in (ts, waiting)] == [set(), set()]
     assert len(stack.answers(CHECKOUT, ts)) == 1
+
+
+@pytest.mark.parametrize("user", [GUEST, STRANGER])
+async def test_whoever_is_not_answered_stops_nobody(stack: Stack, model: FakeAnthropic, user: str) -> None:
+    model.script.add(slow(conclude(), seconds=3))
+    await stack.serve()
+    ts = await stack.slack.say(MAYA, CHECKOUT, LAUNCH)
+    await visible(stack, ts)
+    await stack.slack.stop(user, CHECKOUT, ts)
+    await stack.answered(CHECKOUT, ts)
+    assert await stack.rows("SELECT status, stopped_by FROM turns") == [("done", None)]
+    assert "Stopped" not in shown(stack.answers(CHECKOUT, ts))
 
 
 async def test_stop_ends_a_turn_that_waits_for_its_next_try(stack: Stack) -> None:

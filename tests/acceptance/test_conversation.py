@@ -8,8 +8,11 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
+from app.conversations.accept import forget_sightings
 from app.playground.example import git, write_repos
+from app.playground.slack.faults import CallFault
 from app.playground.slack.records import Message
 from tests.acceptance.conftest import CHECKOUT, GUEST, LAUNCH, MAYA, OMAR, STRANGER, Stack
 
@@ -104,6 +107,69 @@ async def test_guests_and_strangers_get_one_sentence_nobody_else_sees(
     assert await stack.rows("SELECT count(*) FROM turns") == [(0,)]
 
 
+async def test_a_refusal_is_told_once_however_often_its_message_is_delivered(stack: Stack) -> None:
+    await stack.serve()
+    await stack.serve()
+    ts, _ = await stack.ask()
+    stack.slack.faults.deliveries.twice = 4
+    stack.slack.faults.deliveries.lose_acks = 4
+    # In a thread one text arrives as a message and as a mention.
+    await stack.slack.say(GUEST, CHECKOUT, "<@U0AGENT> and me?", ts)
+    await stack.slack.say(GUEST, CHECKOUT, LAUNCH)
+    await stack.slack.wait_for(lambda: len(stack.slack.ephemeral(GUEST)) >= 2)
+    await asyncio.sleep(2)
+    assert len(stack.slack.ephemeral(GUEST)) == 2
+    assert await stack.rows("SELECT count(*) FROM turns") == [(1,)]
+
+
+async def test_messages_of_other_peoples_threads_are_acked_while_slack_cannot_say_who_wrote_them(
+    stack: Stack,
+) -> None:
+    await stack.serve()
+    stack.slack.faults.calls.add("users.info", CallFault.failing(503), times=99)
+    root = await stack.slack.say(OMAR, CHECKOUT, "lunch?")
+    await stack.slack.say(MAYA, CHECKOUT, "yes", root)
+    acked = "SELECT count(*) FROM sightings WHERE kind = 'overheard'"
+    async with asyncio.timeout(10):
+        while await stack.rows(acked) != [(1,)]:
+            await asyncio.sleep(0.05)
+    await stack.slack.wait_for(lambda: {each.outcome for each in stack.slack.deliveries} == {"acked"})
+    assert not stack.slack.calls("users.info")
+
+
+@pytest.mark.parametrize("replicas", [1, 2])
+async def test_a_follow_up_that_overtakes_its_mention_is_answered(stack: Stack, replicas: int) -> None:
+    for _ in range(replicas):
+        await stack.serve()
+    stack.slack.faults.deliveries.reorder = 2
+    ts = await stack.slack.say(MAYA, CHECKOUT, LAUNCH)
+    later = await stack.slack.say(OMAR, CHECKOUT, "and which timeout do we use towards payments?", ts)
+    await stack.answered(CHECKOUT, later, ts)
+    assert len(stack.answers(CHECKOUT, ts)) == 2
+    assert await stack.rows("SELECT kind FROM turns ORDER BY message_ts") == [("mention",), ("follow_up",)]
+
+
+async def test_a_thread_is_not_read_when_nothing_was_overtaken(stack: Stack) -> None:
+    await stack.serve()
+    await stack.ask()
+    assert not stack.slack.calls("conversations.replies")
+
+
+async def test_what_was_overheard_holds_no_words_and_is_soon_forgotten(stack: Stack) -> None:
+    await stack.serve()
+    root = await stack.slack.say(OMAR, CHECKOUT, "lunch?")
+    await stack.slack.say(MAYA, CHECKOUT, "a secret", root)
+    async with asyncio.timeout(10):
+        while not (rows := await stack.rows("SELECT to_jsonb(sightings)::text FROM sightings")):
+            await asyncio.sleep(0.05)
+    assert "secret" not in rows[0][0]
+    assert MAYA not in rows[0][0]
+    async with stack.engine.begin() as connection:
+        await connection.execute(text("UPDATE sightings SET forget_at = now() - interval '1 second'"))
+    await forget_sightings(stack.engine)
+    assert not await stack.rows("SELECT 1 FROM sightings")
+
+
 async def test_guests_are_answered_when_allowed(stack: Stack) -> None:
     await stack.serve(SLACK_ALLOW_GUESTS="true")
     _, answers = await stack.ask(user=GUEST)
@@ -179,6 +245,24 @@ async def test_what_is_older_than_it_is_kept_goes_when_the_program_starts(stack:
             await asyncio.sleep(0.05)
     assert await stack.rows("SELECT thread_ts FROM sessions") == [("29",)]
     assert await stack.rows("SELECT count(*) FROM audit_log WHERE action = 'message'") == [(1,)]
+
+
+@pytest.mark.parametrize(("user", "words"), [(GUEST, "guests"), (STRANGER, "workspace")])
+async def test_whoever_is_not_answered_has_no_vote(stack: Stack, user: str, words: str) -> None:
+    await stack.serve()
+    _, [answer] = await stack.ask()
+    [thumbs] = [
+        element
+        for block in answer.blocks
+        if block["type"] == "context_actions"
+        for element in block["elements"]
+    ]
+    await stack.slack.say(user, CHECKOUT, "may I join?")
+    await stack.slack.click(user, answer.ts, "feedback", thumbs["positive_button"]["value"])
+    [told] = await stack.slack.wait_for(lambda: stack.slack.ephemeral(user))
+    assert words in told.text
+    assert await stack.rows("SELECT count(*) FROM feedback") == [(0,)]
+    assert await stack.rows("SELECT count(*) FROM audit_log WHERE action = 'feedback'") == [(0,)]
 
 
 async def test_events_delivered_twice_and_again_to_two_replicas_are_answered_once(stack: Stack) -> None:

@@ -300,3 +300,36 @@ async def test_the_prompts_prefix_is_the_same_in_every_turn_of_a_session(
     await stack.ask("and the tier?", thread_ts=ts)
     await stack.ask("and payments?", thread_ts=ts)
     assert_extends(*model.requests)
+
+
+async def test_a_follow_up_about_another_part_brings_the_model_what_it_has_not_read(
+    stack: Stack, model: FakeAnthropic
+) -> None:
+    model.script.add(*(say(f"Answer {n}.", conclude()) for n in range(3)))
+    await stack.serve()
+    ts, _ = await stack.ask("<@U0AGENT> what does the contract of checkout with payments say?")
+    await stack.ask("and how are alerts routed to the on-call of checkout?", thread_ts=ts)
+    assert_extends(*model.requests)
+    first, second = (
+        json.loads(body)
+        for (body,) in await stack.rows(
+            "SELECT (body -> 'metadata' -> 'sections')::text FROM messages WHERE kind = 'question' ORDER BY id"
+        )
+    )
+    assert first
+    assert second
+    assert not set(first) & set(second)
+    [(refs,)] = await stack.rows("SELECT context_refs FROM sessions")
+    at_hand = {section for ref in refs for section in ref["sections"]}
+    assert set(second) < at_hand <= {*first, *second}
+
+
+async def test_a_follow_up_without_the_model_quotes_what_the_thread_has_read_already(
+    stack: Stack, model: FakeAnthropic
+) -> None:
+    model.script.add(say("Answer.", conclude()), wrong_key())
+    await stack.serve()
+    ts, _ = await stack.ask()
+    _, answers = await stack.ask("what do I need before we launch checkout?", thread_ts=ts)
+    assert "refused the API key" in shown(answers[1:])
+    assert "Before launch" in shown(answers[1:])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from decimal import Decimal
 from typing import Any
 
 from pydantic_ai.messages import ModelMessage, ModelMessagesTypeAdapter, ModelRequest, UserPromptPart
@@ -123,7 +122,7 @@ class MemoryBudget:
 
     async def reserve(self, estimate: Estimate) -> Reservation:
         self.reserved.append(estimate)
-        return Reservation("hour:x", "day:x", estimate.tokens, estimate.usd or Decimal(0))
+        return Reservation("hour:x", "day:x", estimate.tokens, estimate.usd)
 
     async def settle(self, reservation: Reservation, spent: Spent | None) -> None:
         self.spent.append(spent)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from uuid import uuid4
@@ -54,7 +54,19 @@ async def turn(engine: AsyncEngine) -> Spent:
             ),
             {"id": turn_id, "session": session, "key": str(turn_id)},
         )
-    return Spent(turn_id, session, 1, "anthropic", "claude-haiku-5-5", 700, 100, 500, 50, Decimal("0.08"))
+    return Spent(
+        turn_id,
+        session,
+        1,
+        "anthropic",
+        "claude-haiku-5-5",
+        700,
+        100,
+        500,
+        50,
+        Decimal("0.08"),
+        Decimal("0.08"),
+    )
 
 
 async def test_many_at_once_never_exceed_the_cap(engine: AsyncEngine) -> None:
@@ -123,10 +135,21 @@ async def test_what_a_dead_process_reserved_is_free_after_the_hour(engine: Async
     assert (await budget.reserve(TEN_CENTS)).usd == Decimal("0.10")
 
 
-async def test_a_model_without_a_price_runs_under_the_token_cap(engine: AsyncEngine) -> None:
-    limits = WindowLimits(usd_per_hour=Decimal("0.01"), tokens_per_hour=1500)
-    budget = PostgresBudget(engine, limits, clock=Clock())
-    await budget.reserve(Estimate(1000, None))
+async def test_a_model_without_a_price_counts_against_the_caps_and_is_unpriced_in_the_ledger(
+    engine: AsyncEngine,
+) -> None:
+    budget = PostgresBudget(engine, WindowLimits(usd_per_day=Decimal("0.15")), clock=Clock())
+    await budget.settle(await budget.reserve(TEN_CENTS), replace(await turn(engine), usd=None))
+
+    with pytest.raises(BudgetSpent):
+        await budget.reserve(TEN_CENTS)
+    async with engine.connect() as connection:
+        assert (await connection.execute(select(usage.c.usd))).scalar_one() is None
+
+
+async def test_tokens_have_a_cap_of_their_own(engine: AsyncEngine) -> None:
+    budget = PostgresBudget(engine, WindowLimits(tokens_per_hour=1500), clock=Clock())
+    await budget.reserve(TEN_CENTS)
 
     with pytest.raises(BudgetSpent, match="1500 tokens"):
-        await budget.reserve(Estimate(1000, None))
+        await budget.reserve(TEN_CENTS)

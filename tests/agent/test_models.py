@@ -12,10 +12,13 @@ from typing import Any
 import pytest
 from pydantic_ai.messages import ModelResponse
 from pydantic_ai.usage import RequestUsage
+from structlog.testing import capture_logs
 
+from app.agent.budget import BudgetSpent
 from app.agent.failures import ModelUnavailable
 from app.agent.models import load
 from app.agent.prices import Prices, PricesError
+from app.agent.tally import RunLimits
 from app.settings import ModelSettings
 from tests.agent.stage import Stage, anthropic_settings
 from tests.fakes.openai import FakeOpenAI
@@ -56,6 +59,26 @@ async def test_an_openai_compatible_service_streams_calls_tools_and_concludes(ot
     assert sorted(other.shelf.runs) == ["README.md", "slo.yaml"]
     first, second = (body["messages"] for body in other.server.requests)
     assert second[: len(first)] == first
+
+
+@pytest.mark.parametrize(("other", "limit"), [("openai", "run"), ("ollama", None)], indirect=["other"])
+async def test_a_model_of_unknown_price_runs_under_the_money_caps_unless_it_is_free(
+    other: Stage, limit: str | None
+) -> None:
+    """The fake reads some hundred tokens: more than a tenth of a cent at $15 a million."""
+    other.server.script.add(
+        say("", call("read_file", path="README.md")), say("It takes payments.", conclude())
+    )
+
+    asking = other.ask("What is checkout?", limits=RunLimits(usd=Decimal("0.001")))
+
+    if limit is None:
+        assert (await asking).text == "It takes payments."
+        return
+    with pytest.raises(BudgetSpent) as refused:
+        await asking
+    assert refused.value.limit == limit
+    assert len(other.server.requests) == 1
 
 
 @pytest.mark.parametrize("fault", ["overloaded", "cut"])
@@ -125,7 +148,18 @@ def test_ollama_is_free_and_an_unknown_model_has_no_price() -> None:
 
 
 def test_published_prices_are_known_for_the_default_models() -> None:
-    assert Prices().at("anthropic", "claude-haiku-5-5", 1_000_000, 0) is not None
+    assert Prices().of("anthropic", response("claude-haiku-5-5", input_tokens=1_000_000)) is not None
+
+
+def test_an_unknown_model_counts_at_a_stated_price_and_is_warned_of_once() -> None:
+    prices = Prices()
+    used = response("made-up-model", input_tokens=1_000_000, output_tokens=100_000)
+    with capture_logs() as logs:
+        assert prices.counted("openai", used) == Decimal(15) + Decimal("7.5")
+        assert prices.at("openai", "made-up-model", 1000, 0) == Decimal("0.015")
+    [warning] = logs
+    assert warning["event"] == "model_price_unknown"
+    assert "$15 a million read and $75 a million written" in warning["hint"]
 
 
 def test_a_price_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:

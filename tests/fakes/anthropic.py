@@ -137,7 +137,7 @@ class FakeAnthropic(WireServer):
         except AssertionError as error:
             return _error(400, message=str(error))
         if reply.status != 200:
-            return _error(reply.status, reply.retry_after)
+            return _error(reply.status, reply.retry_after, reply.message)
         usage = self._cache.usage(body)
         if self._keep is None or len(self.usages) < self._keep:
             self.usages.append(usage)

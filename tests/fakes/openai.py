@@ -52,7 +52,7 @@ class FakeOpenAI(WireServer):
             return _error(400, message=str(error))
         if reply.status != 200:
             # The Anthropic status for "overloaded" has another number here.
-            return _error(503 if reply.status == 529 else reply.status, reply.retry_after)
+            return _error(503 if reply.status == 529 else reply.status, reply.retry_after, reply.message)
         head = {"id": f"chatcmpl-{next(self._ids)}", "created": 1_700_000_000, "model": body["model"]}
         usage = _usage(body, reply)
         if body.get("stream"):

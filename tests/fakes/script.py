@@ -28,7 +28,7 @@ class Reply:
     """One answer of the model, or one way of failing.
 
     `fault` strikes after `fault_after` pieces of text: `overloaded` is an error event inside the open
-    stream, `cut` drops the connection, `hang` sends nothing more.
+    stream, `cut` drops the connection, `hang` sends nothing more. `message` is the words of an error.
     """
 
     text: str = ""
@@ -40,6 +40,7 @@ class Reply:
     fault: Literal["overloaded", "cut", "hang"] | None = None
     fault_after: int = 2
     stop_reason: str | None = None
+    message: str | None = None
 
 
 def say(text: str = "", *calls: Call, **options: Any) -> Reply:

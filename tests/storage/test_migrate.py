@@ -59,7 +59,7 @@ async def test_down_to_nothing_and_up_again(database_url: str) -> None:
 
 
 async def test_every_single_step_goes_down_and_up(database_url: str) -> None:
-    for revision in ("0004", "0003", "0002", "0001", "base"):
+    for revision in ("0005", "0004", "0003", "0002", "0001", "base"):
         await migrate.downgrade(database_url, revision)
         assert not (await migrate.status(database_url)).up_to_date
     assert (await migrate.upgrade(database_url)).up_to_date

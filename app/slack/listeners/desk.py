@@ -11,6 +11,7 @@ import structlog
 from slack_sdk.web.async_client import AsyncWebClient
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from app.conversations.models import Envelope, Incoming
 from app.investigations.surface import IncidentDesk
 from app.slack.incoming import Me
 from app.slack.people import Admission
@@ -47,6 +48,16 @@ class Afterwards:
 
 
 @dataclass(frozen=True)
+class Deed:
+    """Something a person did in a thread besides writing, such as a click."""
+
+    user_id: str
+    team_id: str | None
+    channel_id: str
+    thread_ts: str
+
+
+@dataclass(frozen=True)
 class Desk:
     me: Me
     client: AsyncWebClient
@@ -54,3 +65,28 @@ class Desk:
     admission: Admission
     incidents: IncidentDesk | None = None
     afterwards: Afterwards = field(default_factory=Afterwards)
+
+    async def refuses(self, deed: Deed) -> str | None:
+        """Why this person decides nothing here: whoever is not answered in a conversation does not.
+
+        Raises:
+            SlackUnavailable: nobody can say who they are; nothing is done then, and nothing acknowledged.
+        """
+        return await self.admission.refuses(
+            Incoming(
+                team_id=self.me.team_id,
+                channel_id=deed.channel_id,
+                thread_ts=deed.thread_ts,
+                message_ts=deed.thread_ts,
+                user_id=deed.user_id,
+                text="",
+                kind="mention",
+                envelope=Envelope(speaker_team_id=deed.team_id),
+            )
+        )
+
+    async def tell(self, deed: Deed, sentence: str) -> None:
+        """Say something to one person alone; `sentence` is markup of Slack's."""
+        await self.client.chat_postEphemeral(
+            channel=deed.channel_id, user=deed.user_id, thread_ts=deed.thread_ts, text=sentence
+        )

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 import structlog
+from pydantic import TypeAdapter, ValidationError
 from slack_bolt.async_app import AsyncAck, AsyncApp
 
 from app.conversations.feedback import record
 from app.slack.blocks import FEEDBACK
-from app.slack.listeners.desk import Desk
+from app.slack.listeners.desk import Deed, Desk
+from app.slack.payload import click_in, where
 
 log = structlog.get_logger(__name__)
 
@@ -19,27 +21,27 @@ HELPFUL = "Thank you; noted as helpful."
 NOT_HELPFUL = (
     "Thank you; noted as not helpful. Tell me in the thread what was wrong or missing, and I will look again."
 )
+THUMB = TypeAdapter[tuple[Literal["up", "down"], UUID]](tuple[Literal["up", "down"], UUID])
 
 
 def register(app: AsyncApp, desk: Desk) -> None:
     async def hear(ack: AsyncAck, action: dict[str, Any], body: dict[str, Any]) -> None:
-        thumb, _, turn_id = str(action.get("value", "")).partition(":")
+        try:
+            click = click_in(body)
+            thumb, turn_id = THUMB.validate_python(str(action.get("value")).partition(":")[::2])
+        except ValidationError as error:
+            log.warning("payload_not_understood", where=where(error))
+            await ack()
+            return
+        deed = Deed(click.user_id, click.team_id, click.channel_id, click.thread_ts)
+        if refusal := await desk.refuses(deed):
+            await ack()
+            desk.afterwards.do(desk.tell(deed, refusal))
+            return
         helpful = thumb == "up"
-        stored = await record(desk.engine, UUID(turn_id), str(body["user"]["id"]), helpful=helpful)
+        stored = await record(desk.engine, turn_id, click.user_id, helpful=helpful)
         await ack()
         if stored:
-            desk.afterwards.do(_thank(desk, body, helpful=helpful))
+            desk.afterwards.do(desk.tell(deed, HELPFUL if helpful else NOT_HELPFUL))
 
     app.action(FEEDBACK)(hear)
-
-
-async def _thank(desk: Desk, body: dict[str, Any], *, helpful: bool) -> None:
-    container = body.get("container") or {}
-    message = body.get("message") or {}
-    words = HELPFUL if helpful else NOT_HELPFUL
-    await desk.client.chat_postEphemeral(
-        channel=container.get("channel_id") or body["channel"]["id"],
-        user=body["user"]["id"],
-        thread_ts=message.get("thread_ts") or container.get("thread_ts"),
-        text=words,
-    )

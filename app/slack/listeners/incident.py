@@ -14,10 +14,9 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, InstanceOf, ValidationError
 from slack_bolt.async_app import AsyncAck, AsyncApp
 
-from app.conversations.models import Envelope, Incoming
 from app.errors import AgentError
 from app.investigations.surface import Button, IncidentDesk, Pressed
 from app.slack.blocks import Block
@@ -33,7 +32,8 @@ from app.slack.incident_blocks import (
     pressed,
 )
 from app.slack.incident_words import said
-from app.slack.listeners.desk import Desk
+from app.slack.listeners.desk import Deed, Desk
+from app.slack.payload import Part, click_in, person_in, where
 from app.slack.thread import replies
 
 log = structlog.get_logger(__name__)
@@ -52,14 +52,30 @@ class Place(BaseModel):
     message_ts: str
 
 
+class _Input(Part):
+    value: InstanceOf[str] | None = None
+
+
+class _State(Part):
+    values: dict[str, dict[str, _Input]] = Field(default_factory=dict)
+
+
+class _Filled(Part):
+    state: _State = _State()
+
+
 @dataclass(frozen=True)
 class Press:
     """Who pressed which button, and where."""
 
     button: Button
     user_id: str
-    team_id: str
+    team_id: str | None
     place: Place
+
+    @property
+    def deed(self) -> Deed:
+        return Deed(self.user_id, self.team_id, self.place.channel_id, self.place.thread_ts)
 
 
 def register(app: AsyncApp, desk: Desk, incidents: IncidentDesk) -> None:
@@ -79,7 +95,7 @@ class _Buttons:
             log.warning("button_not_understood", action_id=action.get("action_id"))
             await ack()
             return
-        if refusal := await self._refusal(press):
+        if refusal := await self._desk.refuses(press.deed):
             await ack()
             self._desk.afterwards.do(self._tell(press, refusal))
             return
@@ -98,38 +114,22 @@ class _Buttons:
 
     async def hear_cause(self, ack: AsyncAck, body: dict[str, Any], view: dict[str, Any]) -> None:
         try:
-            place = Place.model_validate_json(view["private_metadata"])
-        except ValidationError:
+            place = Place.model_validate_json(str(view.get("private_metadata")))
+            press, cause = Press("wrong", *person_in(body), place), _cause(view)
+        except ValidationError as error:
+            log.warning("button_not_understood", where=where(error))
             await _refuse(ack, "I do not know any more which incident this is about. Press the button again.")
             return
-        press = Press("wrong", *_person(body), place)
-        if refusal := await self._refusal(press):
+        if refusal := await self._desk.refuses(press.deed):
             await _refuse(ack, refusal)
             return
         try:
-            became = await self._decide(press, _cause(view))
+            became = await self._decide(press, cause)
         except AgentError as error:
             await _refuse(ack, error.sentence)
             return
         await ack()
         self._desk.afterwards.do(self._show(press, became))
-
-    async def _refusal(self, press: Press) -> str | None:
-        """Why this person decides nothing here. Raises when nobody can say who they are: then nothing is
-        stored, and Slack tells them that it did not work."""
-        place = press.place
-        return await self._desk.admission.refuses(
-            Incoming(
-                team_id=self._desk.me.team_id,
-                channel_id=place.channel_id,
-                thread_ts=place.thread_ts,
-                message_ts=place.message_ts,
-                user_id=press.user_id,
-                text="",
-                kind="mention",
-                envelope=Envelope(speaker_team_id=press.team_id or None),
-            )
-        )
 
     async def _decide(self, press: Press, cause: str | None) -> Pressed:
         investigation = press.place.investigation_id
@@ -176,12 +176,7 @@ class _Buttons:
         return {}
 
     async def _tell(self, press: Press, sentence: str, *, escaped: bool = False) -> None:
-        await self._desk.client.chat_postEphemeral(
-            channel=press.place.channel_id,
-            user=press.user_id,
-            thread_ts=press.place.thread_ts,
-            text=sentence if escaped else said(sentence),
-        )
+        await self._desk.tell(press.deed, sentence if escaped else said(sentence))
 
 
 def read(action: Mapping[str, Any], body: Mapping[str, Any]) -> Press | None:
@@ -191,31 +186,30 @@ def read(action: Mapping[str, Any], body: Mapping[str, Any]) -> Press | None:
     """
     name = str(action.get("action_id", "")).removeprefix(PREFIX)
     button = next((known for known in ACTIONS if known == name), None)
-    container, message = body.get("container") or {}, body.get("message") or {}
-    ts = container.get("message_ts") or message.get("ts")
-    place = {
-        "investigation_id": action.get("value"),
-        "channel_id": container.get("channel_id") or (body.get("channel") or {}).get("id"),
-        "thread_ts": container.get("thread_ts") or message.get("thread_ts") or ts,
-        "message_ts": ts,
-    }
+    if button is None or (button == "wrong" and not isinstance(body.get("trigger_id"), str)):
+        return None
     try:
-        return Press(button, *_person(body), Place.model_validate(place)) if button else None
+        click = click_in(body)
+        place = {
+            "investigation_id": action.get("value"),
+            "channel_id": click.channel_id,
+            "thread_ts": click.thread_ts,
+            "message_ts": click.message_ts,
+        }
+        return Press(button, click.user_id, click.team_id, Place.model_validate(place))
     except ValidationError:
         return None
 
 
-def _person(body: Mapping[str, Any]) -> tuple[str, str]:
-    """The user's id and the id of the workspace they are in."""
-    user = body["user"]
-    return str(user["id"]), str(user.get("team_id") or (body.get("team") or {}).get("id") or "")
-
-
 def _cause(view: Mapping[str, Any]) -> str | None:
-    values = (view.get("state") or {}).get("values") or {}
-    given = ((values.get(CAUSE_FIELD) or {}).get(CAUSE_FIELD) or {}).get("value")
-    cause = str(given or "").replace("\x00", "").strip()[:LONGEST_CAUSE]
-    return cause or None
+    """What was written into the modal.
+
+    Raises:
+        ValidationError: it is not the modal of ours.
+    """
+    filled = _Filled.model_validate(view).state.values.get(CAUSE_FIELD, {}).get(CAUSE_FIELD)
+    cause = (filled.value if filled else None) or ""
+    return cause.replace("\x00", "").strip()[:LONGEST_CAUSE] or None
 
 
 async def _refuse(ack: AsyncAck, sentence: str) -> None:

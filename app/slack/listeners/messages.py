@@ -9,9 +9,9 @@ import structlog
 from slack_bolt.async_app import AsyncApp
 from slack_sdk.errors import SlackApiError
 
-from app.conversations.accept import accept, is_answered
+from app.conversations.accept import accept, belongs, is_answered, is_first_refusal
 from app.conversations.models import Incoming
-from app.slack.incoming import Ignored, read
+from app.slack.incoming import Ignored, Misshapen, read
 from app.slack.listeners.desk import Desk
 
 log = structlog.get_logger(__name__)
@@ -28,12 +28,17 @@ def register(app: AsyncApp, desk: Desk) -> None:
 async def take(desk: Desk, event: dict[str, Any]) -> None:
     """Store the message if it is ours. Raising means no ack, and Slack delivers it again."""
     incoming = read(event, desk.me)
+    if isinstance(incoming, Misshapen):
+        log.warning("payload_not_understood", where=f"event.{incoming.reason}")
+        return
     if isinstance(incoming, Ignored):
         log.debug("event_ignored", reason=incoming.reason)
         return
+    if incoming.kind == "follow_up" and not await belongs(desk.engine, incoming):
+        return
     refusal = await desk.admission.refuses(incoming)
     if refusal is not None:
-        if incoming.kind != "follow_up":
+        if incoming.kind != "follow_up" and await is_first_refusal(desk.engine, incoming):
             desk.afterwards.do(_refuse(desk, incoming, refusal))
         return
     if accepted := await accept(desk.engine, incoming):
