@@ -91,7 +91,8 @@ class SlackIncidentThread:
 
     async def final_brief(self, told: Told, *, round: int = 1) -> None:
         await self._say(f"final:{round}", kit.final_brief(told, self._id, self._surface.hosts()))
-        await self._with_all_evidence(told, f"evidence-{self._id.hex[:8]}-{round}.md")
+        if told.failure or told.brief.model:  # else it is short, and lists no evidence
+            await self._with_all_evidence(told, f"evidence-{self._id.hex[:8]}-{round}.md")
 
     async def failed(
         self, reason: str, *, trace_id: str = "", buttons: tuple[Button, ...] = FAILED, round: int = 1

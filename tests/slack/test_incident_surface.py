@@ -254,6 +254,17 @@ async def test_what_a_final_brief_does_not_list_is_in_the_file_it_speaks_of(play
     assert b"## E19: line 19" in play.slack.file(messages(play)[3].files[0])
 
 
+async def test_a_short_end_without_a_model_attaches_nothing_again(play: Play) -> None:
+    alone = replace(MANY, brief=TOLD.brief.model_copy(update={"model": None}))
+    given = thread(play)
+    await given.open(HEADLINE)
+    await given.evidence_brief(alone)
+    await given.final_brief(alone)
+    await given.final_brief(replace(alone, failure="The model did not answer."), round=2)
+
+    assert parts(play)[2:] == ["evidence-7d4c2b8e.md", "final:1", "final:2", "evidence-7d4c2b8e-2.md"]
+
+
 async def test_nothing_is_said_in_a_thread_nobody_opened(play: Play) -> None:
     with pytest.raises(ThreadNotOpened):
         await thread(play).note("x")
