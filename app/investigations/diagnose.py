@@ -27,7 +27,7 @@ from app.context.models import Source
 from app.conversations.reply import NotShown
 from app.conversations.transcript import SessionTranscript
 from app.conversations.turn import MOST_ATTEMPTS, passes
-from app.escalation.models import Why
+from app.escalation.models import PAGERDUTY, Why
 from app.investigations import journal, repository
 from app.investigations.begun import OnceBegun
 from app.investigations.brief import Brief, Past
@@ -412,8 +412,7 @@ class _Diagnosis:
 
     def buttons(self, offered: tuple[Button, ...]) -> tuple[Button, ...]:
         """Acknowledging is offered where the source knows it."""
-        paged = self.investigation.alert.source == "pagerduty"
-        return (*offered, "acknowledge") if paged else offered
+        return (*offered, "acknowledge") if self.investigation.paged.source == PAGERDUTY else offered
 
     async def fail(self, sentence: str, why: Why) -> None:
         """It has finally failed: said in the same place, with its reason, and in the report."""

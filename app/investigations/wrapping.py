@@ -18,9 +18,9 @@ from app.conversations.reply import NotShown
 from app.errors import AgentError
 from app.escalation.escalation import REASONS, Escalation
 from app.escalation.models import EscalationFailed, EscalationNotConfigured, Why
-from app.escalation.models import Incident as Called
 from app.investigations import journal, queueing, repository
 from app.investigations.brief import Brief
+from app.investigations.calling import called_about
 from app.investigations.evidence import Finding
 from app.investigations.filing import ReportNotWritten, report_file_name, write_report
 from app.investigations.gathered import Gathered
@@ -153,15 +153,10 @@ class Wrapping:
         Raises:
             EscalationFailed: it may work when it is tried again.
         """
-        incident = investigation.incidents[0]
-        about = Called(
-            source=incident.source,
-            incident_key=incident.incident_key,
-            title=investigation.title,
-            severity=investigation.severity,
-            service=investigation.service_name,
-            link=self._link(investigation),
-        )
+        # As it stands now: PagerDuty may have joined while it was diagnosed, and has paged somebody then.
+        async with begin(self.engine) as connection:
+            now = await repository.load(connection, investigation.id)
+        about = called_about(now or investigation, self._link(investigation))
         try:
             called = await self.escalation(investigation.id).escalate(
                 about, why=why, explanation=explanation, dedup=str(investigation.id)

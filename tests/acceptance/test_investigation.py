@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import aiohttp
 import pytest
 
 from app.playground.stack import Fault
@@ -122,6 +123,31 @@ async def test_an_incident_of_pagerduty_is_escalated_there_and_not_acknowledged(
         assert one.sim.written
         assert all("/v2/enqueue" not in each for each in one.written)
         assert "acknowledged" not in str(one.sim.written)
+
+
+async def test_an_incident_that_pagerduty_has_too_is_escalated_there_whoever_came_first(stack: Stack) -> None:
+    async with incident(stack) as one:
+        one.model.script.add(say("", diagnosis(0.3), first_token_seconds=1), say("", diagnosis(0.3)))
+        await one.page("alertmanager")
+        assert (await one.page("pagerduty"))["status"] == "joined"
+        await one.ended()
+        id = one.sim.alert("pagerduty")["event"]["data"]["id"]
+        assert one.written == [f"PUT /incidents/{id}", f"POST /incidents/{id}/notes"]
+        await pressed(one, "acknowledge")
+        await one.seen("acknowledged this")
+        await noted_by_a_person(one, f"/incidents/{id}/notes", "The pool was too small")
+        await one.page("pagerduty", "resolved")
+        learned = "SELECT cause, source FROM outcomes"
+        await one.becomes(learned, [("The pool was too small", "resolution_note")])
+
+
+async def noted_by_a_person(one: Incident, path: str, words: str) -> None:
+    note = {"note": {"content": words}}
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(one.sim.urls["pagerduty"] + path, json=note) as answer,
+    ):
+        assert answer.ok
 
 
 @pytest.mark.parametrize("failing", [wrong_key(), overloaded(), rate_limited(0)], ids=["key", "busy", "rate"])
