@@ -385,7 +385,7 @@ class _Diagnosis:
     async def show(self, outcome: Outcome) -> None:
         """The brief, the headline that says the same, the report; people are called when it is not sure."""
         wrapping = self.diagnoser.wrapping
-        record = await wrapping.record(self.investigation, self.gathered, outcome, self.diagnoser.clock())
+        record = await wrapping.record(self.investigation, outcome, self.diagnoser.clock())
         footer = Footer(
             seconds=record.seconds or 0.0,
             model=outcome.brief.model,
@@ -427,9 +427,7 @@ class _Diagnosis:
             await self.thread.headline(headline(await self.as_it_stands(), state="failed"))
         except NotShown as error:
             log.error("failure_not_shown", reason=error.sentence)
-        await self.diagnoser.wrapping.failed(
-            self.investigation, self.thread, self.looked.gathered if self.looked else None, sentence, why
-        )
+        await self.diagnoser.wrapping.failed(self.investigation, self.thread, sentence, why)
 
     async def end_unsaid(self) -> None:
         """Its failure can neither be told nor reported: it ends, or its service would wait for ever."""

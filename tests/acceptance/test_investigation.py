@@ -42,6 +42,13 @@ async def test_a_page_becomes_a_thread_with_evidence_and_a_diagnosis(stack: Stac
         assert await stack.rows("SELECT name, failed FROM tool_calls") == [("promql", False)]
         [(report,)] = await stack.rows("SELECT report FROM investigations")
         assert "## Token Usage" in report
+        found = await stack.rows("SELECT label, link IS NOT NULL FROM evidence")
+        for label, has_page in found:
+            assert f"[{label}](<http" in report or not has_page
+        [(asked,)] = await stack.rows("SELECT label FROM evidence ORDER BY id DESC LIMIT 1")
+        assert asked in report.split("## Evidence")[1].split("## Causes")[0]
+        assert "[Slack](<http" in report
+        assert "[alertmanager](<http" in report
         assert {each.method for each in one.sim.asked} == {"GET"}
 
 
