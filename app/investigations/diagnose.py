@@ -61,7 +61,9 @@ from app.tools.catalogue import ToolScope
 log = structlog.get_logger(__name__)
 
 SURE_ENOUGH = 0.5
-"""A diagnosis less sure than this goes to the strong model once, and to a person if that does not help."""
+"""A diagnosis less sure than this goes to the strong model once, and to a person if that does not help.
+
+Without a model it is the evidence brief that counts: a page nobody understands is when people are called."""
 NO_MODEL = "no model is configured"
 NO_THREAD = "the incident's thread cannot be opened, and a model's work is kept with its thread"
 OUT_OF_TIME = "the diagnosis took longer than it may (INVESTIGATION_TIMEOUT_SECONDS)"
@@ -235,7 +237,7 @@ class _Diagnosis:
     async def decide(self) -> Outcome:
         means = self.diagnoser.means
         if means.models is None:
-            return await self.alone(NO_MODEL, None)
+            return _unsure_told(await self.alone(NO_MODEL, None))
         if self.investigation.turn_id is None:
             return await self.alone(NO_THREAD, "failure")
         try:
@@ -436,7 +438,7 @@ class _Diagnosis:
 
 
 def _unsure_told(outcome: Outcome) -> Outcome:
-    """People are called about what no model is sure of."""
+    """People are called about what nobody is sure of."""
     if outcome.brief.confidence < SURE_ENOUGH and outcome.why is None:
         return replace(outcome, why="low_confidence")
     return outcome

@@ -63,7 +63,30 @@ async def test_without_a_model_the_evidence_names_the_cause(stack: Stack, scenar
         [(brief,)] = await stack.rows("SELECT brief FROM investigations")
         cause = brief["likely_cause"]["text"]
         assert not any(innocent in cause for innocent in truth.innocent)
-        assert one.written == []
+        assert one.written == ([] if brief["confidence"] >= 0.5 else ["POST /v2/enqueue"])
+
+
+async def blinded(one: Incident) -> None:
+    """Nothing that could tell of a cause answers."""
+    for system in ("prometheus", "loki", "tempo", "argocd", "kubernetes"):
+        one.sim.faults.set(system, Fault.failing(503))
+
+
+async def test_without_a_model_a_page_nobody_understands_calls_people(stack: Stack) -> None:
+    async with incident(stack, model=False) as one:
+        await blinded(one)
+        await one.investigated()
+        assert one.written == ["POST /v2/enqueue"]
+        assert "not sure of the cause" in told(one.said("note"))
+        assert "no model is configured" in told(one.said("final"))
+
+
+async def test_without_a_model_what_pagerduty_paged_about_is_escalated_there(stack: Stack) -> None:
+    async with incident(stack, model=False) as one:
+        await blinded(one)
+        await one.investigated("pagerduty")
+        assert [each.partition("/")[0] for each in one.written] == ["PUT ", "POST "]
+        assert "acknowledged" not in str(one.sim.written)
 
 
 async def test_the_model_is_given_the_digest_and_no_raw_data(stack: Stack) -> None:

@@ -23,7 +23,7 @@ from app.settings import Settings
 from app.storage.engine import begin
 from app.storage.errors import StaleAttempt
 from app.tools.masking import mask
-from tests.investigations.cases import DEPLOYED, FINDINGS
+from tests.investigations.cases import FINDINGS
 from tests.investigations.conftest import STARTED, Rows
 from tests.investigations.test_repository import diagnosing
 
