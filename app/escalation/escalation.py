@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from app.escalation.models import (
+    PAGERDUTY,
     Escalated,
     EscalationFailed,
     EscalationNotConfigured,
@@ -22,7 +23,6 @@ from app.escalation.models import (
 from app.escalation.wire import PagerDutyWire
 from app.settings import EscalationSettings
 
-PAGERDUTY = "pagerduty"
 ATTEMPTS = 3
 WAIT_SECONDS = 1.0
 LONGEST_NOTE = 2000

@@ -8,6 +8,9 @@ from typing import Any, Literal, NamedTuple, Protocol
 
 from app.errors import AgentError
 
+PAGERDUTY = "pagerduty"
+"""The source whose incidents have paged somebody already."""
+
 Why = Literal["low_confidence", "budget", "timeout", "failure", "asked"]
 
 

@@ -10,8 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.errors import AgentError
 from app.escalation.escalation import Escalation
-from app.escalation.models import Incident as Called
+from app.escalation.models import Incident
 from app.investigations import afterwards, queueing, repository
+from app.investigations.calling import called_about
 from app.investigations.models import Investigation
 from app.investigations.surface import Pressed
 from app.storage.audit import write_audit
@@ -130,16 +131,10 @@ class StoredDesk:
             trace_id=investigation.trace_id,
         )
 
-    def _called(self, investigation: Investigation) -> Called:
-        incident, place = investigation.incidents[0], investigation.place
-        return Called(
-            source=incident.source,
-            incident_key=incident.incident_key,
-            title=investigation.title,
-            severity=investigation.severity,
-            service=investigation.service_name,
-            link=self.thread_link(place.channel_id, place.thread_ts) if place else None,
-        )
+    def _called(self, investigation: Investigation) -> Incident:
+        place = investigation.place
+        link = self.thread_link(place.channel_id, place.thread_ts) if place else None
+        return called_about(investigation, link)
 
 
 def _not_that(cause: str | None) -> str:

@@ -30,7 +30,7 @@ from app.conversations.reply import NotShown
 from app.conversations.transcript import SessionTranscript
 from app.conversations.turn import MOST_ATTEMPTS, passes
 from app.errors import AgentError
-from app.escalation.models import Why
+from app.escalation.models import PAGERDUTY, Why
 from app.investigations import journal, repository
 from app.investigations.begun import OnceBegun
 from app.investigations.brief import Brief, Past
@@ -76,7 +76,9 @@ ADDRESS_SECONDS = 5.0
 OnCallNow = tuple[str, tuple[str, ...]]
 """The names of those on call, and the ids by which the place addresses them."""
 SURE_ENOUGH = 0.5
-"""A diagnosis less sure than this goes to the strong model once, and to a person if that does not help."""
+"""A diagnosis less sure than this goes to the strong model once, and to a person if that does not help.
+
+Without a model it is the evidence brief that counts: a page nobody understands is when people are called."""
 NO_MODEL = "no model is configured"
 NO_THREAD = "the incident's thread cannot be opened, and a model's work is kept with its thread"
 OUT_OF_TIME = "the diagnosis took longer than it may (INVESTIGATION_TIMEOUT_SECONDS)"
@@ -261,7 +263,7 @@ class _Diagnosis:
     async def decide(self) -> Outcome:
         means = self.diagnoser.means
         if means.models is None:
-            return await self.alone(NO_MODEL, None)
+            return _unsure_told(await self.alone(NO_MODEL, None))
         if self.investigation.turn_id is None:
             return await self.alone(NO_THREAD, "failure")
         try:
@@ -430,7 +432,7 @@ class _Diagnosis:
     async def show(self, outcome: Outcome, asking: asyncio.Future[OnCallNow]) -> None:
         """The brief, the headline that says the same, the report; people are called when it is not sure."""
         wrapping = self.diagnoser.wrapping
-        record = await wrapping.record(self.investigation, self.gathered, outcome, self.diagnoser.clock())
+        record = await wrapping.record(self.investigation, outcome, self.diagnoser.clock())
         footer = Footer(
             seconds=record.seconds or 0.0,
             model=outcome.brief.model,
@@ -485,8 +487,7 @@ class _Diagnosis:
 
     def buttons(self, offered: tuple[Button, ...]) -> tuple[Button, ...]:
         """Acknowledging is offered where the source knows it."""
-        paged = self.investigation.alert.source == "pagerduty"
-        return (*offered, "acknowledge") if paged else offered
+        return (*offered, "acknowledge") if self.investigation.paged.source == PAGERDUTY else offered
 
     async def fail(self, sentence: str, why: Why) -> None:
         """It has finally failed: said in the same place, with its reason, and in the report."""
@@ -501,9 +502,7 @@ class _Diagnosis:
             await self.thread.headline(headline(await self.as_it_stands(), state="failed"))
         except NotShown as error:
             log.error("failure_not_shown", reason=error.sentence)
-        await self.diagnoser.wrapping.failed(
-            self.investigation, self.thread, self.looked.gathered if self.looked else None, sentence, why
-        )
+        await self.diagnoser.wrapping.failed(self.investigation, self.thread, sentence, why)
 
     async def end_unsaid(self) -> None:
         """Its failure can neither be told nor reported: it ends, or its service would wait for ever."""
@@ -512,7 +511,7 @@ class _Diagnosis:
 
 
 def _unsure_told(outcome: Outcome) -> Outcome:
-    """People are called about what no model is sure of."""
+    """People are called about what nobody is sure of."""
     if outcome.brief.confidence < SURE_ENOUGH and outcome.why is None:
         return replace(outcome, why="low_confidence")
     return outcome

@@ -73,7 +73,7 @@ class History:
         return tuple(PastTime(*row) for row in rows if row[0] < investigation.created_at)
 
     async def _theirs(self, investigation: Investigation) -> tuple[PastTime, ...]:
-        incident = investigation.incidents[0]
+        incident = investigation.paged
         if self.pagerduty is None or incident.source != "pagerduty":
             return ()
         found = await self.pagerduty.past(incident.incident_key)

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from app.escalation.models import PAGERDUTY
 from app.investigations.alert import Alert, Severity
 
 IncidentStatus = Literal["open", "acknowledged", "resolved"]
@@ -134,6 +135,13 @@ class Investigation(_Frozen):
     def over(self) -> int:
         """How many of them are over."""
         return sum(each.over for each in self.reasons)
+
+    @property
+    def paged(self) -> Incident:
+        """The incident people are called about: PagerDuty's own while it is open, whichever source came
+        first, for whoever has it is paged already; else the first one."""
+        own = (each for each in self.incidents if each.source == PAGERDUTY and each.status != "resolved")
+        return next(own, self.incidents[0])
 
     @property
     def leader_id(self) -> UUID:

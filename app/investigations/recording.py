@@ -15,7 +15,7 @@ from app.errors import AgentError
 from app.investigations import journal, repository
 from app.investigations.brief import Brief
 from app.investigations.gathered import Gathered
-from app.investigations.look import Looked
+from app.investigations.look import Looked, linked
 from app.investigations.models import Investigation
 from app.investigations.record import ModelUse, Moment, Record, ToolCall
 from app.storage.engine import begin
@@ -95,7 +95,7 @@ async def finished(engine: AsyncEngine, investigation_id: UUID, *, thread: str |
             thread=thread,
             status=investigation.status,
             finished_at=investigation.finished_at,
-            gathered=await _gathered(connection, investigation),
+            gathered=await seen(connection, investigation),
             brief=_brief(investigation.brief),
             failure=ending.get("failure") or _failure(investigation),
             over_budget=ending.get("over_budget"),
@@ -106,10 +106,12 @@ async def finished(engine: AsyncEngine, investigation_id: UUID, *, thread: str |
 
 
 def hosts(record: Record) -> frozenset[str]:
-    """Those its evidence came from: its links were made by the sources' own clients."""
+    """Those its evidence came from, whose links were made by the sources' own clients; that of its thread,
+    and that of the alert's own page."""
     gathered = record.gathered
-    addresses = (each.link for each in gathered.findings) if gathered else ()
-    return frozenset(host for each in addresses if each and (host := urlsplit(each).hostname))
+    known = linked(gathered.findings) if gathered else frozenset()
+    pages = [record.thread, *(each.url for each in gathered.alert.links[:1])] if gathered else [record.thread]
+    return known | frozenset(host for each in pages if each and (host := urlsplit(each).hostname))
 
 
 def _check(investigation_id: UUID, investigation: Investigation | None) -> None:
@@ -127,7 +129,7 @@ def _check(investigation_id: UUID, investigation: Investigation | None) -> None:
         )
 
 
-async def _gathered(connection: AsyncConnection, investigation: Investigation) -> Gathered | None:
+async def seen(connection: AsyncConnection, investigation: Investigation) -> Gathered | None:
     """What the look saw, and what the diagnosis found besides."""
     if investigation.observations is None:
         return None

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.conversations.reply import NotShown
 from app.errors import AgentError
+from app.escalation.models import PAGERDUTY
 from app.investigations import afterwards, newcomers, repository
 from app.investigations.ledger import InvestigationLedger
 from app.investigations.models import Incident, Investigation
@@ -72,17 +73,17 @@ class Updater:
 
     async def _learn(self, investigation: Investigation) -> None:
         """The note with which people closed an incident is its outcome; the webhook does not bring it."""
-        incident = investigation.incidents[0]
-        if self.resolution is None or incident.source != "pagerduty" or incident.resolved_at is None:
-            return
-        try:
-            cause = await self.resolution(incident.incident_key)
-        except AgentError as error:
-            log.info("resolution_note_unknown", reason=error.sentence)
-            return
-        if cause:
-            async with begin(self.engine) as connection:
-                await afterwards.add_note(connection, investigation.id, mask(cause))
+        closed = (each for each in investigation.incidents if each.source == PAGERDUTY and each.resolved_at)
+        for incident in closed if self.resolution else ():
+            assert self.resolution is not None
+            try:
+                cause = await self.resolution(incident.incident_key)
+            except AgentError as error:
+                log.info("resolution_note_unknown", reason=error.sentence)
+                continue
+            if cause:
+                async with begin(self.engine) as connection:
+                    await afterwards.add_note(connection, investigation.id, mask(cause))
 
     async def _end(self, investigation: Investigation, thread: IncidentThread) -> None:
         async with begin(self.engine) as connection:

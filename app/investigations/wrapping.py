@@ -18,15 +18,15 @@ from app.conversations.reply import NotShown
 from app.errors import AgentError
 from app.escalation.escalation import REASONS, Escalation
 from app.escalation.models import EscalationFailed, EscalationNotConfigured, Why
-from app.escalation.models import Incident as Called
 from app.investigations import journal, queueing, repository
 from app.investigations.brief import Brief
+from app.investigations.calling import called_about
 from app.investigations.evidence import Finding
 from app.investigations.filing import ReportNotWritten, report_file_name, write_report
 from app.investigations.gathered import Gathered
 from app.investigations.models import Investigation
 from app.investigations.record import Record
-from app.investigations.recording import recorded
+from app.investigations.recording import hosts, recorded, seen
 from app.investigations.report import announcement, report
 from app.investigations.surface import IncidentThread
 from app.investigations.thread import headline
@@ -69,13 +69,10 @@ class Wrapping:
         known = {each.label for each in gathered.findings}
         return tuple(each for each in found if each.label not in known)
 
-    async def record(
-        self, investigation: Investigation, gathered: Gathered, outcome: Outcome, now: datetime
-    ) -> Record:
+    async def record(self, investigation: Investigation, outcome: Outcome, now: datetime) -> Record:
         return await self._record(
             investigation,
             now=now,
-            gathered=gathered,
             brief=outcome.brief,
             checked=outcome.changed,
             failure=outcome.failure,
@@ -88,7 +85,6 @@ class Wrapping:
         *,
         now: datetime | None,
         status: str = "done",
-        gathered: Gathered | None = None,
         brief: Brief | None = None,
         checked: tuple[str, ...] = (),
         failure: str | None = None,
@@ -102,7 +98,7 @@ class Wrapping:
                 thread=self._link(investigation),
                 status=status,
                 finished_at=now,
-                gathered=gathered,
+                gathered=await seen(connection, investigation),
                 brief=brief,
                 failure=failure,
                 over_budget=over_budget,
@@ -125,14 +121,11 @@ class Wrapping:
         self,
         investigation: Investigation,
         thread: IncidentThread,
-        gathered: Gathered | None,
         sentence: str,
         why: Why,
     ) -> None:
         said = await self.call_people(investigation, thread, why, sentence)
-        record = await self._record(
-            investigation, now=None, status="failed", gathered=gathered, failure=sentence
-        )
+        record = await self._record(investigation, now=None, status="failed", failure=sentence)
         await self._end(investigation, _with_escalation(record, said), None)
 
     async def expired(self, investigation: Investigation, thread: IncidentThread) -> None:
@@ -153,15 +146,10 @@ class Wrapping:
         Raises:
             EscalationFailed: it may work when it is tried again.
         """
-        incident = investigation.incidents[0]
-        about = Called(
-            source=incident.source,
-            incident_key=incident.incident_key,
-            title=investigation.title,
-            severity=investigation.severity,
-            service=investigation.service_name,
-            link=self._link(investigation),
-        )
+        # As it stands now: PagerDuty may have joined while it was diagnosed, and has paged somebody then.
+        async with begin(self.engine) as connection:
+            now = await repository.load(connection, investigation.id)
+        about = called_about(now or investigation, self._link(investigation))
         try:
             called = await self.escalation(investigation.id).escalate(
                 about, why=why, explanation=explanation, dedup=str(investigation.id)
@@ -183,7 +171,7 @@ class Wrapping:
 
     async def _end(self, investigation: Investigation, record: Record, brief: Brief | None) -> None:
         """Report, file, log line, and the end with its audit row."""
-        written = report(record, hosts=self.hosts())
+        written = report(record, hosts=self.hosts() | hosts(record))
         file = await self._filed(record, written)
         async with begin(self.engine) as connection:
             await repository.save(connection, investigation, report=written)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 
+import aiohttp
 import pytest
 
 from app.playground.stack import Fault
@@ -42,6 +43,13 @@ async def test_a_page_becomes_a_thread_with_evidence_and_a_diagnosis(stack: Stac
         assert await stack.rows("SELECT name, failed FROM tool_calls") == [("promql", False)]
         [(report,)] = await stack.rows("SELECT report FROM investigations")
         assert "## Token Usage" in report
+        found = await stack.rows("SELECT label, link IS NOT NULL FROM evidence")
+        for label, has_page in found:
+            assert f"[{label}](<http" in report or not has_page
+        [(asked,)] = await stack.rows("SELECT label FROM evidence ORDER BY id DESC LIMIT 1")
+        assert asked in report.split("## Evidence")[1].split("## Causes")[0]
+        assert "[Slack](<http" in report
+        assert "[alertmanager](<http" in report
         assert {each.method for each in one.sim.asked} == {"GET"}
 
 
@@ -55,7 +63,30 @@ async def test_without_a_model_the_evidence_names_the_cause(stack: Stack, scenar
         [(brief,)] = await stack.rows("SELECT brief FROM investigations")
         cause = brief["likely_cause"]["text"]
         assert not any(innocent in cause for innocent in truth.innocent)
-        assert one.written == []
+        assert one.written == ([] if brief["confidence"] >= 0.5 else ["POST /v2/enqueue"])
+
+
+async def blinded(one: Incident) -> None:
+    """Nothing that could tell of a cause answers."""
+    for system in ("prometheus", "loki", "tempo", "argocd", "kubernetes"):
+        one.sim.faults.set(system, Fault.failing(503))
+
+
+async def test_without_a_model_a_page_nobody_understands_calls_people(stack: Stack) -> None:
+    async with incident(stack, model=False) as one:
+        await blinded(one)
+        await one.investigated()
+        assert one.written == ["POST /v2/enqueue"]
+        assert "not sure of the cause" in told(one.said("note"))
+        assert "no model is configured" in told(one.said("final"))
+
+
+async def test_without_a_model_what_pagerduty_paged_about_is_escalated_there(stack: Stack) -> None:
+    async with incident(stack, model=False) as one:
+        await blinded(one)
+        await one.investigated("pagerduty")
+        assert [each.partition("/")[0] for each in one.written] == ["PUT ", "POST "]
+        assert "acknowledged" not in str(one.sim.written)
 
 
 async def test_without_a_model_nothing_is_promised_and_nothing_said_twice(stack: Stack) -> None:
@@ -180,6 +211,31 @@ async def test_an_incident_of_pagerduty_is_escalated_there_and_not_acknowledged(
         assert one.sim.written
         assert all("/v2/enqueue" not in each for each in one.written)
         assert "acknowledged" not in str(one.sim.written)
+
+
+async def test_an_incident_that_pagerduty_has_too_is_escalated_there_whoever_came_first(stack: Stack) -> None:
+    async with incident(stack) as one:
+        one.model.script.add(say("", diagnosis(0.3), first_token_seconds=1), say("", diagnosis(0.3)))
+        await one.page("alertmanager")
+        assert (await one.page("pagerduty"))["status"] == "joined"
+        await one.ended()
+        id = one.sim.alert("pagerduty")["event"]["data"]["id"]
+        assert one.written == [f"PUT /incidents/{id}", f"POST /incidents/{id}/notes"]
+        await pressed(one, "acknowledge")
+        await one.seen("acknowledged this")
+        await noted_by_a_person(one, f"/incidents/{id}/notes", "The pool was too small")
+        await one.page("pagerduty", "resolved")
+        learned = "SELECT cause, source FROM outcomes"
+        await one.becomes(learned, [("The pool was too small", "resolution_note")])
+
+
+async def noted_by_a_person(one: Incident, path: str, words: str) -> None:
+    note = {"note": {"content": words}}
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(one.sim.urls["pagerduty"] + path, json=note) as answer,
+    ):
+        assert answer.ok
 
 
 @pytest.mark.parametrize("failing", [wrong_key(), overloaded(), rate_limited(0)], ids=["key", "busy", "rate"])

@@ -211,3 +211,5 @@ async def test_what_waits_too_long_keeps_its_evidence_and_says_so(stack: Stack) 
         assert len(one.said("final")) == 1
         [(report,)] = await stack.rows("SELECT report FROM investigations WHERE status = 'expired'")
         assert "longer for its diagnosis" in report
+        assert "| E1 |" in report or "[E1](<http" in report
+        assert "\n1. " in report.split("## Causes")[1].split("###")[0]

@@ -23,7 +23,7 @@ from app.settings import Settings
 from app.storage.engine import begin
 from app.storage.errors import StaleAttempt
 from app.tools.masking import mask
-from tests.investigations.cases import DEPLOYED, FINDINGS
+from tests.investigations.cases import FINDINGS
 from tests.investigations.conftest import STARTED, Rows
 from tests.investigations.test_repository import diagnosing
 
@@ -72,7 +72,7 @@ def wrapping(engine: AsyncEngine, out: io.StringIO, folder: Path | None = None) 
 
 
 async def concluded(taken: Investigation, given: Wrapping, outcome: Outcome) -> None:
-    record = await given.record(taken, DEPLOYED, outcome, STARTED)
+    record = await given.record(taken, outcome, STARTED)
     await given.done(taken, Heard(), record, outcome)
 
 
@@ -106,7 +106,7 @@ async def test_what_ran_out_of_budget_says_so_in_its_report(
 async def test_a_failure_ends_in_a_report_too(engine: AsyncEngine, intake: Intake, rows: Rows) -> None:
     out, thread = io.StringIO(), Heard()
     taken = await diagnosing(engine, intake)
-    await wrapping(engine, out).failed(taken, thread, None, "Something on my side broke.", "failure")
+    await wrapping(engine, out).failed(taken, thread, "Something on my side broke.", "failure")
     [(report, status)] = await rows("SELECT report, status FROM investigations")
     assert status == "failed"
     assert "Something on my side broke." in report
