@@ -19,7 +19,7 @@ from app.settings import GROUPS
 ROOT = Path(__file__).parents[1]
 
 LAYERS = (
-    {"errors"},
+    {"errors", "computing"},
     {"settings"},
     {"storage", "jobs"},
     {"knowledge", "signals"},

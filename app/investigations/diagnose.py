@@ -32,6 +32,7 @@ from app.conversations.turn import MOST_ATTEMPTS, passes
 from app.errors import AgentError
 from app.escalation.models import PAGERDUTY, Why
 from app.investigations import journal, repository
+from app.investigations.assembling import Looked, down
 from app.investigations.begun import OnceBegun
 from app.investigations.brief import Brief, Past
 from app.investigations.checks import checked
@@ -43,7 +44,6 @@ from app.investigations.gathered import Gathered
 from app.investigations.guidance import guidance_of
 from app.investigations.history import names_of
 from app.investigations.ledger import InvestigationLedger
-from app.investigations.look import Looked, down
 from app.investigations.means import DiagnoseMeans
 from app.investigations.models import Investigation
 from app.investigations.opening import opened

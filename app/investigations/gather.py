@@ -15,6 +15,7 @@ from typing import Protocol, TypeVar
 
 import structlog
 
+from app.computing import Beside
 from app.context.catalog import Catalog
 from app.context.models import Service
 from app.context.runbooks import FoundRunbook, Runbooks
@@ -172,13 +173,14 @@ class Seen:
 
 @dataclass(frozen=True)
 class Gatherer:
-    """`signals` are what to ask of metrics and logs; `seconds` the deadline of each source."""
+    """`signals` are what to ask of metrics and logs, `seconds` is the deadline of each source."""
 
     sources: Sources
     catalog: Callable[[], Catalog]
     signals: Callable[[], Awaitable[Signals]]
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     seconds: float = SOURCE_SECONDS
+    beside: Beside = field(default_factory=Beside)
 
     async def gather(self, investigation: Investigation) -> Seen:
         """Ask everything about an investigation's first incident. Never raises for what a source does."""
@@ -351,7 +353,7 @@ class _Look:
             self._of("loki", logs.query_range(query, start, parted, MOST_LINES), ()),
             self._of("loki", logs.query_range(query, parted, self.now, MOST_LINES), ()),
         )
-        return await asyncio.to_thread(lambda: tuple(safe_line(line) for line in (*before, *after)))
+        return await self.gatherer.beside(safe_lines, (*before, *after))
 
     async def _spans(self) -> tuple[Span, ...]:
         traces = self.gatherer.sources.traces
@@ -483,6 +485,10 @@ def named(series: Series, signal: Signal, label: str, *, by_service: bool = True
 def safe(text: str) -> str:
     """What others wrote, before it is stored, ranked or shown anywhere: without secrets, and bounded."""
     return mask(text[:LONGEST_TEXT])
+
+
+def safe_lines(lines: tuple[LogLine, ...]) -> tuple[LogLine, ...]:
+    return tuple(map(safe_line, lines))
 
 
 def safe_line(line: LogLine) -> LogLine:

@@ -6,92 +6,39 @@ It waits for nothing but a worker, so a P1 is never dark. Each step is stored be
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
-from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, TypeVar
-from urllib.parse import urlsplit
 from uuid import UUID
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.agent.prompt import facts_of
 from app.conversations.reply import NotShown
 from app.conversations.turn import MOST_ATTEMPTS, passes
 from app.errors import AgentError
 from app.investigations import queueing, repository
-from app.investigations.brief import Brief, Past
+from app.investigations.assembling import Looked, lately, worked_out
+from app.investigations.brief import Brief
 from app.investigations.chart import ChartFailed, alt_text, drawing, render
-from app.investigations.evidence import Finding, Gap, Ranking
-from app.investigations.findings import findings
-from app.investigations.first_brief import first_brief
-from app.investigations.gather import Gatherer, PastTime, Seen
-from app.investigations.gathered import Gathered, Runbook, restored, stored
+from app.investigations.gather import Gatherer
 from app.investigations.ledger import InvestigationLedger
 from app.investigations.models import Investigation
 from app.investigations.opening import opened
-from app.investigations.ranking import rank
 from app.investigations.surface import LOOKING, Footer, IncidentSurface, IncidentThread, Told
 from app.investigations.thread import headline
-from app.signals.models import Series
 from app.storage.engine import begin
 from app.storage.errors import DatabaseUnavailable, StaleAttempt
-from app.tools.masking import mask
-from app.tools.recurrence import pattern
 
 log = structlog.get_logger(__name__)
 
-T = TypeVar("T")
-
-TELLS_OF_CAUSES = frozenset({"prometheus", "loki", "traces", "argocd", "github", "kubernetes"})
-"""A gap of one of these could have hidden the cause."""
 WAITS_FOR = "A diagnosis follows."
-HEAD_OF_RUNBOOK = 1_500
-SHOWN_BEFORE = 35 * 60
-FEWEST_POINTS = 10
 
 
 class LookEndsProcesses(AgentError):
     """A look that was begun again and again and never came to an end, not even to an error."""
 
     code = "look_ends_processes"
-
-
-@dataclass(frozen=True)
-class Looked:
-    """What a look leaves for the thread and for the diagnosis."""
-
-    gathered: Gathered
-    symptom: Series | None = None
-    on_call: str = ""
-
-    def stored(self) -> dict[str, Any]:
-        symptom = self.symptom
-        return {
-            "gathered": stored(self.gathered),
-            "on_call": self.on_call,
-            "symptom": symptom
-            and {
-                "name": symptom.name,
-                "service": symptom.service,
-                "unit": symptom.unit,
-                "points": [list(point) for point in symptom.points],
-            },
-        }
-
-    @classmethod
-    def restored(cls, written: Mapping[str, Any]) -> Looked:
-        kept = written["symptom"]
-        symptom = kept and Series(
-            kept["name"],
-            tuple((at, value) for at, value in kept["points"]),
-            kept["service"],
-            {},
-            kept["unit"],
-        )
-        return cls(restored(written["gathered"]), symptom, written["on_call"])
 
 
 @dataclass(frozen=True)
@@ -106,12 +53,6 @@ class Looker:
     waits_for: str = ""
     """What the evidence brief says will follow it: nothing when no model is configured."""
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
-    _thread: Executor = field(default_factory=lambda: ThreadPoolExecutor(1, "look"), init=False)
-    """One, for several would take the interpreter from the event loop as many times as often."""
-
-    async def computed(self, compute: Callable[[], T]) -> T:
-        """What takes a good part of a second of computing, off the event loop and one at a time."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, compute)
 
     async def run(self, investigation_id: str) -> None:
         async with begin(self.engine) as connection:
@@ -187,13 +128,8 @@ class _Look:
         if self.investigation.observations is not None:
             return Looked.restored(self.investigation.observations)
         seen = await self.looker.gatherer.gather(self.investigation)
-        looked = await self.looker.computed(
-            lambda: assembled(self.investigation, seen, rank(seen.observations))
-        )
-        brief = first_brief(
-            looked.gathered,
-            hosts=self.looker.hosts() | linked(looked.gathered.findings),
-            sources_down=down(looked.gathered.gaps),
+        looked, brief = await self.looker.gatherer.beside(
+            worked_out, self.investigation, seen, self.looker.hosts()
         )
         began = looked.gathered.ranking.onset
         onset = datetime.fromtimestamp(began, UTC) if began else None
@@ -258,55 +194,3 @@ class _Look:
         async with begin(self.looker.engine) as connection:
             await queueing.defer_diagnose(connection, self.investigation)
             await queueing.update_after(connection, self.investigation.id)
-
-
-def assembled(investigation: Investigation, seen: Seen, ranking: Ranking) -> Looked:
-    """Everything known when the sources have answered. Pure."""
-    told, labels = findings(seen, ranking)
-    gathered = Gathered(
-        alert=investigation.alert,
-        ranking=ranking,
-        findings=told,
-        gaps=seen.gaps,
-        service=seen.service.name if seen.service else None,
-        severity=investigation.severity,
-        facts=facts_of(seen.service) if seen.service else {},
-        changes=_near(seen, told),
-        past=None if seen.past is None else past_of(seen.past, investigation.created_at),
-        runbooks=tuple(
-            Runbook(each.runbook.title, each.runbook.url, mask(each.runbook.text[:HEAD_OF_RUNBOOK]))
-            for each in seen.runbooks
-        ),
-        tickets=seen.tickets,
-        labels=labels,
-    )
-    return Looked(gathered, seen.observations.symptom, seen.on_call)
-
-
-def _near(seen: Seen, told: tuple[Finding, ...]) -> tuple[Any, ...]:
-    """The changes that became evidence: those of the services around."""
-    shown = {each.at for each in told if each.kind == "change"}
-    return tuple(each for each in seen.observations.changes if each.at in shown)
-
-
-def linked(findings: tuple[Finding, ...]) -> frozenset[str]:
-    """The hosts on which the evidence can be opened."""
-    return frozenset(host for each in findings if each.link and (host := urlsplit(each.link).hostname))
-
-
-def lately(symptom: Series, onset: float | None) -> Series:
-    """What a chart shows: the time before the onset that lets one see what is usual, and all since."""
-    since = [point for point in symptom.points if onset is None or point[0] >= onset - SHOWN_BEFORE]
-    return replace(symptom, points=tuple(since)) if len(since) >= FEWEST_POINTS else symptom
-
-
-def past_of(times: tuple[PastTime, ...], now: datetime) -> Past:
-    dates = tuple(each.at.date().isoformat() for each in times)
-    if not times:
-        return Past()
-    cause = next((f" The last time it was: {mask(each.cause)}" for each in times if each.cause), "")
-    return Past(happened=True, dates=dates, pattern=pattern([each.at for each in times], now) + cause)
-
-
-def down(gaps: tuple[Gap, ...]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(each.source for each in gaps if each.source in TELLS_OF_CAUSES))

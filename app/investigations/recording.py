@@ -13,9 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.errors import AgentError
 from app.investigations import journal, repository
+from app.investigations.assembling import Looked, linked
 from app.investigations.brief import Brief
 from app.investigations.gathered import Gathered
-from app.investigations.look import Looked, linked
 from app.investigations.models import Investigation
 from app.investigations.record import ModelUse, Moment, Record, ToolCall
 from app.storage.engine import begin

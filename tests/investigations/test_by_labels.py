@@ -9,10 +9,10 @@ from urllib.parse import urlencode
 import pytest
 
 from app.investigations.alert import Link
+from app.investigations.assembling import assembled
 from app.investigations.by_labels import questions_by_labels
 from app.investigations.first_brief import first_brief
 from app.investigations.gather import Gatherer, Seen, Sources
-from app.investigations.look import assembled
 from app.investigations.own_query import NAME, of_alert, own_query
 from app.investigations.questions import Signal, Signals, packaged_signals
 from app.investigations.ranking import rank

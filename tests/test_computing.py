@@ -1,0 +1,54 @@
+"""Computing beside the event loop, in a real process."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import os
+import signal
+from types import MappingProxyType
+
+import pytest
+
+from app.computing import Beside, read_only
+
+pytestmark = pytest.mark.slow
+
+
+async def test_the_event_loop_goes_on_meanwhile() -> None:
+    beside, rounds = Beside(), 0
+    await beside(os.getpid)  # the process is there
+    working = asyncio.ensure_future(beside(math.factorial, 60_000))
+    while not working.done():
+        await asyncio.sleep(0.001)
+        rounds += 1
+    assert await working == math.factorial(60_000)
+    assert rounds > 5
+
+
+async def test_one_process_does_all() -> None:
+    beside = Beside()
+    await beside(os.getpid)  # the process is there: a test before this one may have taken its own with it
+    pids = set(await asyncio.gather(*(beside(os.getpid) for _ in range(5))))
+    assert len(pids) == 1
+    assert os.getpid() not in pids
+
+
+async def test_what_goes_wrong_comes_out_as_it_is() -> None:
+    with pytest.raises(ZeroDivisionError):
+        await Beside()(divmod, 1, 0)
+
+
+async def test_read_only_mappings_travel_there_and_back() -> None:
+    given = MappingProxyType({"team": "payments"})
+    assert await Beside()(read_only, dict(given)) == given
+    assert await Beside()(len, given) == 1
+
+
+async def test_a_process_that_is_killed_costs_no_answer() -> None:
+    beside = Beside()
+    child = await beside(os.getpid)
+    os.kill(child, signal.SIGKILL)
+    await asyncio.sleep(0.1)
+    assert await beside(divmod, 7, 2) == (3, 1)
+    assert await beside(os.getpid) not in (child, None)
