@@ -44,7 +44,8 @@ LONGEST_HOLD_SECONDS = 0.5
 
 JOB = (
     "ROW(CAST(:queue AS varchar), CAST(:task AS varchar), CAST(:priority AS int), CAST(:lock AS text), "
-    "CAST(:queueing_lock AS text), CAST(:arguments AS jsonb), CAST(:at AS timestamptz))"
+    "CAST(:queueing_lock AS text), CAST(:arguments AS jsonb), "
+    "coalesce(CAST(:at AS timestamptz), now() + make_interval(secs => CAST(:wait AS double precision))))"
 )
 DEFER_ONE = f"SELECT unnest(procrastinate_defer_jobs_v1(ARRAY[{JOB}]::procrastinate_job_to_defer_v1[])) AS id"
 DEFER_ONE_ONCE = f"SELECT queue_defer_once(CAST({JOB} AS procrastinate_job_to_defer_v1)) AS id"
@@ -78,7 +79,10 @@ DELETE FROM procrastinate_jobs WHERE id IN (
 
 @dataclass(frozen=True)
 class Deferral:
-    """A job to be: jobs of one `lock` run one at a time, in order of `priority` (high first), then age."""
+    """A job to be: jobs of one `lock` run one at a time, in order of `priority` (high first), then age.
+
+    It begins `at` a moment, or after `wait` seconds by the database's clock; without either at once.
+    """
 
     task: str
     arguments: dict[str, Any]
@@ -87,6 +91,7 @@ class Deferral:
     queueing_lock: str | None = None
     priority: int = 0
     at: datetime | None = None
+    wait: float | None = None
 
 
 async def defer(connection: AsyncConnection, job: Deferral) -> int:
@@ -105,6 +110,7 @@ def columns(job: Deferral) -> dict[str, Any]:
         "queueing_lock": job.queueing_lock,
         "arguments": json.dumps(job.arguments),
         "at": job.at,
+        "wait": job.wait,
     }
 
 

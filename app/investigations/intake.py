@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 from uuid import UUID, uuid4
 
@@ -31,6 +31,8 @@ log = structlog.get_logger(__name__)
 
 AT_ONCE = 8
 """Alerts stored at once by a process: those that wait here take no connection from the rest of it."""
+GATHER_SECONDS = 1.0
+"""Those who join a storm within it are told in one edit of its thread: Slack takes one a second."""
 TOGETHER_SECONDS = 600
 """Two sources that tell of one service and symptom within this time tell of one thing, whatever is over."""
 OPEN_TOGETHER_SECONDS = 6 * 3600
@@ -238,7 +240,7 @@ class Intake:
             because=placed.because,
             marks=as_json(mine),
             leader_marks=as_json(marks[placed.group].with_those_of(mine)),
-            update=queueing.update(placed.group, PRIORITIES[delivery.severity]),
+            update=replace(queueing.update(placed.group, PRIORITIES[delivery.severity]), wait=GATHER_SECONDS),
         )
         because = storm.sentence(placed.because, storm=str(self.limits))
         return Accepted("joined", investigation_id, because)

@@ -78,7 +78,7 @@ async def test_without_a_model_a_page_nobody_understands_calls_people(stack: Sta
         await one.investigated()
         assert one.written == ["POST /v2/enqueue"]
         assert "not sure of the cause" in told(one.said("note"))
-        assert "no model is configured" in told(one.said("final"))
+        assert "no model is configured" in told(one.said("final")).lower()
 
 
 async def test_without_a_model_what_pagerduty_paged_about_is_escalated_there(stack: Stack) -> None:
