@@ -26,6 +26,7 @@ from app.investigations.evidence import Gap, Observations
 from app.investigations.models import Investigation
 from app.investigations.not_configured import not_configured
 from app.investigations.own_query import NAME, of_alert, own_query
+from app.investigations.patience import in_time
 from app.investigations.questions import (
     Questions,
     Signal,
@@ -444,8 +445,7 @@ class _Look:
     async def _of(self, source: str, answer: Awaitable[T], otherwise: T) -> T:
         """What a source answers, or a gap; an answer of its own, even an empty one, is remembered as one."""
         try:
-            async with asyncio.timeout(self.gatherer.seconds):
-                found = await answer
+            found = await in_time(answer, self.gatherer.seconds)
         except TimeoutError:
             self.gaps.append(Gap(source, f"did not answer within {self.gatherer.seconds:g} s"))
         except AgentError as error:
