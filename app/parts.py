@@ -218,7 +218,12 @@ class Parts:
                 self.engine, WindowLimits(usd_per_day=Decimal(str(budgets.usd_per_day)))
             ),
         )
-        gatherer = Gatherer(self._sources(), lambda: self.library.catalog, self._signals)
+        gatherer = Gatherer(
+            self._sources(),
+            lambda: self.library.catalog,
+            self._signals,
+            seconds=self.settings.sources.deadline_seconds,
+        )
         return Stages(
             Looker(
                 self.engine,

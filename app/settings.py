@@ -356,6 +356,7 @@ class SourceSettings(Group):
     argocd_url: Address | None = Field(None, validation_alias="ARGOCD_URL")
     argocd_token: SecretStr | None = Field(None, validation_alias="ARGOCD_TOKEN")
     ca_file: File | None = Field(None, validation_alias="SOURCES_CA_FILE")
+    deadline_seconds: float = Field(3, gt=0, le=60, validation_alias="SOURCE_DEADLINE_SECONDS")
     kubernetes: str = Field("off", validation_alias="KUBERNETES")
     mcp_servers: File | None = Field(None, validation_alias="MCP_SERVERS")
 

@@ -120,4 +120,4 @@ async def test_a_real_alert_becomes_a_brief(stack: Stack, tmp_path: Path) -> Non
         "SELECT service_name, severity FROM incidents"
     )] == [("checkout", "P1")]  # fmt: skip
     [(gathered,)] = await stack.rows("SELECT observations -> 'gathered' FROM investigations")
-    assert gathered["gaps"] == []
+    assert [each["source"] for each in gathered["gaps"]] == ["not configured, so not looked at"]

@@ -143,7 +143,7 @@ async def test_a_storm_is_over_when_the_last_of_it_is(stack: Stack) -> None:
             assert (await one.page(payload=each | {"status": "resolved"}))["status"] == "joined"
         await idle(one)
         burning = shown_now(one, root)
-        assert f"diagnosed, {many - 1} of {many} over" in burning.text
+        assert f"evidence only, {many - 1} of {many} over" in burning.text
         assert storm_of(burning)[1] == grave
         assert all(line.startswith("• ☑️") for line in storm_of(burning)[2:])
         assert not ended_in(one, root)

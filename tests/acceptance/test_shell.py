@@ -32,6 +32,6 @@ async def test_what_is_asked_in_a_shell_is_shown_there_alone(stack: Stack) -> No
         waiting = "SELECT task_name FROM procrastinate_jobs WHERE status NOT IN ('succeeded', 'cancelled')"
         await one.becomes(waiting, [])
         assert len([each for each in stack.slack.channel(INCIDENTS) if not each.is_reply]) == 1
-        assert "No model concluded" in out.getvalue()
+        assert "No model is configured" in out.getvalue()
         assert await stack.rows("SELECT status, attempt FROM investigations") == [("done", 2), ("done", 2)]
         assert one.written == []

@@ -145,7 +145,7 @@ async def test_odd_characters_are_answered_like_any_others(door: Door, text: str
 
 
 async def test_github_must_prove_itself(door: Door) -> None:
-    body = json.dumps({"ref": "refs/heads/main", "repository": {"full_name": CANARY}}).encode()
+    body = json.dumps({"ref": "refs/heads/main", "repository": {"full_name": f"acme/{CANARY}"}}).encode()
 
     def proof(secret: str, digest: Any = hashlib.sha256) -> str:
         return "sha256=" + hmac.new(secret.encode(), body, digest).hexdigest()

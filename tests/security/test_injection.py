@@ -137,7 +137,10 @@ async def hostile(one: Incident, words: list[str]) -> None:
 
 def harmless(stack: Stack) -> None:
     for text in sent(stack):
-        assert not PING.search(text), text
+        # Whoever is on call is called by us, in words of ours.
+        assert not PING.search(re.sub(r"<@U0MAYA>(?= you are on call; this is what I found\.)", "", text)), (
+            text
+        )
         assert not FOREIGN.search(_without_code(text)), text
         assert not any("evil" in target for target in targets(text)), text
     for text in _files(stack):

@@ -129,6 +129,8 @@ class SimulatedStack:
             "ARGOCD_URL": urls["argocd"],
             "KUBERNETES": str(Path(self._folder.name) / "kubeconfig"),
             "SERVICE_REGISTRY": ",".join(self._registered()),
+            # What others have stored is computed here for every question: a small machine takes a while.
+            "SOURCE_DEADLINE_SECONDS": "10",
             "PAGERDUTY_API_URL": urls["pagerduty"],
             "PAGERDUTY_EVENTS_URL": urls["pagerduty"],
             "PAGERDUTY_API_TOKEN": "playground",
