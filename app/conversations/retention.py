@@ -77,7 +77,8 @@ async def prune(engine: AsyncEngine, retention: Retention, *, sleep: Sleep = asy
         rows = await _prune_audit(engine, retention.audit_days, sleep)
     except _AnotherIsAtIt:
         return False
-    log.info("retention", sessions_removed=sessions, audit_rows_removed=rows)
+    if sessions or rows:
+        log.info("retention", sessions_removed=sessions, audit_rows_removed=rows)
     return True
 
 

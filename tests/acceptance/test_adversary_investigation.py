@@ -62,7 +62,7 @@ async def test_a_diagnosis_taken_after_its_time_is_expired_and_calls_nobody(stac
             )
         await stack.serve(door=False, ALERT_QUEUE_TTL_SECONDS="600")
         await one.page()
-        await one.ended(seconds=25)
+        await one.ended(seconds=60)
         await settled(one)
         assert await stack.rows("SELECT status FROM investigations") == [("expired",)]
         assert "ALERT_QUEUE_TTL_SECONDS" in told(one.said("note"))
@@ -80,7 +80,7 @@ async def test_forgetting_somebody_during_a_diagnosis_ends_in_a_diagnosis(stack:
         await stack.slack.say(MAYA, INCIDENTS, "<@U0AGENT> what is it?", one.root)
         await one.becomes("SELECT count(*) FROM turns WHERE user_id = 'U0MAYA'", [(1,)])
         await forget(stack.engine, MAYA)
-        await one.ended(seconds=25)
+        await one.ended(seconds=60)
         assert [len(one.said(part)) for part in ("root", "final")] == [1, 1]
         assert await stack.rows("SELECT status, session_id IS NULL FROM investigations") == [("done", False)]
 
@@ -125,7 +125,7 @@ async def test_a_turn_that_is_gone_is_not_taken_for_a_successor(stack: Stack) ->
                 await connection.exec_driver_sql(statement)
         await stack.serve(door=False)
         await one.page()
-        await one.ended(seconds=25)
+        await one.ended(seconds=60)
         assert await stack.rows("SELECT status FROM investigations") == [("done",)]
         assert len(one.said("final")) == 1
 
@@ -139,7 +139,7 @@ async def test_stop_in_an_incident_thread_lets_the_diagnosis_go_on(stack: Stack)
                 await asyncio.sleep(0.05)
         place = {"team_id": "T0ACME", "channel_id": INCIDENTS, "thread_ts": one.root}
         assert await stop(stack.engine, **place, user_id=MAYA) == 0
-        await one.ended(seconds=25)
+        await one.ended(seconds=60)
         assert len(one.model.requests) == 1
         assert await stack.rows("SELECT status FROM investigations") == [("done",)]
 
@@ -156,6 +156,6 @@ async def test_people_are_called_though_the_stages_before_took_many_attempts(sta
         called = "SELECT attempts > 0 FROM procrastinate_jobs WHERE task_name = 'diagnose'"
         await one.becomes(called, [(True,)], 25)
         one.sim.faults.clear()
-        await one.ended(seconds=25)
+        await one.ended(seconds=60)
         assert len({each.body["dedup_key"] for each in one.sim.written}) == 1
         assert "could not call" not in told(one.thread())

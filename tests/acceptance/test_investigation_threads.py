@@ -177,7 +177,7 @@ def storm_of(root: Message) -> list[str]:
 
 async def test_the_gravest_is_diagnosed_first(stack: Stack) -> None:
     async with incident(stack, MAX_CONCURRENT_INVESTIGATIONS="1") as one:
-        one.model.script.add(say("", diagnosis(headline="First"), first_token_seconds=3))
+        one.model.script.add(say("", diagnosis(headline="First"), first_token_seconds=12))
         one.model.script.add(say("", diagnosis(headline="Second")), say("", diagnosis(headline="Third")))
         await one.page(payload=one.alert("search"))
         async with asyncio.timeout(20):

@@ -103,7 +103,8 @@ async def test_two_replicas_never_run_more_than_n_and_begin_with_p1(
     await until(lambda: len(diagnoses.running) == 2)
     assert len(first.held) + len(second.held) == 2
     assert not first.held & second.held
-    assert diagnoses.order[0] == "P1"
+    # The two begin at once, in whatever order.
+    assert "P1" in diagnoses.order[:2]
     diagnoses.gate.set()
     await until(lambda: len(diagnoses.ended) == 7)
     assert diagnoses.most == 2
