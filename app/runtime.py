@@ -168,7 +168,9 @@ class Runtime:
             stack.push_async_callback(queue.stop)
             self._checks["queue"] = _check(lambda: queue.takes_jobs)
             if channel := settings.slack.incident_channel:
-                incidents = SlackIncidentSurface(client, me, pace, hosts=parts.hosts)
+                incidents = SlackIncidentSurface(
+                    client, me, pace, hosts=parts.hosts, sre_team_id=settings.slack.sre_team_id
+                )
                 tell = partial(tell_channel, client, channel)
                 _in_background(stack, post_every_week(engine, tell))
                 await self._investigate(stack, url, engine, parts.stages(incidents, channel, means))

@@ -96,7 +96,7 @@ class IncidentThread(Protocol):
 
     The ledger is the investigation's (one for both stages). Its intent is stored before anything is posted,
     so a successor finds what a predecessor posted and does not post it again. All methods raise `NotShown`
-    when the place will not have it for good, an `AgentError` when calling again may help.
+    when the place will not have it for good, `NotReached` when calling again may help.
     """
 
     async def open(self, headline: Headline) -> Opened:
@@ -119,8 +119,12 @@ class IncidentThread(Protocol):
     ) -> None:
         """The diagnosis has finally failed, and why."""
 
-    async def note(self, sentence: str) -> None:
-        """One sentence (too old to diagnose, joined by another incident, resolved); the same one once."""
+    async def note(self, sentence: str, *, calls: bool = False) -> None:
+        """One sentence (too old to diagnose, joined by another incident, resolved); the same one once.
+
+        One that `calls` addresses the team that helps, too, where the place knows one: the only words of a
+        thread that do.
+        """
 
     async def attach(self, file_name: str, title: str, content: bytes) -> None:
         """A file, once."""

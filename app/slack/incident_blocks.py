@@ -14,7 +14,7 @@ from uuid import UUID
 from app.investigations.brief import Brief, Confidence
 from app.investigations.evidence import Cause, Finding, Ranking
 from app.investigations.surface import Button, Footer, Headline, HeadlineState, Member, Told
-from app.slack.blocks import Block
+from app.slack.blocks import Block, sre_tag
 from app.slack.incident_words import (
     LONGEST_NAME,
     NOTHING,
@@ -45,6 +45,7 @@ CONFIDENCE: dict[Confidence, str] = {
     "medium": "Medium confidence",
     "low": "Low confidence",
 }
+TAGGED = "please have a look at this incident."
 USER_ID = re.compile(r"[UW][A-Z0-9]{2,20}")
 MOST_LINES = 12
 MOST_MEMBERS = 15
@@ -156,9 +157,10 @@ def failed(reason: str, trace_id: str, investigation_id: UUID, offered: Sequence
     return f"⚠️ The diagnosis failed: {why}", blocks
 
 
-def note(sentence: str) -> Shown:
+def note(sentence: str, team_id: str | None = None) -> Shown:
+    """`team_id` is the user group to be tagged; it only ever comes from the settings."""
     line = said(sentence)
-    return line, [small_print(f"ℹ️ {line}")]
+    return line, [small_print(f"ℹ️ {line}"), *([sre_tag(team_id, TAGGED)] if team_id else [])]
 
 
 def _known(told: Told, hosts: frozenset[str]) -> frozenset[str]:
