@@ -208,14 +208,18 @@ class Parts:
             ),
         )
         gatherer = Gatherer(self._sources(), lambda: self.library.catalog, self._signals)
+        looker = Looker(self.engine, surface, channel, gatherer, self.hosts)
+        diagnoser = Diagnoser(self.engine, surface, channel, diagnosing, wrapping)
         return Stages(
-            Looker(self.engine, surface, channel, gatherer, self.hosts),
-            Diagnoser(self.engine, surface, channel, diagnosing, wrapping),
+            looker,
+            diagnoser,
             Updater(
                 self.engine,
                 surface,
                 channel,
                 wrapping,
+                looker,
+                diagnoser,
                 alerts.ttl_seconds,
                 self.clients.pagerduty.resolution if self.clients.pagerduty else None,
             ),

@@ -10,13 +10,14 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 from uuid import UUID
 
 import structlog
 from pydantic_ai.messages import ModelMessage, ModelRequest, ModelResponse, TextPart, UserPromptPart
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from app import jobs
 from app.agent.budget import BudgetSpent
 from app.agent.failures import ModelUnavailable
 from app.agent.links import hosts_of
@@ -24,11 +25,12 @@ from app.agent.models import LoadedModel
 from app.agent.run import Ended, Means, RunRequest, run_to
 from app.agent.tally import RunLimits, Tally, tally, this_turn
 from app.context.models import Source
-from app.conversations.reply import NotShown
+from app.conversations.reply import NotReached, NotShown
 from app.conversations.transcript import SessionTranscript
 from app.conversations.turn import MOST_ATTEMPTS, passes
+from app.errors import AgentError
 from app.escalation.models import PAGERDUTY, Why
-from app.investigations import journal, repository
+from app.investigations import journal, queueing, repository
 from app.investigations.begun import OnceBegun
 from app.investigations.brief import Brief, Past
 from app.investigations.checks import checked
@@ -42,7 +44,6 @@ from app.investigations.ledger import InvestigationLedger
 from app.investigations.look import Looked, down
 from app.investigations.means import DiagnoseMeans
 from app.investigations.models import Investigation
-from app.investigations.opening import opened
 from app.investigations.surface import (
     DIAGNOSED,
     FAILED,
@@ -66,11 +67,20 @@ SURE_ENOUGH = 0.5
 Without a model it is the evidence brief that counts: a page nobody understands is when people are called."""
 NO_MODEL = "no model is configured"
 NO_THREAD = "the incident's thread cannot be opened, and a model's work is kept with its thread"
+NO_EVIDENCE = "The evidence could not be gathered."
+BROKEN = "Something on my side broke."
 OUT_OF_TIME = "the diagnosis took longer than it may (INVESTIGATION_TIMEOUT_SECONDS)"
 SECOND_LOOK = (
     "A second look at the same incident. Take nothing of the conclusion above for granted: test the "
     "alternatives that were not refuted, across services, and conclude again."
 )
+
+
+class NoThreadYet(AgentError):
+    """The thread of an incident is not there yet."""
+
+    code = "no_thread_yet"
+    status = 503
 
 
 @dataclass(frozen=True)
@@ -130,10 +140,20 @@ class Diagnoser:
         with structlog.contextvars.bound_contextvars(
             trace_id=investigation.trace_id, investigation_id=investigation_id
         ):
-            if investigation.place is None:
-                investigation = await self._with_thread(investigation)
-            if investigation is not None:
-                await _Diagnosis(self, investigation).carry_out()
+            if self._waits_for_thread(investigation):
+                await self._ask_for_thread(investigation)
+            ledger = InvestigationLedger(self.engine, investigation.id, investigation.attempt)
+            thread = self.surface.thread(investigation.id, self.channel, ledger)
+            await _Diagnosis(self, investigation, thread).carry_out()
+
+    async def show(self, investigation: Investigation, thread: IncidentThread) -> bool:
+        """What an earlier diagnosis came to, in a thread that could not be reached then; whether it is."""
+        diagnosis = _Diagnosis(self, investigation, thread)
+        if investigation.status == "failed":
+            return await diagnosis.show_failure(BROKEN if investigation.observations else NO_EVIDENCE)
+        if (kept := diagnosis.kept) is None:
+            return True
+        return await diagnosis.show(Outcome.restored(kept, await diagnosis.known_findings()))
 
     async def _begin(self, investigation_id: UUID) -> Investigation | None:
         async with begin(self.engine) as connection:
@@ -141,38 +161,36 @@ class Diagnoser:
                 connection, investigation_id, ttl_seconds=self.means.ttl_seconds
             )
 
-    async def _with_thread(self, investigation: Investigation) -> Investigation | None:
-        """The channel refused its thread when it was looked at; it may have let the agent in since."""
-        ledger = InvestigationLedger(self.engine, investigation.id, investigation.attempt)
-        thread = self.surface.thread(investigation.id, self.channel, ledger)
-        try:
-            known = await opened(self.engine, thread, investigation)
-        except StaleAttempt:
-            log.warning("diagnosis_taken_over", attempt=investigation.attempt)
-            return None
-        except Exception as error:
-            if passes(error):
-                raise
-            log.error("thread_not_opened", exc_info=error)
-            return investigation
-        # Begun once more with its thread, for its turn has to begin as well.
-        return investigation if known.place is None else await self._begin(investigation.id)
+    def _waits_for_thread(self, investigation: Investigation) -> bool:
+        """It may still come: its place was away, or has let the agent in since. A model's work is kept with
+        it, and what nobody can read calls people."""
+        diagnosing = investigation.status == "diagnosing" and investigation.place is None
+        return diagnosing and investigation.tries < MOST_ATTEMPTS
+
+    async def _ask_for_thread(self, investigation: Investigation) -> NoReturn:
+        """The diagnosis is tried again behind the update that opens the thread."""
+        async with begin(self.engine) as connection:
+            await jobs.defer_once(connection, queueing.show(investigation.id))
+        raise NoThreadYet("The diagnosis waits a moment for the thread it is kept with.")
 
 
 @dataclass
 class _Diagnosis:
     diagnoser: Diagnoser
     investigation: Investigation
+    thread: IncidentThread
     transcript: SessionTranscript | None = None
     looked: Looked | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
-        ledger = InvestigationLedger(self.diagnoser.engine, self.investigation.id, self.investigation.attempt)
-        self.thread: IncidentThread = self.diagnoser.surface.thread(
-            self.investigation.id, self.diagnoser.channel, ledger
-        )
         if self.investigation.observations is not None:
             self.looked = Looked.restored(self.investigation.observations)
+
+    @property
+    def kept(self) -> dict[str, Any] | None:
+        """The brief of the present round, when an earlier attempt has decided on it."""
+        kept = self.investigation.brief
+        return kept if kept is not None and kept.get("round", 1) == self.investigation.round else None
 
     @property
     def gathered(self) -> Gathered:
@@ -194,9 +212,12 @@ class _Diagnosis:
             if self.investigation.status == "expired":
                 await self.diagnoser.wrapping.expired(self.investigation, self.thread)
             elif self.looked is None:
-                await self.fail("The evidence could not be gathered.", "failure")
+                await self.fail(NO_EVIDENCE, "failure")
             else:
-                await self.show(await self.outcome())
+                outcome = await self.outcome()
+                await self.diagnoser.wrapping.done(
+                    self.investigation, self.thread, outcome, self.diagnoser.clock(), self.show(outcome)
+                )
         except StaleAttempt:
             raise
         except Exception as error:
@@ -204,7 +225,7 @@ class _Diagnosis:
             if self.investigation.tries < MOST_ATTEMPTS or passes(error):
                 raise
             if self.investigation.tries < 2 * MOST_ATTEMPTS:
-                await self.fail("Something on my side broke.", "failure")
+                await self.fail(BROKEN, "failure")
             else:
                 await self.end_unsaid()
 
@@ -212,8 +233,7 @@ class _Diagnosis:
 
     async def outcome(self) -> Outcome:
         """The brief this investigation ends in, decided now if no earlier attempt has."""
-        kept = self.investigation.brief
-        if kept is not None and kept.get("round", 1) == self.investigation.round:
+        if (kept := self.kept) is not None:
             return Outcome.restored(kept, await self.known_findings())
         outcome = await self.decide()
         async with begin(self.diagnoser.engine) as connection:
@@ -276,8 +296,7 @@ class _Diagnosis:
             transcript = SessionTranscript(self.diagnoser.engine, turn)
         if not await transcript.has_question():
             await self.ask(transcript, digest(self.gathered))
-        said = f"{brief.headline}\n\n{brief.likely_cause.text}"
-        await transcript.append(ModelResponse([TextPart(said)], model_name="offline"))
+        await transcript.append(in_words(brief))
 
     async def by_model(self, fast: LoadedModel, strong: LoadedModel) -> Outcome:
         """The fast model first; the strong one once, when that is not sure or the cause spans services."""
@@ -285,7 +304,8 @@ class _Diagnosis:
         transcript = self.transcript
         assert transcript is not None
         if not await transcript.has_question():
-            await self.ask(transcript, SECOND_LOOK if deeper else digest(self.gathered))
+            again = deeper and await transcript.history()
+            await self.ask(transcript, SECOND_LOOK if again else digest(self.gathered))
         used = None if deeper else await self.used_before_second_look(fast)
         if used is None:
             ended = await self.run(strong if deeper else fast, transcript)
@@ -384,8 +404,11 @@ class _Diagnosis:
 
     # -- showing -------------------------------------------------------------------------------------------
 
-    async def show(self, outcome: Outcome) -> None:
-        """The brief, the headline that says the same, the report; people are called when it is not sure."""
+    async def show(self, outcome: Outcome) -> bool:
+        """The brief, and the headline that says the same; whether their place was there, or refused them for
+        good."""
+        if self.investigation.place is None:
+            return False
         wrapping = self.diagnoser.wrapping
         record = await wrapping.record(self.investigation, outcome, self.diagnoser.clock())
         footer = Footer(
@@ -405,7 +428,10 @@ class _Diagnosis:
             await self.thread.headline(headline(await self.as_it_stands(), state="diagnosed"))
         except NotShown as error:
             log.error("brief_not_shown", reason=error.sentence)
-        await wrapping.done(self.investigation, self.thread, record, outcome)
+        except NotReached as error:
+            log.warning("brief_not_shown_yet", reason=error.sentence)
+            return False
+        return True
 
     async def as_it_stands(self) -> Investigation:
         """With what became of the incident while it was diagnosed: one that is over stays so."""
@@ -418,6 +444,15 @@ class _Diagnosis:
 
     async def fail(self, sentence: str, why: Why) -> None:
         """It has finally failed: said in the same place, with its reason, and in the report."""
+        # Who was called about its brief before is not called again about its failure.
+        why = (self.kept or {}).get("ending", {}).get("why") or why
+        await self.diagnoser.wrapping.failed(
+            self.investigation, self.thread, sentence, why, self.show_failure(sentence)
+        )
+
+    async def show_failure(self, sentence: str) -> bool:
+        if self.investigation.place is None:
+            return False
         try:
             await self.thread.open(headline(self.investigation))
             await self.thread.failed(
@@ -429,7 +464,10 @@ class _Diagnosis:
             await self.thread.headline(headline(await self.as_it_stands(), state="failed"))
         except NotShown as error:
             log.error("failure_not_shown", reason=error.sentence)
-        await self.diagnoser.wrapping.failed(self.investigation, self.thread, sentence, why)
+        except NotReached as error:
+            log.warning("failure_not_shown_yet", reason=error.sentence)
+            return False
+        return True
 
     async def end_unsaid(self) -> None:
         """Its failure can neither be told nor reported: it ends, or its service would wait for ever."""
@@ -442,6 +480,11 @@ def _unsure_told(outcome: Outcome) -> Outcome:
     if outcome.brief.confidence < SURE_ENOUGH and outcome.why is None:
         return replace(outcome, why="low_confidence")
     return outcome
+
+
+def in_words(brief: Brief) -> ModelResponse:
+    """What was found without a model, as a transcript has it."""
+    return ModelResponse([TextPart(f"{brief.headline}\n\n{brief.likely_cause.text}")], model_name="offline")
 
 
 def _asks(message: ModelMessage, question: str) -> bool:

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from app.errors import AgentError
 from app.investigations import journal, repository
 from app.investigations.brief import Brief
+from app.investigations.calling import told
 from app.investigations.gathered import Gathered
 from app.investigations.look import Looked, linked
 from app.investigations.models import Investigation
@@ -94,7 +95,7 @@ async def finished(engine: AsyncEngine, investigation_id: UUID, *, thread: str |
             failure=ending.get("failure") or _failure(investigation),
             over_budget=ending.get("over_budget"),
             checked=tuple(ending.get("changed") or ()),
-            escalations=tuple(_said(investigation.escalations)),
+            escalations=tuple(_said(investigation)),
             outcome=await _outcome(connection, investigation_id),
         )
 
@@ -151,10 +152,12 @@ def _failure(investigation: Investigation) -> str | None:
     return f"{investigation.status} [{code}]" if code and investigation.status != "done" else None
 
 
-def _said(escalations: Mapping[str, Any]) -> Iterator[str]:
-    for each in escalations.values():
-        if said := (each.get("outcome") or {}).get("said"):
-            yield str(said)
+def _said(investigation: Investigation) -> Iterator[str]:
+    """What came of calling people: as the thread was told, and by a person's button."""
+    yield from told(investigation)
+    asked = investigation.escalations.get(f"{investigation.id}/asked") or {}
+    if said := (asked.get("outcome") or {}).get("said"):
+        yield str(said)
 
 
 def _moments(investigation: Investigation) -> Iterator[Moment]:
