@@ -224,28 +224,32 @@ class Parts:
             self._signals,
             seconds=self.settings.sources.deadline_seconds,
         )
+        looker = Looker(
+            self.engine,
+            surface,
+            channel,
+            gatherer,
+            self.hosts,
+            waits_for=WAITS_FOR if self.models else "",
+        )
+        diagnoser = Diagnoser(
+            self.engine,
+            surface,
+            channel,
+            diagnosing,
+            wrapping,
+            on_call=partial(people.first, emails=True) if (people := self._on_call()) else None,
+        )
         return Stages(
-            Looker(
-                self.engine,
-                surface,
-                channel,
-                gatherer,
-                self.hosts,
-                waits_for=WAITS_FOR if self.models else "",
-            ),
-            Diagnoser(
-                self.engine,
-                surface,
-                channel,
-                diagnosing,
-                wrapping,
-                on_call=partial(people.first, emails=True) if (people := self._on_call()) else None,
-            ),
+            looker,
+            diagnoser,
             Updater(
                 self.engine,
                 surface,
                 channel,
                 wrapping,
+                looker,
+                diagnoser,
                 alerts.ttl_seconds,
                 self.clients.pagerduty.resolution if self.clients.pagerduty else None,
             ),

@@ -174,7 +174,9 @@ class Runtime:
             self._checks["queue"] = _check(lambda: queue.takes_jobs)
             _in_background(stack, prune_every_day(engine, retention_of(settings)))
             if channel := settings.slack.incident_channel:
-                incidents = SlackIncidentSurface(client, me, pace, hosts=parts.hosts)
+                incidents = SlackIncidentSurface(
+                    client, me, pace, hosts=parts.hosts, sre_team_id=settings.slack.sre_team_id
+                )
                 tell = partial(tell_channel, client, channel)
                 _in_background(stack, post_every_week(engine, tell))
                 await self._investigate(stack, url, engine, parts.stages(incidents, channel, means))

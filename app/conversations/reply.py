@@ -58,6 +58,13 @@ class NotShown(AgentError):
     code = "not_shown"
 
 
+class NotReached(AgentError):
+    """The place cannot be reached just now; what was to be shown can be shown later."""
+
+    code = "not_reached"
+    status = 503
+
+
 class Reply(Protocol):
     """`close`, `fail` and `cancelled` raise `NotShown` when the place will not have them."""
 

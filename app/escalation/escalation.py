@@ -37,6 +37,7 @@ REASONS: dict[Why, str] = {
     "budget": "The automatic diagnosis ran out of its budget.",
     "timeout": "The automatic diagnosis ran out of time.",
     "failure": "The automatic diagnosis failed.",
+    "unseen": "What was found could not be shown: the thread of the incident cannot be reached.",
     "asked": "Somebody in the incident's thread asked for it.",
 }
 
@@ -67,6 +68,11 @@ class Escalation:
             EscalationFailed: nobody was called, or that is not known; calling again goes on from there.
         """
         self._require(incident)
+        # Two who find nothing done yet would both page.
+        async with self._intents.alone():
+            return await self._once(incident, why, explanation, dedup)
+
+    async def _once(self, incident: Incident, why: Why, explanation: str, dedup: str) -> Escalated:
         key = f"{dedup}/{why}"
         stored = await self._intents.find(key)
         if stored is None:
@@ -81,6 +87,10 @@ class Escalation:
     async def acknowledge(self, incident: Incident, *, by: str, dedup: str) -> Escalated:
         """A person pressed the button: say in PagerDuty that somebody has it. Raises as `escalate` does."""
         self._require(incident)
+        async with self._intents.alone():
+            return await self._acknowledge(incident, by, dedup)
+
+    async def _acknowledge(self, incident: Incident, by: str, dedup: str) -> Escalated:
         if incident.source != PAGERDUTY:
             event = {"event_action": "acknowledge", "dedup_key": _dedup_key(dedup)}
             await self._patiently(lambda: self._wire.enqueue(event))
@@ -108,8 +118,9 @@ class Escalation:
             return {"event": self._event(incident, told, dedup)}
         return {
             "incident_id": incident.incident_key,
-            "note": self._note(told, incident.link, f"{dedup}/{why}"),
-            **await self._whereto(incident.incident_key),
+            "note": self._note(told, incident.link, f"{dedup}/{why}", found=incident.found),
+            # Whoever has it lacks nothing but what was found.
+            **({"told": True} if why == "unseen" else await self._whereto(incident.incident_key)),
         }
 
     async def _whereto(self, incident_id: str) -> Mapping[str, Any]:
@@ -134,21 +145,28 @@ class Escalation:
         # The note last: where it stands, all before it was done.
         if await self._patiently(lambda: self._is_noted(incident_id, plan["note"])):
             return Escalated("paged" if _change(plan) else "noted", _said(plan), link)
-        if change := _change(plan):
-            await self._patiently(lambda: self._move(incident_id, plan, change))
+        change = _change(plan)
+        if change and not await self._patiently(lambda: self._move(incident_id, plan)):
+            change, plan = None, {"note": plan["note"], "resolved": True}
         await self._patiently(lambda: self._add_note(incident_id, plan["note"]))
         return Escalated("paged" if change else "noted", _said(plan), link)
 
-    async def _move(self, incident_id: str, plan: Mapping[str, Any], change: Mapping[str, Any]) -> None:
-        """Unless the incident is there already: putting it there again would page the same people again."""
+    async def _move(self, incident_id: str, plan: Mapping[str, Any]) -> bool:
+        """Unless the incident is there already: putting it there again would page the same people again.
+
+        False when it has been resolved meanwhile, and so pages nobody.
+        """
         known = await self._wire.incident(incident_id)
-        if known.get("status") == "resolved" or _policy(known) == plan.get("policy"):
-            return
+        if known.get("status") == "resolved":
+            return False
+        if _policy(known) == plan.get("policy"):
+            return True
         if level := plan.get("level"):
             levels, assigned = await self._wire.levels(_policy(known)), _assigned(known)
             if any(user in assigned and each >= level for each, user in levels):
-                return
-        await self._wire.update(incident_id, change)
+                return True
+        await self._wire.update(incident_id, _change(plan) or {})
+        return True
 
     async def _add_note(self, incident_id: str, note: str) -> None:
         if not await self._is_noted(incident_id, note):
@@ -170,8 +188,9 @@ class Escalation:
                 await self._sleep(WAIT_SECONDS * 2 ** (attempt - 1))
         return await step()
 
-    def _note(self, told: str, link: str | None, reference: str) -> str:
-        text = self._mask(f"SRE Agent: {told}" + (f"\nInvestigation: {link}" if link else ""))
+    def _note(self, told: str, link: str | None, reference: str, *, found: str = "") -> str:
+        lines = [f"SRE Agent: {told}", found, f"Investigation: {link}" if link else ""]
+        text = self._mask("\n".join(filter(None, lines)))
         return f"{text[:LONGEST_NOTE]}\nReference: sre-agent/{reference}"
 
     def _event(self, incident: Incident, told: str, dedup: str) -> Mapping[str, Any]:
@@ -190,6 +209,7 @@ class Escalation:
                     "why": self._mask(told)[:LONGEST_NOTE],
                     "alert source": incident.source,
                     "severity": incident.severity,
+                    **({"found": self._mask(incident.found)[:LONGEST_NOTE]} if incident.found else {}),
                 },
             },
         }
@@ -226,6 +246,8 @@ def _said(plan: Mapping[str, Any]) -> str:
         return "handed the incident to the configured escalation policy in PagerDuty, with a note"
     if plan.get("level"):
         return f"escalated the incident to level {plan['level']} in PagerDuty, with a note"
+    if plan.get("told"):
+        return "added a note in PagerDuty"
     if plan.get("resolved"):
         return "added a note in PagerDuty; the incident is resolved there, so nobody was paged"
     return "added a note in PagerDuty; there is no higher level, so nobody else was paged"

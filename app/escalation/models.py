@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -11,7 +12,7 @@ from app.errors import AgentError
 PAGERDUTY = "pagerduty"
 """The source whose incidents have paged somebody already."""
 
-Why = Literal["low_confidence", "budget", "timeout", "failure", "asked"]
+Why = Literal["low_confidence", "budget", "timeout", "failure", "unseen", "asked"]
 
 
 class EscalationFailed(AgentError):
@@ -34,7 +35,8 @@ class EscalationNotConfigured(AgentError):
 
 @dataclass(frozen=True)
 class Incident:
-    """Whom an escalation is about. `link` opens the investigation (its thread), not the incident."""
+    """What an escalation is about. `link` opens the investigation (its thread), not the incident; `found` is
+    what is known so far."""
 
     source: str
     incident_key: str
@@ -42,6 +44,7 @@ class Incident:
     severity: str = "P3"
     service: str | None = None
     link: str | None = None
+    found: str = ""
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,9 @@ class Intent(NamedTuple):
 
 class Intents(Protocol):
     """Where intents are kept: each call is stored for good when it returns. Values are plain JSON."""
+
+    def alone(self) -> AbstractAsyncContextManager[None]:
+        """Within it nobody else carries out intents of these, in whichever process."""
 
     async def find(self, key: str) -> Intent | None: ...
 

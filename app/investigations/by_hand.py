@@ -21,6 +21,7 @@ from app.investigations.alert import Alert
 from app.investigations.gather import Before
 from app.investigations.incidents import Opening
 from app.investigations.intake import Intake
+from app.investigations.ledger import InvestigationLedger
 from app.investigations.look import Looker, _Look
 from app.investigations.models import PRIORITIES, Investigation, Rejected
 from app.storage.engine import as_json, begin
@@ -65,7 +66,7 @@ async def open_by_hand(intake: Intake, alert: Alert) -> UUID:
 
 
 class _LookByHand(_Look):
-    async def hand_over(self) -> None:
+    async def hand_over(self, *, shown: bool) -> None:
         """To this very process: no job is made of the diagnosis."""
         values = {"id": self.investigation.id, "attempt": self.investigation.attempt}
         async with begin(self.looker.engine) as connection:
@@ -85,10 +86,14 @@ class LookerByHand(Looker):
         with structlog.contextvars.bound_contextvars(
             trace_id=investigation.trace_id, investigation_id=investigation_id
         ):
-            await _LookByHand(self, investigation).carry_out()
+            ledger = InvestigationLedger(self.engine, investigation.id, investigation.attempt)
+            thread = self.surface.thread(investigation.id, self.channel, ledger)
+            await _LookByHand(self, investigation, thread).carry_out()
 
 
-async def nobody_updates(connection: AsyncConnection, investigation_id: UUID) -> None:
+async def nobody_updates(
+    connection: AsyncConnection, investigation_id: UUID, *, unshown: bool = False
+) -> None:
     """In place of the update of a thread at the end of a stage: nobody else shows this investigation."""
 
 

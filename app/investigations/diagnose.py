@@ -10,13 +10,14 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 from uuid import UUID
 
 import structlog
 from pydantic_ai.messages import ModelMessage, ModelRequest, ModelResponse, TextPart, UserPromptPart
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from app import jobs
 from app.agent.budget import BudgetSpent
 from app.agent.failures import ModelUnavailable
 from app.agent.links import hosts_of
@@ -26,12 +27,12 @@ from app.agent.tally import RunLimits, Tally, tally, this_turn
 from app.context.models import Source
 from app.conversations import repository as conversations
 from app.conversations.models import Turn
-from app.conversations.reply import NotShown
+from app.conversations.reply import NotReached, NotShown
 from app.conversations.transcript import SessionTranscript
 from app.conversations.turn import MOST_ATTEMPTS, passes
 from app.errors import AgentError
 from app.escalation.models import PAGERDUTY, Why
-from app.investigations import journal, repository
+from app.investigations import journal, queueing, repository
 from app.investigations.assembling import Looked, down
 from app.investigations.begun import OnceBegun
 from app.investigations.brief import Brief, Past
@@ -46,7 +47,6 @@ from app.investigations.history import names_of
 from app.investigations.ledger import InvestigationLedger
 from app.investigations.means import DiagnoseMeans
 from app.investigations.models import Investigation
-from app.investigations.opening import opened
 from app.investigations.surface import (
     DIAGNOSED,
     EVIDENCE_ONLY,
@@ -81,11 +81,20 @@ SURE_ENOUGH = 0.5
 Without a model it is the evidence brief that counts: a page nobody understands is when people are called."""
 NO_MODEL = "no model is configured"
 NO_THREAD = "the incident's thread cannot be opened, and a model's work is kept with its thread"
+NO_EVIDENCE = "The evidence could not be gathered."
+BROKEN = "Something on my side broke."
 OUT_OF_TIME = "the diagnosis took longer than it may (INVESTIGATION_TIMEOUT_SECONDS)"
 SECOND_LOOK = (
     "A second look at the same incident. Take nothing of the conclusion above for granted: test the "
     "alternatives that were not refuted, across services, and conclude again."
 )
+
+
+class NoThreadYet(AgentError):
+    """The thread of an incident is not there yet."""
+
+    code = "no_thread_yet"
+    status = 503
 
 
 @dataclass(frozen=True)
@@ -151,10 +160,25 @@ class Diagnoser:
         with structlog.contextvars.bound_contextvars(
             trace_id=investigation.trace_id, investigation_id=investigation_id
         ):
-            if investigation.place is None:
-                investigation = await self._with_thread(investigation)
-            if investigation is not None:
-                await _Diagnosis(self, investigation).carry_out()
+            if self._waits_for_thread(investigation):
+                await self._ask_for_thread(investigation)
+            ledger = InvestigationLedger(self.engine, investigation.id, investigation.attempt)
+            thread = self.surface.thread(investigation.id, self.channel, ledger)
+            await _Diagnosis(self, investigation, thread).carry_out()
+
+    async def show(self, investigation: Investigation, thread: IncidentThread) -> bool:
+        """What an earlier diagnosis came to, in a thread that could not be reached then; whether it is."""
+        diagnosis = _Diagnosis(self, investigation, thread)
+        if investigation.status == "failed":
+            return await diagnosis.show_failure(BROKEN if investigation.observations else NO_EVIDENCE)
+        if (kept := diagnosis.kept) is None:
+            return True
+        outcome = Outcome.restored(kept, await diagnosis.known_findings())
+        asking = asyncio.ensure_future(diagnosis.on_call_now())
+        try:
+            return await diagnosis.show(outcome, asking)
+        finally:
+            asking.cancel()
 
     async def _begin(self, investigation_id: UUID) -> Investigation | None:
         async with begin(self.engine) as connection:
@@ -162,39 +186,37 @@ class Diagnoser:
                 connection, investigation_id, ttl_seconds=self.means.ttl_seconds
             )
 
-    async def _with_thread(self, investigation: Investigation) -> Investigation | None:
-        """The channel refused its thread when it was looked at; it may have let the agent in since."""
-        ledger = InvestigationLedger(self.engine, investigation.id, investigation.attempt)
-        thread = self.surface.thread(investigation.id, self.channel, ledger)
-        try:
-            known = await opened(self.engine, thread, investigation)
-        except StaleAttempt:
-            log.warning("diagnosis_taken_over", attempt=investigation.attempt)
-            return None
-        except Exception as error:
-            if passes(error):
-                raise
-            log.error("thread_not_opened", exc_info=error)
-            return investigation
-        # Begun once more with its thread, for its turn has to begin as well.
-        return investigation if known.place is None else await self._begin(investigation.id)
+    def _waits_for_thread(self, investigation: Investigation) -> bool:
+        """It may still come: its place was away, or has let the agent in since. A model's work is kept with
+        it, and what nobody can read calls people."""
+        diagnosing = investigation.status == "diagnosing" and investigation.place is None
+        return diagnosing and investigation.tries < MOST_ATTEMPTS
+
+    async def _ask_for_thread(self, investigation: Investigation) -> NoReturn:
+        """The diagnosis is tried again behind the update that opens the thread."""
+        async with begin(self.engine) as connection:
+            await jobs.defer_once(connection, queueing.show(investigation.id))
+        raise NoThreadYet("The diagnosis waits a moment for the thread it is kept with.")
 
 
 @dataclass
 class _Diagnosis:
     diagnoser: Diagnoser
     investigation: Investigation
+    thread: IncidentThread
     transcript: SessionTranscript | None = None
     knowledge: Knowledge | None = None
     looked: Looked | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
-        ledger = InvestigationLedger(self.diagnoser.engine, self.investigation.id, self.investigation.attempt)
-        self.thread: IncidentThread = self.diagnoser.surface.thread(
-            self.investigation.id, self.diagnoser.channel, ledger
-        )
         if self.investigation.observations is not None:
             self.looked = Looked.restored(self.investigation.observations)
+
+    @property
+    def kept(self) -> dict[str, Any] | None:
+        """The brief of the present round, when an earlier attempt has decided on it."""
+        kept = self.investigation.brief
+        return kept if kept is not None and kept.get("round", 1) == self.investigation.round else None
 
     @property
     def gathered(self) -> Gathered:
@@ -216,11 +238,11 @@ class _Diagnosis:
             if self.investigation.status == "expired":
                 await self.diagnoser.wrapping.expired(self.investigation, self.thread)
             elif self.looked is None:
-                await self.fail("The evidence could not be gathered.", "failure")
+                await self.fail(NO_EVIDENCE, "failure")
             else:
                 asking = asyncio.ensure_future(self.on_call_now())
                 try:
-                    await self.show(await self.outcome(), asking)
+                    await self.conclude(await self.outcome(), asking)
                 finally:
                     asking.cancel()
         except StaleAttempt:
@@ -230,7 +252,7 @@ class _Diagnosis:
             if self.investigation.tries < MOST_ATTEMPTS or passes(error):
                 raise
             if self.investigation.tries < 2 * MOST_ATTEMPTS:
-                await self.fail("Something on my side broke.", "failure")
+                await self.fail(BROKEN, "failure")
             else:
                 await self.end_unsaid()
 
@@ -238,8 +260,7 @@ class _Diagnosis:
 
     async def outcome(self) -> Outcome:
         """The brief this investigation ends in, decided now if no earlier attempt has."""
-        kept = self.investigation.brief
-        if kept is not None and kept.get("round", 1) == self.investigation.round:
+        if (kept := self.kept) is not None:
             return Outcome.restored(kept, await self.known_findings())
         outcome = await self.decide()
         async with begin(self.diagnoser.engine) as connection:
@@ -313,8 +334,7 @@ class _Diagnosis:
         transcript = await self.open_transcript(turn)
         if not await transcript.has_question():
             await self.ask(transcript, digest(self.gathered))
-        said = f"{brief.headline}\n\n{brief.likely_cause.text}"
-        await transcript.append(ModelResponse([TextPart(said)], model_name="offline"))
+        await transcript.append(in_words(brief))
 
     async def by_model(self, fast: LoadedModel, strong: LoadedModel) -> Outcome:
         """The fast model first; the strong one once, when that is not sure or the cause spans services."""
@@ -322,7 +342,8 @@ class _Diagnosis:
         transcript = self.transcript
         assert transcript is not None
         if not await transcript.has_question():
-            await self.ask(transcript, SECOND_LOOK if deeper else digest(self.gathered))
+            again = deeper and await transcript.history()
+            await self.ask(transcript, SECOND_LOOK if again else digest(self.gathered))
         used = None if deeper else await self.used_before_second_look(fast)
         if used is None:
             ended = await self.run(strong if deeper else fast, transcript)
@@ -429,8 +450,16 @@ class _Diagnosis:
 
     # -- showing -------------------------------------------------------------------------------------------
 
-    async def show(self, outcome: Outcome, asking: asyncio.Future[OnCallNow]) -> None:
-        """The brief, the headline that says the same, the report; people are called when it is not sure."""
+    async def conclude(self, outcome: Outcome, asking: asyncio.Future[OnCallNow]) -> None:
+        """Shown, told to people when it is not sure, and ended."""
+        now, showing = self.diagnoser.clock(), self.show(outcome, asking)
+        await self.diagnoser.wrapping.done(self.investigation, self.thread, outcome, now, showing)
+
+    async def show(self, outcome: Outcome, asking: asyncio.Future[OnCallNow]) -> bool:
+        """The brief, and the headline that says the same; whether their place was there, or refused them for
+        good."""
+        if self.investigation.place is None:
+            return False
         wrapping = self.diagnoser.wrapping
         record = await wrapping.record(self.investigation, outcome, self.diagnoser.clock())
         footer = Footer(
@@ -456,7 +485,10 @@ class _Diagnosis:
             await self.thread.headline(headline(await self.as_it_stands(), state=outcome.state))
         except NotShown as error:
             log.error("brief_not_shown", reason=error.sentence)
-        await wrapping.done(self.investigation, self.thread, record, outcome)
+        except NotReached as error:
+            log.warning("brief_not_shown_yet", reason=error.sentence)
+            return False
+        return True
 
     async def called_by_name(self, asking: asyncio.Future[OnCallNow]) -> dict[str, Any]:
         """Who is on call, for the first brief of what cannot wait: the fields of `Told` that say so."""
@@ -491,6 +523,15 @@ class _Diagnosis:
 
     async def fail(self, sentence: str, why: Why) -> None:
         """It has finally failed: said in the same place, with its reason, and in the report."""
+        # Who was called about its brief before is not called again about its failure.
+        why = (self.kept or {}).get("ending", {}).get("why") or why
+        await self.diagnoser.wrapping.failed(
+            self.investigation, self.thread, sentence, why, self.show_failure(sentence)
+        )
+
+    async def show_failure(self, sentence: str) -> bool:
+        if self.investigation.place is None:
+            return False
         try:
             await self.thread.open(headline(self.investigation))
             await self.thread.failed(
@@ -502,7 +543,10 @@ class _Diagnosis:
             await self.thread.headline(headline(await self.as_it_stands(), state="failed"))
         except NotShown as error:
             log.error("failure_not_shown", reason=error.sentence)
-        await self.diagnoser.wrapping.failed(self.investigation, self.thread, sentence, why)
+        except NotReached as error:
+            log.warning("failure_not_shown_yet", reason=error.sentence)
+            return False
+        return True
 
     async def end_unsaid(self) -> None:
         """Its failure can neither be told nor reported: it ends, or its service would wait for ever."""
@@ -515,6 +559,11 @@ def _unsure_told(outcome: Outcome) -> Outcome:
     if outcome.brief.confidence < SURE_ENOUGH and outcome.why is None:
         return replace(outcome, why="low_confidence")
     return outcome
+
+
+def in_words(brief: Brief) -> ModelResponse:
+    """What was found without a model, as a transcript has it."""
+    return ModelResponse([TextPart(f"{brief.headline}\n\n{brief.likely_cause.text}")], model_name="offline")
 
 
 def _asks(message: ModelMessage, question: str) -> bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +14,8 @@ from app.errors import AgentError
 from app.escalation.models import Intent
 from app.storage.engine import as_json, begin
 
+ALONE = text("SELECT pg_advisory_xact_lock(hashtextextended('escalation:' || CAST(:id AS text), 0))")
+LONGEST_ALONE = text("SET LOCAL idle_in_transaction_session_timeout = '60s'")
 FIND = text("SELECT escalations -> CAST(:key AS text) FROM investigations WHERE id = :id")
 BEGIN = text("""
 UPDATE investigations
@@ -41,6 +44,14 @@ class StoredIntents:
     def __init__(self, engine: AsyncEngine, investigation_id: UUID) -> None:
         self._engine = engine
         self._id = investigation_id
+
+    @asynccontextmanager
+    async def alone(self) -> AsyncIterator[None]:
+        """Held by a transaction, which ends with its process; one that only stands still loses it."""
+        async with begin(self._engine) as connection:
+            await connection.execute(LONGEST_ALONE)
+            await connection.execute(ALONE, {"id": str(self._id)})
+            yield
 
     async def find(self, key: str) -> Intent | None:
         async with begin(self._engine) as connection:

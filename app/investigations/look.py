@@ -6,7 +6,7 @@ It waits for nothing but a worker, so a P1 is never dark. Each step is stored be
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
@@ -14,7 +14,7 @@ from uuid import UUID
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.conversations.reply import NotShown
+from app.conversations.reply import NotReached, NotShown
 from app.conversations.turn import MOST_ATTEMPTS, passes
 from app.errors import AgentError
 from app.investigations import queueing, repository
@@ -25,7 +25,14 @@ from app.investigations.gather import Gatherer
 from app.investigations.ledger import InvestigationLedger
 from app.investigations.models import Investigation
 from app.investigations.opening import opened
-from app.investigations.surface import LOOKING, Footer, IncidentSurface, IncidentThread, Told
+from app.investigations.surface import (
+    LOOKING,
+    Footer,
+    HeadlineState,
+    IncidentSurface,
+    IncidentThread,
+    Told,
+)
 from app.investigations.thread import headline
 from app.storage.engine import begin
 from app.storage.errors import DatabaseUnavailable, StaleAttempt
@@ -33,6 +40,7 @@ from app.storage.errors import DatabaseUnavailable, StaleAttempt
 log = structlog.get_logger(__name__)
 
 WAITS_FOR = "A diagnosis follows."
+BLIND = "I could not look at the evidence; something on my side broke."
 
 
 class LookEndsProcesses(AgentError):
@@ -62,19 +70,25 @@ class Looker:
         with structlog.contextvars.bound_contextvars(
             trace_id=investigation.trace_id, investigation_id=investigation_id
         ):
-            await _Look(self, investigation).carry_out()
+            ledger = InvestigationLedger(self.engine, investigation.id, investigation.attempt)
+            thread = self.surface.thread(investigation.id, self.channel, ledger)
+            await _Look(self, investigation, thread).carry_out()
+
+    async def show(self, investigation: Investigation, thread: IncidentThread) -> None:
+        """What an earlier look found, in a thread that could not be reached then.
+
+        Raises:
+            NotReached: it still cannot be.
+        """
+        if investigation.observations is not None:
+            await _Look(self, investigation, thread).show(Looked.restored(investigation.observations))
 
 
 @dataclass
 class _Look:
     looker: Looker
     investigation: Investigation
-
-    def __post_init__(self) -> None:
-        ledger = InvestigationLedger(self.looker.engine, self.investigation.id, self.investigation.attempt)
-        self.thread: IncidentThread = self.looker.surface.thread(
-            self.investigation.id, self.looker.channel, ledger
-        )
+    thread: IncidentThread
 
     async def carry_out(self) -> None:
         try:
@@ -87,14 +101,15 @@ class _Look:
 
     async def carry_out_or_give_up(self) -> None:
         try:
-            # Neither waits for the other, and what the sources said is kept when Slack is away.
-            opened, looked = await asyncio.gather(self.open_thread(), self.looked(), return_exceptions=True)
+            # Neither waits for the other, and nothing else waits for a place that is away.
+            opened, looked = await asyncio.gather(
+                self.reached(self.open_thread()), self.looked(), return_exceptions=True
+            )
             for outcome in (looked, opened):
                 if isinstance(outcome, BaseException):
                     raise outcome
             assert isinstance(looked, Looked)
-            await self.show(looked)
-            await self.hand_over()
+            await self.hand_over(shown=opened is True and await self.reached(self.show(looked)))
         except StaleAttempt:
             raise
         except Exception as error:
@@ -102,19 +117,32 @@ class _Look:
                 raise
             await self.give_up(error)
 
+    async def reached(self, showing: Awaitable[None]) -> bool:
+        """Whether the place was there to be shown something; else that is done when it is back."""
+        try:
+            await showing
+        except NotReached as error:
+            log.warning("look_not_shown_yet", reason=error.sentence)
+            return False
+        return True
+
     async def give_up(self, error: Exception) -> None:
         """What cannot be looked at goes on to the diagnosis as it is: it ends in a report, come what may."""
         log.error("look_given_up", exc_info=error)
+        shown = False
         try:
-            await self.open_thread()
-            await self.thread.note("I could not look at the evidence; something on my side broke.")
+            shown = await self.reached(self.say_blind())
         except StaleAttempt:
             raise
         except Exception as unsaid:
             if passes(unsaid):
                 raise
             log.error("giving_up_not_shown", reason=str(unsaid))
-        await self.hand_over()
+        await self.hand_over(shown=shown)
+
+    async def say_blind(self) -> None:
+        await self.open_thread()
+        await self.thread.note(BLIND)
 
     async def open_thread(self) -> None:
         """The thread first: whoever is paged has a place to look at while the sources are asked."""
@@ -148,21 +176,23 @@ class _Look:
         return looked
 
     async def show(self, looked: Looked) -> None:
+        ready = self.investigation.looked_at or self.looker.clock()
         brief = Brief.model_validate(self.investigation.evidence_brief)
         told = Told(
             brief,
             looked.gathered.findings,
             looked.gathered.ranking,
-            Footer(seconds=(self.looker.clock() - self.investigation.created_at).total_seconds()),
+            Footer(seconds=(ready - self.investigation.created_at).total_seconds()),
             buttons=LOOKING,
-            waits_for=self.looker.waits_for,
+            waits_for="" if self.investigation.finished_at else self.looker.waits_for,
         )
+        state: HeadlineState | None = "evidence" if self.investigation.looked_at is None else None
         # Drawn while the brief is on its way.
         drawn = asyncio.ensure_future(self.drawn(looked))
         try:
             await self.thread.evidence_brief(told)
             await asyncio.gather(
-                self.thread.headline(headline(self.investigation, state="evidence", on_call=looked.on_call)),
+                self.thread.headline(headline(self.investigation, state=state, on_call=looked.on_call)),
                 self.show_chart(drawn),
             )
         except NotShown as error:
@@ -190,7 +220,7 @@ class _Look:
             level = log.info if isinstance(error, ChartFailed) else log.warning
             level("chart_left_out", reason=str(error))
 
-    async def hand_over(self) -> None:
+    async def hand_over(self, *, shown: bool) -> None:
         async with begin(self.looker.engine) as connection:
             await queueing.defer_diagnose(connection, self.investigation)
-            await queueing.update_after(connection, self.investigation.id)
+            await queueing.update_after(connection, self.investigation.id, unshown=not shown)

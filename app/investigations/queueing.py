@@ -79,12 +79,20 @@ def update(leader_id: UUID, priority: int) -> jobs.Deferral:
     )
 
 
-async def update_after(connection: AsyncConnection, leader_id: UUID) -> None:
-    """At the end of a stage: what happened to the incident meanwhile is shown after what the stage showed.
+async def update_after(connection: AsyncConnection, leader_id: UUID, *, unshown: bool = False) -> None:
+    """At the end of a stage: what happened to the incident meanwhile is shown after what the stage showed;
+    and all of that before it, where the stage could not show it (`unshown`).
 
     Never the update that waits already: it may begin before this transaction is over.
     """
-    await jobs.defer(connection, replace(update(leader_id, ASKED_FOR), queueing_lock=None))
+    job = show(leader_id) if unshown else update(leader_id, ASKED_FOR)
+    await jobs.defer(connection, replace(job, queueing_lock=None))
+
+
+def show(leader_id: UUID) -> jobs.Deferral:
+    """As `update`, but everything that is stored is to be shown, where it is not yet."""
+    job = update(leader_id, ASKED_FOR)
+    return replace(job, arguments={**job.arguments, "unshown": True}, queueing_lock=f"show:{leader_id}")
 
 
 async def defer_diagnose(connection: AsyncConnection, investigation: Investigation) -> int:

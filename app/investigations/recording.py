@@ -15,6 +15,7 @@ from app.errors import AgentError
 from app.investigations import journal, repository
 from app.investigations.assembling import Looked, linked
 from app.investigations.brief import Brief
+from app.investigations.calling import told
 from app.investigations.gathered import Gathered
 from app.investigations.models import Investigation
 from app.investigations.record import ModelUse, Moment, Record, ToolCall
@@ -100,7 +101,7 @@ async def finished(engine: AsyncEngine, investigation_id: UUID, *, thread: str |
             failure=ending.get("failure") or _failure(investigation),
             over_budget=ending.get("over_budget"),
             checked=tuple(ending.get("changed") or ()),
-            escalations=tuple(_said(investigation.escalations)),
+            escalations=tuple(_said(investigation)),
             outcome=await _outcome(connection, investigation_id),
         )
 
@@ -157,10 +158,12 @@ def _failure(investigation: Investigation) -> str | None:
     return f"{investigation.status} [{code}]" if code and investigation.status != "done" else None
 
 
-def _said(escalations: Mapping[str, Any]) -> Iterator[str]:
-    for each in escalations.values():
-        if said := (each.get("outcome") or {}).get("said"):
-            yield str(said)
+def _said(investigation: Investigation) -> Iterator[str]:
+    """What came of calling people: as the thread was told, and by a person's button."""
+    yield from told(investigation)
+    asked = investigation.escalations.get(f"{investigation.id}/asked") or {}
+    if said := (asked.get("outcome") or {}).get("said"):
+        yield str(said)
 
 
 def _moments(investigation: Investigation) -> Iterator[Moment]:

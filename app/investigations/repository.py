@@ -18,6 +18,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.conversations.models import Turn
+from app.investigations.calling import TOLD
 from app.investigations.evidence import Finding
 from app.investigations.models import Incident, Investigation, Place, Reason
 from app.knowledge.repository import IN_FORCE
@@ -97,6 +98,20 @@ SHAPED_BY = f"""
 coalesce((SELECT knowledge_revision FROM sessions WHERE id = investigations.session_id), ({IN_FORCE}))
     AS knowledge_revision
 """
+NAME_THREAD_LATE = text(
+    "UPDATE investigations SET session_id = :session_id, turn_id = :turn_id WHERE id = :id"
+)
+HOLD = text("SELECT finished_at IS NOT NULL FROM investigations WHERE id = :id FOR UPDATE")
+RUN_TURN = text("""
+UPDATE turns SET status = 'running', attempt = investigations.attempt
+  FROM investigations WHERE investigations.id = :id AND turns.id = investigations.turn_id
+""")
+KEEP_TOLD = text(f"""
+UPDATE investigations
+   SET escalations = escalations || jsonb_build_object(
+           '{TOLD}', coalesce(escalations -> '{TOLD}', '{{}}') || CAST(:told AS jsonb))
+ {FENCED}
+""")
 END = text(f"""
 UPDATE investigations SET status = :status, error_code = :error_code, finished_at = now() {FENCED}
 RETURNING turn_id, {SHAPED_BY}
@@ -157,6 +172,37 @@ async def open_thread(connection: AsyncConnection, investigation: Investigation,
     The first turn's id is the investigation's own. The session's turns are serialised on the service, where
     there is one. Raises `StaleAttempt`.
     """
+    session_id = await _session(connection, investigation, place)
+    turn_id = await add_turn(connection, investigation, session_id, place.thread_ts, investigation.id)
+    await _fenced(connection, NAME_THREAD, investigation, session_id=session_id, turn_id=turn_id)
+    return turn_id
+
+
+async def open_thread_late(connection: AsyncConnection, investigation: Investigation, place: Place) -> bool:
+    """The same beside the stages, whichever attempt runs. Whether the investigation is over: then its turn
+    runs, until `end_turn_late` in the same transaction."""
+    finished = (await connection.execute(HOLD, {"id": investigation.id})).scalar_one()
+    session_id = await _session(connection, investigation, place)
+    turn_id = await add_turn(connection, investigation, session_id, place.thread_ts, investigation.id)
+    await connection.execute(
+        NAME_THREAD_LATE, {"id": investigation.id, "session_id": session_id, "turn_id": turn_id}
+    )
+    if finished:
+        await connection.execute(RUN_TURN, {"id": investigation.id})
+    return bool(finished)
+
+
+async def end_turn_late(connection: AsyncConnection, investigation: Investigation) -> None:
+    """The turn ends as its investigation did."""
+    values = {
+        "turn_id": investigation.turn_id,
+        "status": investigation.status,
+        "error_code": investigation.error_code,
+    }
+    await connection.execute(END_TURN, values)
+
+
+async def _session(connection: AsyncConnection, investigation: Investigation, place: Place) -> int:
     columns = {
         **place._asdict(),
         "lock_key": investigation.lock_key,
@@ -169,10 +215,7 @@ async def open_thread(connection: AsyncConnection, investigation: Investigation,
             set_={name: statement.excluded[name] for name in ("lock_key", "service_name")},
         ).returning(sessions.c.id)
     )
-    session_id = found.scalar_one()
-    turn_id = await add_turn(connection, investigation, session_id, place.thread_ts, investigation.id)
-    await _fenced(connection, NAME_THREAD, investigation, session_id=session_id, turn_id=turn_id)
-    return turn_id
+    return int(found.scalar_one())
 
 
 async def add_turn(
@@ -288,6 +331,14 @@ async def save_thread_state(
         raise StaleAttempt("This investigation is being carried on by another worker.")
 
 
+async def keep_told(
+    connection: AsyncConnection, investigation: Investigation, why: str, sentence: str
+) -> None:
+    """What came of calling people, in the words its thread is told. Raises `StaleAttempt`."""
+    told = as_json({f"{investigation.round}/{why}": sentence})
+    await _fenced(connection, KEEP_TOLD, investigation, told=told)
+
+
 async def finish(
     connection: AsyncConnection,
     investigation: Investigation,
@@ -296,10 +347,10 @@ async def finish(
     error_code: str | None = None,
     said: str = "",
     confidence: float | None = None,
-    **audit: Any,
+    sre_tagged: bool = False,
 ) -> None:
-    """The end of the investigation, of its turn, and the audit row that says so; `said` is what was told
-    last, `audit` further columns of that row. Raises `StaleAttempt`."""
+    """The end of the investigation, of its turn, and the audit rows that say so; `said` is what was told
+    last; with `sre_tagged` people were called. Raises `StaleAttempt`."""
     values = {"id": investigation.id, "attempt": investigation.attempt}
     ended = await connection.execute(END, {**values, "status": status, "error_code": error_code})
     row = ended.first()
@@ -307,20 +358,25 @@ async def finish(
         raise StaleAttempt("This investigation is being carried on by another worker.")
     await connection.execute(END_TURN, {"turn_id": row.turn_id, "status": status, "error_code": error_code})
     place = investigation.place
+    columns: dict[str, Any] = {
+        "thread_ts": place.thread_ts if place else None,
+        "channel_id": place.channel_id if place else None,
+        "user_id": ALERT,
+        "service_name": investigation.service_name,
+        "sre_tagged": sre_tagged,
+        "knowledge_revision": row.knowledge_revision,
+        "trace_id": investigation.trace_id,
+    }
     await write_audit(
         connection,
         "investigation",
-        thread_ts=place.thread_ts if place else None,
-        channel_id=place.channel_id if place else None,
-        user_id=ALERT,
-        service_name=investigation.service_name,
         input_text=investigation.title,
         response_text=said or f"({status}: {error_code or 'no answer'})",
         confidence=confidence,
-        knowledge_revision=row.knowledge_revision,
-        trace_id=investigation.trace_id,
-        **audit,
+        **columns,
     )
+    if sre_tagged:
+        await write_audit(connection, "sre_tagged", **columns)
 
 
 async def revision_of(connection: AsyncConnection, investigation: Investigation) -> str | None:

@@ -116,7 +116,7 @@ class IncidentThread(Protocol):
 
     The ledger is the investigation's (one for both stages). Its intent is stored before anything is posted,
     so a successor finds what a predecessor posted and does not post it again. All methods raise `NotShown`
-    when the place will not have it for good, an `AgentError` when calling again may help.
+    when the place will not have it for good, `NotReached` when calling again may help.
     """
 
     async def open(self, headline: Headline) -> Opened:
@@ -143,9 +143,13 @@ class IncidentThread(Protocol):
     ) -> None:
         """The diagnosis has finally failed, and why."""
 
-    async def note(self, sentence: str, *, key: str = "") -> None:
+    async def note(self, sentence: str, *, key: str = "", calls: bool = False) -> None:
         """One sentence (too old to diagnose, joined by another incident, resolved); the same one once, or
-        with a `key` once whatever it says by then."""
+        with a `key` once whatever it says by then.
+
+        One that `calls` addresses the team that helps, too, where the place knows one: of all words of a
+        note, those alone address anybody.
+        """
 
     async def attach(self, file_name: str, title: str, content: bytes) -> None:
         """A file, once."""

@@ -8,18 +8,26 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 import structlog
+from pydantic_ai.messages import ModelMessage, ModelRequest, UserPromptPart
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.conversations.reply import NotShown
+from app.conversations.reply import NotReached, NotShown
 from app.errors import AgentError
 from app.escalation.models import PAGERDUTY
 from app.investigations import afterwards, newcomers, repository
+from app.investigations.assembling import Looked
+from app.investigations.brief import Brief
+from app.investigations.calling import told
+from app.investigations.diagnose import Diagnoser, in_words
+from app.investigations.digest import digest
 from app.investigations.ledger import InvestigationLedger
+from app.investigations.look import BLIND, Looker
 from app.investigations.models import Incident, Investigation
+from app.investigations.opening import opened_late
 from app.investigations.surface import IncidentSurface, IncidentThread
 from app.investigations.thread import headline
 from app.investigations.times import clock_of
-from app.investigations.wrapping import Wrapping
+from app.investigations.wrapping import EXPIRED, Wrapping
 from app.storage.engine import begin
 from app.storage.errors import StaleAttempt
 from app.tools.masking import mask
@@ -35,30 +43,57 @@ class Updater:
     surface: IncidentSurface
     channel: str
     wrapping: Wrapping
+    looker: Looker
+    diagnoser: Diagnoser
     ttl_seconds: float
     resolution: Callable[[str], Awaitable[str | None]] | None = None
     """What a person wrote last on an incident of PagerDuty, by its id: as a rule what it was."""
     apart_seconds: float = newcomers.APART_SECONDS
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
 
-    async def run(self, investigation_id: str) -> None:
+    async def run(self, investigation_id: str, unshown: bool = False) -> None:
+        """With `unshown`, everything that is stored is shown where it is not yet: its place was away.
+
+        Raises:
+            NotReached: the place is away; the queue tries again until it is back.
+        """
         investigation = await self._load(UUID(investigation_id))
-        if investigation is None or investigation.place is None:
-            # Its look has not opened a thread yet; it will show what is stored by then.
+        if investigation is None or investigation.status in ("queued", "looking"):
+            # Its look will show what is stored by then.
             return
+        if investigation.status == "expired" and investigation.finished_at is None:
+            # First, for it waits for no place; what is to be shown of it comes in an update behind it.
+            await self._end(investigation)
+        elif unshown or investigation.place is not None:
+            await self._show(investigation, everything=unshown)
+        await self._learn(investigation)
+
+    async def _show(self, investigation: Investigation, *, everything: bool) -> None:
         thread = self.surface.thread(
             investigation.id, self.channel, InvestigationLedger(self.engine, investigation.id)
         )
         try:
-            await thread.open(headline(investigation))
+            if everything:
+                investigation = await opened_late(
+                    self.engine, thread, investigation, remembered(investigation)
+                )
+                await self._show_stages(investigation, thread)
+            else:
+                await thread.open(headline(investigation))
             await thread.headline(headline(investigation))
             for key, sentence in (await self._notes(investigation)).items():
                 await thread.note(sentence, key=key)
+            # Under their words, as the stages note them.
+            for sentence in (*stages(investigation), *told(investigation)):
+                await thread.note(sentence, calls=sentence in told(investigation))
         except NotShown as error:
             log.warning("thread_not_updated", reason=error.sentence)
-        await self._learn(investigation)
-        if investigation.status == "expired" and investigation.finished_at is None:
-            await self._end(investigation, thread)
+
+    async def _show_stages(self, investigation: Investigation, thread: IncidentThread) -> None:
+        """What its stages could not show. One that still runs shows the rest by itself."""
+        await self.looker.show(investigation, thread)
+        if investigation.finished_at is not None and not await self.diagnoser.show(investigation, thread):
+            raise NotReached("The thread cannot be reached to show what was found.")
 
     async def _load(self, investigation_id: UUID) -> Investigation | None:
         async with begin(self.engine) as connection:
@@ -85,23 +120,45 @@ class Updater:
                 async with begin(self.engine) as connection:
                     await afterwards.add_note(connection, investigation.id, mask(cause))
 
-    async def _end(self, investigation: Investigation, thread: IncidentThread) -> None:
+    async def _end(self, investigation: Investigation) -> None:
         async with begin(self.engine) as connection:
             mine = await repository.begin_diagnose(connection, investigation.id, ttl_seconds=self.ttl_seconds)
         if mine is None or mine.status != "expired":
             return
+        thread = self.surface.thread(
+            mine.id, self.channel, InvestigationLedger(self.engine, mine.id, mine.attempt)
+        )
         try:
             await self.wrapping.expired(mine, thread)
         except StaleAttempt:
             log.info("expiry_taken_over")
 
 
+def remembered(investigation: Investigation) -> list[tuple[ModelMessage, str]]:
+    """What a follow-up has to know of a diagnosis that was made without its thread."""
+    if investigation.observations is None or investigation.brief is None:
+        return []
+    asked = digest(Looked.restored(investigation.observations).gathered)
+    return [
+        (ModelRequest(parts=[UserPromptPart(asked)]), "question"),
+        (in_words(Brief.model_validate(investigation.brief)), "model"),
+    ]
+
+
+def stages(investigation: Investigation) -> Iterator[str]:
+    """What a stage had to say of itself, and perhaps could not."""
+    if investigation.looked_at and investigation.observations is None:
+        yield BLIND
+    if investigation.status == "expired":
+        yield EXPIRED
+
+
 def notes(investigation: Investigation) -> dict[str, str]:
     """What happened to the incidents since the page, a sentence each; the same key for the same thing."""
-    told = dict(note for each in investigation.incidents for note in _notes(each))
+    happened = dict(note for each in investigation.incidents for note in _notes(each))
     if at := investigation.resolved_at:
-        told[f"resolved:{at.isoformat()}"] = f"✅ Resolved at {clock_of(at.timestamp())}."
-    return told
+        happened[f"resolved:{at.isoformat()}"] = f"✅ Resolved at {clock_of(at.timestamp())}."
+    return happened
 
 
 def _notes(incident: Incident) -> Iterator[tuple[str, str]]:

@@ -8,19 +8,20 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TextIO
 from uuid import UUID
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from app.conversations.reply import NotShown
+from app.conversations.reply import NotReached, NotShown
+from app.conversations.turn import MOST_ATTEMPTS
 from app.errors import AgentError
 from app.escalation.escalation import REASONS, Escalation
-from app.escalation.models import EscalationFailed, EscalationNotConfigured, Why
+from app.escalation.models import PAGERDUTY, EscalationFailed, EscalationNotConfigured, Why
 from app.investigations import journal, queueing, repository
 from app.investigations.brief import Brief
-from app.investigations.calling import called_about
+from app.investigations.calling import called_about, calls_unseen
 from app.investigations.evidence import Finding
 from app.investigations.filing import ReportNotWritten, report_file_name, write_report
 from app.investigations.gathered import Gathered
@@ -45,20 +46,36 @@ MOST_CALLS = 5
 """How often calling people is tried, each time as patiently as `Escalation` does."""
 
 
+class Afterwards(Protocol):
+    async def __call__(
+        self, connection: AsyncConnection, investigation_id: UUID, /, *, unshown: bool = False
+    ) -> None: ...
+
+
+class Ending(NamedTuple):
+    """Whether all was shown; why people were called, and what came of it, as a sentence for the thread."""
+
+    shown: bool
+    why: Why | None = None
+    said: str = ""
+
+
 @dataclass(frozen=True)
 class Wrapping:
-    """`folder` is INCIDENTS_DIR; `thread_link` the address of a thread, None if unknown.
+    """`folder` is INCIDENTS_DIR; `thread_link` the address of a thread, None if unknown. `escalation` is None
+    where nobody is to be called.
 
-    `afterwards` is called in the transaction of the end, with the investigation's id.
+    `afterwards` is called in the transaction of the end, with the investigation's id and whether there is
+    something that could not be shown.
     """
 
     engine: AsyncEngine
-    escalation: Callable[[UUID], Escalation]
+    escalation: Callable[[UUID], Escalation] | None
     hosts: Callable[[], frozenset[str]] = frozenset
     folder: Path | None = None
     thread_link: Callable[[str, str], str | None] = lambda channel, ts: None
     out: Callable[[], TextIO] = lambda: sys.stdout
-    afterwards: Callable[[AsyncConnection, UUID], Awaitable[None]] = queueing.update_after
+    afterwards: Afterwards = queueing.update_after
 
     async def called(self, investigation: Investigation, gathered: Gathered) -> tuple[Finding, ...]:
         """What the model's tool calls of this turn found, as evidence."""
@@ -83,13 +100,12 @@ class Wrapping:
         self,
         investigation: Investigation,
         *,
-        now: datetime | None,
+        now: datetime | None = None,
         status: str = "done",
         brief: Brief | None = None,
         checked: tuple[str, ...] = (),
         failure: str | None = None,
         over_budget: str | None = None,
-        escalations: tuple[str, ...] = (),
     ) -> Record:
         async with begin(self.engine) as connection:
             return await recorded(
@@ -102,20 +118,33 @@ class Wrapping:
                 brief=brief,
                 failure=failure,
                 over_budget=over_budget,
-                escalations=escalations,
                 checked=checked,
             )
 
     # -- ends ----------------------------------------------------------------------------------------------
 
     async def done(
-        self, investigation: Investigation, thread: IncidentThread, record: Record, outcome: Outcome
+        self,
+        investigation: Investigation,
+        thread: IncidentThread,
+        outcome: Outcome,
+        now: datetime,
+        showing: Awaitable[bool],
     ) -> None:
-        said = ""
-        if outcome.why is not None:
-            said = await self.call_people(investigation, thread, outcome.why, outcome.failure or "")
-        record = _with_escalation(record, said)
-        await self._end(investigation, record, outcome.brief)
+        """`showing` shows the brief and says whether its place was there.
+
+        Raises:
+            NotReached: it was not; another try may still do better.
+        """
+        ending = await self._told(
+            investigation,
+            thread,
+            showing,
+            outcome.why,
+            explanation=outcome.failure or "",
+            brief=outcome.brief,
+        )
+        await self._end(investigation, await self.record(investigation, outcome, now), ending)
 
     async def failed(
         self,
@@ -123,58 +152,115 @@ class Wrapping:
         thread: IncidentThread,
         sentence: str,
         why: Why,
+        showing: Awaitable[bool],
     ) -> None:
-        said = await self.call_people(investigation, thread, why, sentence)
-        record = await self._record(investigation, now=None, status="failed", failure=sentence)
-        await self._end(investigation, _with_escalation(record, said), None)
+        """As `done`, without a brief."""
+        ending = await self._told(investigation, thread, showing, why, explanation=sentence)
+        record = await self._record(investigation, status="failed", failure=sentence)
+        await self._end(investigation, record, ending)
 
     async def expired(self, investigation: Investigation, thread: IncidentThread) -> None:
         """It waited too long for its turn: the evidence brief stands, and the thread says so."""
+        showing = self._expiry_shown(investigation, thread)
+        # Whoever waits here has waited long enough.
+        ending = await self._told(investigation, thread, showing, None, patient=False)
+        record = await self._record(investigation, status="expired", failure=EXPIRED)
+        await self._end(investigation, record, ending)
+
+    async def _expiry_shown(self, investigation: Investigation, thread: IncidentThread) -> bool:
+        if investigation.place is None:
+            return False
         try:
             await thread.open(headline(investigation))
-            await thread.note(EXPIRED)
+        except NotReached as error:
+            log.warning("expiry_not_shown_yet", reason=error.sentence)
+            return False
         except NotShown as error:
             log.warning("expiry_not_shown", reason=error.sentence)
-        record = await self._record(investigation, now=None, status="expired", failure=EXPIRED)
-        await self._end(investigation, record, None)
+        return await self._noted(thread, EXPIRED)
+
+    async def _told(
+        self,
+        investigation: Investigation,
+        thread: IncidentThread,
+        showing: Awaitable[bool],
+        why: Why | None,
+        *,
+        explanation: str = "",
+        brief: Brief | None = None,
+        patient: bool = True,
+    ) -> Ending:
+        """Shown, and people called: at the same time, for neither may wait for the other.
+
+        What cannot be shown calls people by itself, for nobody would read it.
+        """
+        why = why or ("unseen" if calls_unseen(investigation) else None)
+        shown, said = await together(showing, self.call_people(investigation, why, explanation, brief))
+        if not shown and investigation.place and patient and investigation.tries < MOST_ATTEMPTS:
+            raise NotReached("The thread cannot be reached to show what was found.")
+        if not shown and why is None:
+            said = await self.call_people(investigation, "unseen", explanation, brief)
+            why = "unseen"
+        if shown and said:
+            shown = await self._noted(thread, said, calls=True)
+        return Ending(shown, why, said)
+
+    async def _noted(self, thread: IncidentThread, sentence: str, *, calls: bool = False) -> bool:
+        """Whether the place was there; one that refuses it for good was."""
+        try:
+            await thread.note(sentence, calls=calls)
+        except NotReached as error:
+            log.warning("note_not_shown_yet", reason=error.sentence)
+            return False
+        except AgentError as error:
+            log.warning("note_not_shown", reason=error.sentence)
+        return True
 
     async def call_people(
-        self, investigation: Investigation, thread: IncidentThread, why: Why, explanation: str
+        self, investigation: Investigation, why: Why | None, explanation: str, brief: Brief | None = None
     ) -> str:
-        """Escalate once; what came of it, as a sentence. Not being able to is said and ends nothing.
+        """Escalate once; what came of it, as a sentence for the thread. Not being able to is said and ends
+        nothing. Empty when there is no reason to call anybody.
 
         Raises:
             EscalationFailed: it may work when it is tried again.
         """
+        if why is None or self.escalation is None:
+            return ""
         # As it stands now: PagerDuty may have joined while it was diagnosed, and has paged somebody then.
         async with begin(self.engine) as connection:
-            now = await repository.load(connection, investigation.id)
-        about = called_about(now or investigation, self._link(investigation))
+            now = await repository.load(connection, investigation.id) or investigation
+        about = called_about(now, self._link(now), brief)
+        if now.resolved_at is not None and about.source != PAGERDUTY:
+            log.info("nobody_called", reason="it is over")
+            return ""
         try:
             called = await self.escalation(investigation.id).escalate(
                 about, why=why, explanation=explanation, dedup=str(investigation.id)
             )
         except EscalationNotConfigured as error:
-            log.info("nobody_called", reason=error.sentence)
-            return ""
+            return f"{error.sentence} {REASONS[why]}"
         except EscalationFailed as error:
             if error.passing and investigation.tries < MOST_CALLS:
                 raise
-            said = f"I could not call anybody: {error.sentence}"
-        else:
-            said = " ".join(filter(None, (f"📟 I {called.said}.", REASONS[why], explanation)))
-        try:
-            await thread.note(said)
-        except AgentError as error:
-            log.warning("escalation_not_shown", reason=error.sentence)
-        return said
+            return f"I could not call anybody: {error.sentence}"
+        return " ".join(filter(None, (f"📟 I {called.said}.", REASONS[why], explanation)))
 
-    async def _end(self, investigation: Investigation, record: Record, brief: Brief | None) -> None:
-        """Report, file, log line, and the end with its audit row."""
+    async def _end(self, investigation: Investigation, record: Record, ending: Ending) -> None:
+        """Report, file, log line, and the end with its audit row.
+
+        The line comes before the commit: whoever is killed in between is succeeded by one who writes it
+        again. So logs have it once at least.
+        """
+        if ending.said:
+            record = replace(record, escalations=(ending.said,))
         written = report(record, hosts=self.hosts() | hosts(record))
         file = await self._filed(record, written)
+        brief = record.brief
         async with begin(self.engine) as connection:
             await repository.save(connection, investigation, report=written)
+            if ending.said and ending.why:
+                await repository.keep_told(connection, investigation, ending.why, ending.said)
             await repository.finish(
                 connection,
                 investigation,
@@ -186,10 +272,18 @@ class Wrapping:
                 error_code=record.failure and "no_diagnosis",
                 said=f"{brief.headline}\n{brief.likely_cause.text}" if brief else "",
                 confidence=brief.confidence if brief else None,
+                sre_tagged=bool(ending.said),
             )
-            await self.afterwards(connection, investigation.id)
-        print(announcement(record, file=file), file=self.out(), flush=True)
+            await self.afterwards(connection, investigation.id, unshown=not ending.shown)
+            self._announce(announcement(record, file=file))
         log.info("investigated", status=record.status, model=brief.model if brief else None)
+
+    def _announce(self, line: str) -> None:
+        try:
+            print(line, file=self.out(), flush=True)
+        except (OSError, ValueError) as error:
+            # Nobody reads stdout any more; the report is in the database all the same.
+            log.warning("report_not_announced", reason=str(error))
 
     async def _filed(self, record: Record, written: str) -> str | None:
         if self.folder is None:
@@ -206,5 +300,12 @@ class Wrapping:
         return self.thread_link(place.channel_id, place.thread_ts) if place else None
 
 
-def _with_escalation(record: Record, said: str) -> Record:
-    return replace(record, escalations=(said,)) if said else record
+async def together(showing: Awaitable[bool], calling: Awaitable[str]) -> tuple[bool, str]:
+    """Both, to their end; then whatever the first of them raised."""
+    shown, said = await asyncio.gather(showing, calling, return_exceptions=True)
+    for each in (shown, said):
+        if isinstance(each, BaseException):
+            raise each
+    assert isinstance(shown, bool)
+    assert isinstance(said, str)
+    return shown, said

@@ -106,11 +106,14 @@ def feedback(turn_id: str) -> Block:
     }
 
 
-def sre_tag(team_id: str) -> Block:
-    """The one ping this program sends: the user group of the settings."""
+UNSURE = "please have a look: I am not sure enough of this answer."
+
+
+def sre_tag(team_id: str, words: str = UNSURE) -> Block:
+    """The one ping this program sends: the user group of the settings. `words` are ours."""
     if not re.fullmatch(r"S[A-Z0-9]+", team_id):
         raise ValueError("the SRE team is a user group's id, such as S0123ABCD")
-    return section(f"<!subteam^{team_id}> please have a look: I am not sure enough of this answer.")
+    return section(f"<!subteam^{team_id}> {words}")
 
 
 def _sureness(confidence: float | None) -> str:

@@ -17,6 +17,7 @@ from slack_sdk.http_retry.response import HttpResponse
 from slack_sdk.http_retry.state import RetryState
 from slack_sdk.web.async_client import AsyncWebClient
 
+from app.conversations.reply import NotReached
 from app.errors import AgentError
 
 Clock = Callable[[], float]
@@ -70,11 +71,10 @@ class SlackRefused(AgentError):
         self.error = error
 
 
-class SlackUnavailable(AgentError):
+class SlackUnavailable(NotReached):
     """Slack cannot be reached or asks to wait. `certain` says that the call was surely not carried out."""
 
     code = "slack_unavailable"
-    status = 503
 
     def __init__(self, sentence: str, *, certain: bool) -> None:
         super().__init__(sentence)

@@ -17,7 +17,7 @@ from app.investigations.brief import Brief, Confidence
 from app.investigations.evidence import Cause, Finding, Ranking
 from app.investigations.models import IncidentStatus
 from app.investigations.surface import Button, Footer, Headline, HeadlineState, Member, Storm, Told
-from app.slack.blocks import Block
+from app.slack.blocks import Block, sre_tag
 from app.slack.incident_words import (
     LONGEST_NAME,
     LONGEST_SECTION,
@@ -50,6 +50,7 @@ CONFIDENCE: dict[Confidence, str] = {
     "medium": "Medium confidence",
     "low": "Low confidence",
 }
+TAGGED = "please have a look at this incident."
 USER_ID = re.compile(r"[UW][A-Z0-9]{2,20}")
 MOST_LINES = 12
 MOST_CALLED = 5
@@ -235,9 +236,11 @@ def failed(reason: str, trace_id: str, investigation_id: UUID, offered: Sequence
     return f"⚠️ The diagnosis failed: {why}", blocks
 
 
-def note(sentence: str) -> Shown:
+def note(sentence: str, team_id: str | None = None) -> Shown:
+    """`team_id` is the user group to be tagged; it only ever comes from the settings."""
     line = said(sentence)
-    return line, [small_print(f"ℹ️ {line}" if line[:1].isalnum() else line)]
+    tag = [sre_tag(team_id, TAGGED)] if team_id else []
+    return line, [small_print(f"ℹ️ {line}" if line[:1].isalnum() else line), *tag]
 
 
 def _known(told: Told, hosts: frozenset[str]) -> frozenset[str]:

@@ -35,12 +35,14 @@ class ThreadNotOpened(NotShown):
 @dataclass(frozen=True)
 class SlackIncidentSurface:
     """`IncidentSurface` in the workspace of `me`. `hosts` are those a brief may link to, asked every time:
-    the catalog's. The evidence's own pages are linked as well."""
+    the catalog's. The evidence's own pages are linked as well. `sre_team_id` is the user group that is tagged
+    where people are called."""
 
     client: AsyncWebClient
     me: Me
     pace: Pace
     hosts: Callable[[], frozenset[str]] = frozenset
+    sre_team_id: str | None = None
     clock: Clock = time.time
     sleep: Sleep = asyncio.sleep
 
@@ -99,9 +101,9 @@ class SlackIncidentThread:
     ) -> None:
         await self._say(f"failed:{round}", kit.failed(reason, trace_id, self._id, buttons))
 
-    async def note(self, sentence: str, *, key: str = "") -> None:
+    async def note(self, sentence: str, *, key: str = "", calls: bool = False) -> None:
         digest = hashlib.sha256((key or sentence).encode("utf-8", "replace")).hexdigest()[:12]
-        await self._say(f"note:{digest}", kit.note(sentence))
+        await self._say(f"note:{digest}", kit.note(sentence, self._surface.sre_team_id if calls else None))
 
     async def attach(self, file_name: str, title: str, content: bytes) -> None:
         async with _for_good():

@@ -22,12 +22,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app import documents
 from app.agent import models
 from app.errors import AgentError
-from app.escalation.escalation import Escalation
 from app.investigations import by_hand, repository
 from app.investigations.alert import Alert
 from app.investigations.gather import Sources
 from app.investigations.intake import Intake
-from app.investigations.intents import StoredIntents
 from app.investigations.models import Investigation, Rejected
 from app.investigations.not_configured import KINDS, STAND_INS
 from app.parts import Parts, Stages
@@ -177,19 +175,11 @@ def _stages(parts: Parts, surface: TerminalSurface, screen: Screen) -> Stages:
     # Its line for log collectors has nothing to tell a person who reads the brief.
     quiet = replace(
         made.diagnoser.wrapping,
-        escalation=_nobody(parts),
+        escalation=None,
         out=io.StringIO,
         afterwards=by_hand.nobody_updates,
     )
     return replace(made, looker=looker, diagnoser=replace(made.diagnoser, wrapping=quiet, on_call=None))
-
-
-def _nobody(parts: Parts) -> Any:
-    """Escalation without anybody to call."""
-    settings = parts.settings.escalation.model_copy(
-        update={"pagerduty_api_token": None, "pagerduty_routing_key": None}
-    )
-    return lambda id: Escalation(settings, StoredIntents(parts.engine, id), mask=mask)
 
 
 def _watched(engine: AsyncEngine, sources: Sources, screen: Screen) -> Sources:

@@ -73,7 +73,7 @@ class TerminalThread:
         self.screen.end("diagnose", failed=True)
         self.screen.note(f"The diagnosis failed: {reason} (trace {trace_id})")
 
-    async def note(self, sentence: str, *, key: str = "") -> None:
+    async def note(self, sentence: str, *, key: str = "", calls: bool = False) -> None:
         if sentence not in self.notes:
             self.notes.append(sentence)
             self.screen.note(sentence)

@@ -8,11 +8,12 @@ import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -25,6 +26,14 @@ from app.runtime import Runtime
 from app.settings import Settings
 from app.storage.engine import create_engine
 from tests.fakes.anthropic import FakeAnthropic
+
+# With the values of every frame, which the console shows by default, one error of a stage takes a minute to write.
+structlog.configure(
+    processors=[
+        *structlog.get_config()["processors"][:-1],
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
+    ]
+)
 
 MAYA, OMAR, GUEST, STRANGER = "U0MAYA", "U0OMAR", "U0GUEST", "U0STRANGER"
 CHECKOUT = "C0CHECKOUT"
@@ -39,6 +48,8 @@ class Stack:
     engine: AsyncEngine
     environment: dict[str, str]
     exits: AsyncExitStack
+    said: list[str] = field(default_factory=list)
+    """The lines that processes wrote to stdout once they were ready."""
 
     async def serve(self, *, door: bool = True, worker: bool = True, **values: str) -> Runtime:
         """A runtime in this process, stopped when the test ends."""
@@ -69,7 +80,7 @@ class Stack:
                 break
         else:
             pytest.fail("the process ended:\n" + "".join(lines))
-        drain = asyncio.create_task(_drain(process.stdout))
+        drain = asyncio.create_task(_drain(process.stdout, self.said))
         self.exits.callback(drain.cancel)
         return process
 
@@ -115,9 +126,9 @@ class Stack:
         return ts, await self.answered(channel, ts, thread_ts)
 
 
-async def _drain(stream: asyncio.StreamReader) -> None:
-    while await stream.readline():
-        pass
+async def _drain(stream: asyncio.StreamReader, lines: list[str]) -> None:
+    while line := await stream.readline():
+        lines.append(line.decode())
 
 
 async def _end(process: Any) -> None:

@@ -28,7 +28,7 @@ async def test_a_page_whose_channel_is_archived_is_investigated_nevertheless(sta
         one.model.script.add(say("", diagnosis()))
         stack.slack.workspace.channels[INCIDENTS].is_archived = True
         await one.page()
-        await one.ended(seconds=20)
+        await one.ended(seconds=60)
         await settled(one)
         assert await stack.rows("SELECT status, report IS NOT NULL FROM investigations") == [("done", True)]
 

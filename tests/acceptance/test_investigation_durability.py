@@ -18,7 +18,7 @@ import pytest
 from app.playground.slack.faults import CallFault
 from app.playground.stack import Fault
 from tests.acceptance.conftest import Stack
-from tests.acceptance.investigating import OVER, Incident, diagnosis, incident, told
+from tests.acceptance.investigating import OVER, Incident, Source, diagnosis, incident, told
 from tests.fakes.script import Reply, call, say
 
 ERRORS = 'sum by (service) (rate(http_requests_total{status=~"5.."}[2m]))'
@@ -129,6 +129,13 @@ MOMENTS = {
         (),
         strong=1,
     ),
+    "people are told of the call": Moment(
+        slack("chat.postMessage", 4),
+        called("chat.postMessage", 4),
+        (say("", call("promql", query=ERRORS)), say("", diagnosis(0.3)), say("", diagnosis(0.3))),
+        (),
+        strong=1,
+    ),
 }
 
 
@@ -160,6 +167,60 @@ async def test_a_worker_that_dies_is_succeeded_and_nothing_is_done_twice_when(
         assert len(strong) == at.strong
 
 
+PAUSED = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'"
+ANSWERED = "jsonb_path_exists(NEW.escalations, '$.*.outcome.status')"
+OVER_NOW = "NEW.finished_at IS NOT NULL AND OLD.finished_at IS NULL"
+STORED = {
+    "the answer of PagerDuty is stored": f"TRIGGER pause BEFORE UPDATE ON investigations FOR EACH ROW WHEN ({ANSWERED})",
+    "the end is stored": f"TRIGGER pause BEFORE UPDATE ON investigations FOR EACH ROW WHEN ({OVER_NOW})",
+    "the end is committed": "CONSTRAINT TRIGGER pause AFTER UPDATE ON investigations "
+    f"DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN ({OVER_NOW})",
+}
+"""Where the database stops for a moment, once, and the worker that waits for it is killed. The last of them
+is stored all the same."""
+
+
+async def paused(stack: Stack, trigger: str) -> None:
+    async with stack.engine.begin() as connection:
+        for statement in (
+            "CREATE SEQUENCE pauses",
+            "CREATE FUNCTION pause() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+            "IF nextval('pauses') = 1 THEN PERFORM pg_sleep(4); END IF; RETURN NEW; END $$",
+            f"CREATE {trigger} EXECUTE FUNCTION pause()",
+        ):
+            await connection.exec_driver_sql(statement)
+
+
+@pytest.mark.parametrize("source", ["alertmanager", "pagerduty"])
+@pytest.mark.parametrize("moment", STORED)
+async def test_a_worker_that_dies_behind_the_call_is_succeeded_and_nobody_is_called_twice_when(
+    stack: Stack, moment: str, source: Source
+) -> None:
+    async with incident(stack, worker=False) as one:
+        one.model.script.add(
+            say("", call("promql", query=ERRORS)), say("", diagnosis(0.3)), say("", diagnosis(0.3))
+        )
+        await paused(stack, STORED[moment])
+        victim = await stack.spawn()
+        await one.page(source)
+        await one.becomes(PAUSED, [(1,)], 40)
+        victim.send_signal(signal.SIGKILL)
+        await victim.wait()
+        await stack.spawn()
+
+        await one.ended()
+        await settled(one)
+        await assert_nothing_twice(one)
+        assert len(one.model.requests) == 3
+        own = [each.partition("/")[0] for each in one.written]
+        assert own == ["PUT ", "POST "] if source == "pagerduty" else len(set(one.written)) == 1
+        assert len([line for line in one.stack.said if line.startswith("INCIDENT_REPORT ")]) >= 1
+        told_of = [each for each in one.said("note") if "📟" in told([each])]
+        assert len(told_of) == 1
+        assert told(told_of).count("<!subteam^S0SRETEAM>") == 1
+        assert await stack.rows("SELECT count(*) FROM audit_log WHERE action = 'sre_tagged'") == [(1,)]
+
+
 async def settled(one: Incident) -> None:
     """Wait until no job is left."""
     left = "SELECT count(*) FROM procrastinate_jobs WHERE status IN ('todo', 'doing')"
@@ -177,7 +238,8 @@ async def assert_nothing_twice(one: Incident, calls: int = 1) -> None:
     assert await one.stack.rows("SELECT count(*) FROM audit_log WHERE action = 'investigation'") == [(1,)]
     assert await one.stack.rows("SELECT count(*) FROM tool_calls WHERE finished_at IS NOT NULL") == [(1,)]
     assert len([each for each in one.sim.asked if ERRORS in parse_qs(each.query).get("query", [])]) == calls
-    assert len({each.body["dedup_key"] for each in one.sim.written}) == len(one.sim.written[:1])
+    events = [each.body["dedup_key"] for each in one.sim.written if each.path == "/v2/enqueue"]
+    assert len(set(events)) == len(events[:1])
     assert "checkout refuses payments" in told(one.said("final"))
     assert "The newest version of checkout." in told(one.said("root"))
 

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.escalation.escalation import Escalation, next_level
 from app.escalation.models import EscalationFailed, EscalationNotConfigured, Incident, Intent
+from app.investigations.intake import Intake
+from app.investigations.intents import StoredIntents
 from app.settings import EscalationSettings
 from app.tools.masking import mask
 from tests.fakes.pagerduty_escalation import ROUTING_KEY, TOKEN, PagerDutyWire
+from tests.investigations.conftest import alert
 
 OWN = Incident(
     "pagerduty", "PT4KHLK", "High error rate", "P1", "checkout", "https://acme.slack.com/archives/C1/p1"
@@ -27,6 +33,10 @@ class Kept:
 
     def __init__(self) -> None:
         self.rows: dict[str, list[str | None]] = {}
+        self._lock = asyncio.Lock()
+
+    def alone(self) -> asyncio.Lock:
+        return self._lock
 
     async def find(self, key: str) -> Intent | None:
         row = self.rows.get(key)
@@ -123,6 +133,47 @@ async def test_at_the_highest_level_a_note_is_all_there_is_and_it_says_so(
 
     assert (done.status, wire.world.paged, len(wire.world.notes)) == ("noted", [], 1)
     assert "there is no higher level" in done.said
+
+
+@pytest.mark.parametrize("kept", ["in a database", "in memory"])
+async def test_two_who_ask_at_the_same_time_page_once(
+    wire: PagerDutyWire, intents: Kept, engine: AsyncEngine, intake: Intake, kept: str
+) -> None:
+    id = (await intake.accept(alert())).investigation_id
+    assert id
+    stored = [StoredIntents(engine, id) if kept == "in a database" else intents for _ in range(3)]
+    asked = (escalation(wire, each).escalate(OWN, why="asked", dedup="i-1") for each in stored)
+    done = await asyncio.gather(*asked)
+
+    assert sorted(each.repeated for each in done) == [False, True, True]
+    assert wire.writes == ["PUT /incidents/PT4KHLK", "POST /incidents/PT4KHLK/notes"]
+
+
+async def test_what_cannot_be_shown_is_told_to_whoever_pagerduty_has_paged(
+    wire: PagerDutyWire, intents: Kept
+) -> None:
+    found = replace(OWN, found="The pool is exhausted.")
+    done = await escalation(wire, intents).escalate(found, why="unseen", dedup="i-1")
+
+    assert (done.status, done.said, wire.world.paged) == ("noted", "added a note in PagerDuty", [])
+    assert "The pool is exhausted." in wire.world.notes[0]
+
+
+async def test_what_is_resolved_before_it_is_moved_pages_nobody_and_says_so(
+    wire: PagerDutyWire, intents: Kept
+) -> None:
+    await escalation(wire, intents).escalate(OWN, why="timeout", dedup="i-0")
+    plan = {
+        **json.loads(intents.rows["i-0/timeout"][0] or ""),
+        "note": "x\nReference: sre-agent/i-1/failure",
+        "level": 3,
+    }
+    await intents.begin("i-1/failure", plan)
+    wire.world.status = "resolved"
+    done = await escalation(wire, intents).escalate(OWN, why="failure", dedup="i-1")
+
+    assert (done.status, wire.world.paged) == ("noted", [("PPOLICY", 2)])
+    assert "resolved there" in done.said
 
 
 async def test_a_resolved_incident_pages_nobody(wire: PagerDutyWire, intents: Kept) -> None:

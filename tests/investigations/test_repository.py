@@ -234,7 +234,7 @@ async def test_the_end_is_written_with_its_audit_row(engine: AsyncEngine, intake
     ) == [("done", True, "done")]
     assert await rows(
         "SELECT action, thread_ts, channel_id, service_name, input_text, response_text, confidence, sre_tagged "
-        "FROM audit_log"
+        "FROM audit_log WHERE action = 'investigation'"
     ) == [
         (
             "investigation",

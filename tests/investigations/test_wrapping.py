@@ -11,12 +11,13 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.escalation.escalation import Escalation
-from app.investigations import repository
+from app.investigations import recording, repository
 from app.investigations.brief import Brief, Cited
 from app.investigations.diagnose import Outcome
 from app.investigations.intake import Intake
 from app.investigations.intents import StoredIntents
 from app.investigations.models import Investigation
+from app.investigations.queueing import defer_diagnose
 from app.investigations.surface import Headline, Opened, Told
 from app.investigations.wrapping import Wrapping
 from app.settings import Settings
@@ -24,8 +25,8 @@ from app.storage.engine import begin
 from app.storage.errors import StaleAttempt
 from app.tools.masking import mask
 from tests.investigations.cases import FINDINGS
-from tests.investigations.conftest import STARTED, Rows
-from tests.investigations.test_repository import diagnosing
+from tests.investigations.conftest import STARTED, Rows, alert
+from tests.investigations.test_repository import diagnosing, look, with_thread
 
 BRIEF = Brief(
     headline="checkout fails",
@@ -35,6 +36,9 @@ BRIEF = Brief(
     confidence_level="high",
     confidence=0.8,
 )
+
+
+NOBODY = "Nobody was called: set PAGERDUTY_API_TOKEN to a token that may write, to escalate incidents of PagerDuty's own."
 
 
 class Heard:
@@ -56,7 +60,7 @@ class Heard:
 
     async def failed(self, reason: str, **_: object) -> None: ...
 
-    async def note(self, sentence: str, *, key: str = "") -> None:
+    async def note(self, sentence: str, *, key: str = "", calls: bool = False) -> None:
         self.notes.append(sentence)
 
     async def attach(self, file_name: str, title: str, content: bytes) -> None: ...
@@ -71,9 +75,12 @@ def wrapping(engine: AsyncEngine, out: io.StringIO, folder: Path | None = None) 
     return Wrapping(engine, escalation, folder=folder, out=lambda: out)
 
 
+async def shown() -> bool:
+    return True
+
+
 async def concluded(taken: Investigation, given: Wrapping, outcome: Outcome) -> None:
-    record = await given.record(taken, outcome, STARTED)
-    await given.done(taken, Heard(), record, outcome)
+    await given.done(taken, Heard(), outcome, STARTED, shown())
 
 
 async def test_a_diagnosis_ends_in_a_report_a_file_a_line_and_one_audit_row(
@@ -106,12 +113,13 @@ async def test_what_ran_out_of_budget_says_so_in_its_report(
 async def test_a_failure_ends_in_a_report_too(engine: AsyncEngine, intake: Intake, rows: Rows) -> None:
     out, thread = io.StringIO(), Heard()
     taken = await diagnosing(engine, intake)
-    await wrapping(engine, out).failed(taken, thread, "Something on my side broke.", "failure")
+    await wrapping(engine, out).failed(taken, thread, "Something on my side broke.", "failure", shown())
     [(report, status)] = await rows("SELECT report, status FROM investigations")
     assert status == "failed"
     assert "Something on my side broke." in report
     assert '"status": "failed"' in out.getvalue()
-    assert thread.notes == []
+    assert thread.notes == [f"{NOBODY} The automatic diagnosis failed."]
+    assert thread.notes[0] in report
 
 
 async def test_a_folder_that_cannot_be_written_costs_no_investigation_its_end(
@@ -135,3 +143,42 @@ async def test_a_worker_that_was_overtaken_ends_nothing(
     assert out.getvalue() == ""
     assert await rows("SELECT status FROM investigations") == [("diagnosing",)]
     assert await rows("SELECT count(*) FROM audit_log WHERE action = 'investigation'") == [(0,)]
+
+
+async def test_what_came_of_calling_people_is_in_every_record_of_it(
+    engine: AsyncEngine, intake: Intake, rows: Rows
+) -> None:
+    taken, thread = await diagnosing(engine, intake), Heard()
+    unsure = Outcome(BRIEF, FINDINGS, why="low_confidence")
+    await wrapping(engine, io.StringIO()).done(taken, thread, unsure, STARTED, shown())
+    told = f"{NOBODY} The automatic diagnosis is not sure of the cause."
+    assert thread.notes == [told]
+    assert (await recording.finished(engine, taken.id)).escalations == (told,)
+    assert await rows("SELECT action FROM audit_log WHERE sre_tagged ORDER BY action") == [
+        ("investigation",),
+        ("sre_tagged",),
+    ]
+
+
+async def test_nobody_is_called_about_what_is_over(engine: AsyncEngine, intake: Intake, rows: Rows) -> None:
+    accepted = await intake.accept(alert("A1", source="alertmanager"))
+    taken = await with_thread(engine, await look(engine, accepted.investigation_id))
+    async with begin(engine) as connection:
+        await defer_diagnose(connection, taken)
+        mine = await repository.begin_diagnose(connection, taken.id, ttl_seconds=600)
+    assert mine
+    await intake.accept(alert("A1", source="alertmanager", status="resolved"))
+    thread = Heard()
+    unsure = Outcome(BRIEF, FINDINGS, why="low_confidence")
+    await wrapping(engine, io.StringIO()).done(mine, thread, unsure, STARTED, shown())
+    assert thread.notes == []
+    assert await rows("SELECT status, escalations FROM investigations") == [("done", {})]
+
+
+async def test_a_line_that_nobody_reads_costs_no_investigation_its_end(
+    engine: AsyncEngine, intake: Intake, rows: Rows
+) -> None:
+    closed = io.StringIO()
+    closed.close()
+    await concluded(await diagnosing(engine, intake), wrapping(engine, closed), Outcome(BRIEF, FINDINGS))
+    assert await rows("SELECT status FROM investigations") == [("done",)]

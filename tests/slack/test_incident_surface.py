@@ -116,6 +116,29 @@ async def test_a_chart_has_its_words(play: Play) -> None:
     assert play.slack.file(file) == PNG
 
 
+async def test_a_note_that_calls_tags_the_team_of_the_settings_once_and_nobody_else(play: Play) -> None:
+    given = replace(surface(play), sre_team_id="S0SRETEAM").thread(ID, CHANNEL, play.ledger)
+    await given.open(HEADLINE)
+    hostile = "<!subteam^S0OTHERS> <!channel> <@U0MAYA> @here I sent an event."
+    for _ in range(2):
+        await given.note(hostile, calls=True)
+    await given.note(f"{hostile} Again.")
+
+    called, said = messages(play)[1:]
+    assert json.dumps(called.blocks).count("<!subteam^S0SRETEAM>") == 1
+    for each in (called, said):
+        rest = (json.dumps(each.blocks) + each.text).replace("<!subteam^S0SRETEAM>", "")
+        assert not any(mark in rest for mark in ("<!", "<@", "<#"))
+
+
+async def test_without_a_team_in_the_settings_a_note_that_calls_is_a_note(play: Play) -> None:
+    given = thread(play)
+    await given.open(HEADLINE)
+    await given.note("I could not call anybody.", calls=True)
+
+    assert len(messages(play)[1].blocks) == 1
+
+
 async def test_everything_again_changes_nothing(play: Play) -> None:
     await whole(thread(play))
     before = messages(play)
