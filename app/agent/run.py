@@ -11,42 +11,28 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 import structlog
 from pydantic import BaseModel
-from pydantic_ai import (
-    Agent,
-    AgentRunError,
-    CallToolsNode,
-    ModelRequestNode,
-    ModelRetry,
-    RunContext,
-    ToolOutput,
-    UsageLimits,
-)
+from pydantic_ai import AgentRunError
 from pydantic_ai import exceptions as fault
-from pydantic_ai.capabilities import AbstractCapability, ModelFallback
 from pydantic_ai.direct import model_request
 from pydantic_ai.messages import (
     ModelMessage,
     ModelRequest,
     ModelResponse,
-    PartDeltaEvent,
-    PartStartEvent,
-    TextPart,
-    TextPartDelta,
+    ModelResponseStreamEvent,
     UserPromptPart,
     repair_messages,
 )
-from pydantic_ai.run import AgentRun
 from pydantic_ai.settings import ModelSettings as RequestSettings
-from pydantic_graph import End
 
-from app.agent.answer import CONCLUDE, Answer, Conclusion
+from app.agent.answer import Answer, Conclusion
+from app.agent.asking import ask, offer, words_of
 from app.agent.budget import Budget, BudgetSpent, Estimate, Reservation, Spent
+from app.agent.calls import Desk
 from app.agent.compaction import (
     CHARACTERS_PER_TOKEN,
     CompactionLimits,
@@ -61,6 +47,7 @@ from app.agent.links import LinkGuard, hosts_of, keep_known_links
 from app.agent.models import LoadedModel
 from app.agent.prices import Prices
 from app.agent.protocols import Progress, Transcript
+from app.agent.reacting import react
 from app.agent.tally import (
     RunLimits,
     Tally,
@@ -73,7 +60,6 @@ from app.agent.tally import (
     text_of,
     this_turn,
 )
-from app.agent.toolset import CatalogueToolset, Desk
 from app.context.models import Source
 from app.tools.catalogue import Catalogue, ToolScope
 
@@ -82,19 +68,9 @@ log = structlog.get_logger(__name__)
 LONG_ANSWER = 2048
 """Tokens reserved for what a response writes, unless MODEL_MAX_TOKENS is less."""
 
-FALLBACK_ON = (
-    fault.ModelRateLimitError,
-    fault.ModelUnavailableError,
-    fault.ModelServerError,
-    fault.ModelNotFoundError,
-)
-"""What another model of the same account may not suffer from; a refused key or a dead line it would."""
-
-MODEL_FAILED = (AgentRunError, fault.FallbackExceptionGroup)
+MODEL_FAILED = AgentRunError
 """Failures of the model; a stale attempt or a lost database passes through."""
 
-Loop = Agent[Desk, Any]
-Steps = AgentRun[Desk, Any]
 C = TypeVar("C", bound=BaseModel)
 
 
@@ -208,32 +184,6 @@ async def _carried_out(turn: _Turn, means: Means) -> tuple[str, ...]:
     return ()
 
 
-@lru_cache(maxsize=8)
-def _loop(model: LoadedModel, ending: type[BaseModel]) -> Loop:
-    """One agent a model: only the agent's own model gives way for good to the one that took over."""
-    prose: list[Any] = [str] if ending is Conclusion else []
-    loop: Loop = Agent(
-        model.model,
-        output_type=[ToolOutput(ending, name=CONCLUDE), *prose],
-        deps_type=Desk,
-        model_settings=model.settings,
-        toolsets=[CatalogueToolset()],
-        capabilities=_fallback(model),
-        retries={"tools": 3, "output": 2},
-        end_strategy="early",
-        name="sre-agent",
-    )
-    loop.output_validator(_text_comes_first)
-    return loop
-
-
-def _text_comes_first(ctx: RunContext[Desk], output: Any) -> Any:
-    rows = ctx.messages[this_turn(ctx.messages) :]
-    if isinstance(output, Conclusion) and not text_of(rows):
-        raise ModelRetry("There is no answer yet. Write the answer as text, then call conclude after it.")
-    return output
-
-
 @dataclass
 class _Turn:
     """The rows of one turn while it runs, and everything that is computed from them."""
@@ -323,54 +273,46 @@ class _Turn:
 
     async def steps(self) -> None:
         """Ask, run tools, ask again until the model concludes; raises what the model layer raises."""
-        self.desk.open = True
-        async with _loop(self.model, self.request.ending).iter(
-            None,
-            message_history=[*self.before, *self.rows],
-            instructions=self.request.instructions,
-            deps=self.desk,
-            usage_limits=UsageLimits(request_limit=None),
-        ) as steps:
-            node: Any = await steps.next(steps.next_node)  # type: ignore[arg-type]
-            while not isinstance(node, End):
-                if isinstance(node, ModelRequestNode):
-                    if not node.is_resuming_without_prompt:
-                        await self.store(node.request)
-                    response = await self._ask(steps, node)
-                    await self.store(response)
-                elif isinstance(node, CallToolsNode):
-                    self.desk.refused = refusals(self.rows, self.request.limits)
-                    self.desk.journal_keys = journal_keys(self.rows)
-                    self.desk.labels = labels(self.rows, self.request.first_label)
-                node = await steps.next(node)
-            last = steps.all_messages()[-1]
-            if isinstance(last, ModelRequest):
-                await self.store(last)
+        while not self.over():
+            if self.rows and isinstance(self.rows[-1], ModelResponse):
+                self._lay_out()
+                await self.store(await react(self.rows, self.desk, self.request.ending))
+            else:
+                await self.store(await self._ask())
 
-    async def _ask(self, steps: Steps, node: ModelRequestNode[Desk, Any]) -> ModelResponse:
+    def _lay_out(self) -> None:
+        """What the desk must know of the newest response's calls."""
+        # As it was when the response was asked for.
+        self.desk.open = not self._tally(self.rows[:-1]).closes_tools(self.request.limits)
+        self.desk.refused = refusals(self.rows, self.request.limits)
+        self.desk.journal_keys = journal_keys(self.rows)
+        self.desk.labels = labels(self.rows, self.request.first_label)
+
+    async def _ask(self) -> ModelResponse:
         used = self.tally()
         if cap := used.spent(self.request.limits):
             raise BudgetSpent(f"This turn has used up its {cap}.", "run")
-        self.desk.open = not used.closes_tools(self.request.limits)
+        tools = () if used.closes_tools(self.request.limits) else self.desk.tools.offer()
+        offered = offer(self.request.instructions, tools, self.request.ending)
         reservation = await self.budget.reserve(self._estimate())
-        heard = False
+        heard, first, guard = False, True, LinkGuard(self._hosts())
+
+        async def hear(event: ModelResponseStreamEvent) -> None:
+            nonlocal heard, first
+            heard = True
+            delta = words_of(event)
+            if first and (delta := delta.lstrip()):
+                first = False
+                await self._show("\n\n" if self.text() else "")
+            await self._show(guard.feed(delta))
+
         try:
-            guard, first = LinkGuard(self._hosts()), True
-            async with node.stream(steps.ctx) as stream:
-                async for event in stream:
-                    heard = True
-                    delta = _text(event)
-                    if first and (delta := delta.lstrip()):
-                        first = False
-                        await self._show("\n\n" if self.text() else "")
-                    await self._show(guard.feed(delta))
+            response = await ask(self.model, [*self.before, *self.rows], offered, hear)
             await self._show(guard.flush())
         except BaseException:
             # A stream that broke has been read and partly written by the service: it is paid for.
             await self.budget.settle(reservation, None) if heard else await self.budget.release(reservation)
             raise
-        response = steps.all_messages()[-1]
-        assert isinstance(response, ModelResponse)
         await self._pay(reservation, response)
         return response
 
@@ -379,7 +321,10 @@ class _Turn:
             await self.progress.text(delta)
 
     def tally(self) -> Tally:
-        return tally(self.rows, lambda response: self.prices.counted(self.model.provider, response))
+        return self._tally(self.rows)
+
+    def _tally(self, rows: Sequence[ModelMessage]) -> Tally:
+        return tally(rows, lambda response: self.prices.counted(self.model.provider, response))
 
     def text(self) -> str:
         """The prose of the stored rows, as it may be shown."""
@@ -425,18 +370,3 @@ class _Turn:
                 counted=self.prices.counted(self.model.provider, response),
             ),
         )
-
-
-def _text(event: object) -> str:
-    """The prose an event of the stream adds, empty for every other kind."""
-    if isinstance(event, PartStartEvent) and isinstance(event.part, TextPart):
-        return event.part.content
-    if isinstance(event, PartDeltaEvent) and isinstance(event.delta, TextPartDelta):
-        return event.delta.content_delta
-    return ""
-
-
-def _fallback(model: LoadedModel) -> Sequence[AbstractCapability[Desk]]:
-    if model.fallback is None:
-        return ()
-    return (ModelFallback(model.fallback, fallback_on=FALLBACK_ON, sticky=True),)

@@ -95,7 +95,7 @@ async def _run(tools: Catalogue, name: str, arguments: dict[str, Any], scope: To
     try:
         given = tool.input.model_validate(arguments)
     except ValidationError as error:
-        raise ToolFailed(f"The arguments of {name} do not fit: {_faults(error)}") from None
+        raise ToolFailed(f"The arguments of {name} do not fit: {faults(error)}") from None
     try:
         async with asyncio.timeout(tool.deadline_seconds):
             return _storable(await tool.run(given, scope))
@@ -120,7 +120,8 @@ def _storable(found: ToolResult) -> ToolResult:
     )
 
 
-def _faults(error: ValidationError) -> str:
+def faults(error: ValidationError) -> str:
+    """Where arguments do not fit, and why, in one line for a model."""
     return "; ".join(
         f"{'.'.join(str(part) for part in fault['loc']) or 'arguments'}: {fault['msg']}"
         for fault in error.errors()

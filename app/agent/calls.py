@@ -1,4 +1,4 @@
-"""The catalogue as the model layer wants it, every execution journaled before and after."""
+"""What a model calls, carried out: every execution journaled before and after."""
 
 from __future__ import annotations
 
@@ -6,19 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from pydantic import BaseModel
-from pydantic_ai import RunContext, ToolReturn
-from pydantic_ai.tools import ToolDefinition
-from pydantic_ai.toolsets import AbstractToolset, ToolsetTool
-from pydantic_core import SchemaValidator, core_schema
+from pydantic_ai.messages import ToolCallPart, ToolReturnPart
 
 from app.agent.protocols import Progress, Transcript
 from app.context.models import Source
-from app.tools.catalogue import Catalogue, Tool, ToolScope
+from app.tools.catalogue import Catalogue, ToolScope
 from app.tools.execute import Executed, execute
-
-ANY_ARGUMENTS = SchemaValidator(core_schema.dict_schema(keys_schema=core_schema.str_schema()))
-"""Arguments are checked by the tool's own type in `execute`, so a wrong one is journaled like any call."""
 
 
 @dataclass
@@ -38,48 +31,17 @@ class Desk:
     """Of the calls whose results are evidence, by call id."""
 
 
-class CatalogueToolset(AbstractToolset[Desk]):
-    """Offers the run's catalogue in its fixed order, or nothing when the desk is closed."""
+async def carry_out(desk: Desk, asked: ToolCallPart, arguments: dict[str, Any]) -> ToolReturnPart:
+    """Run one call once: a call whose result is in the journal is answered from there.
 
-    def __init__(self) -> None:
-        self._schemas: dict[type[BaseModel], dict[str, Any]] = {}
-
-    @property
-    def id(self) -> str:
-        return "catalogue"
-
-    async def get_tools(self, ctx: RunContext[Desk]) -> dict[str, ToolsetTool[Desk]]:
-        if not ctx.deps.open:
-            return {}
-        return {tool.name: self._offer(tool) for tool in ctx.deps.tools.offer()}
-
-    def _offer(self, tool: Tool[Any]) -> ToolsetTool[Desk]:
-        definition = ToolDefinition(
-            name=tool.name,
-            description=tool.description,
-            parameters_json_schema=self._schema(tool.input),
-        )
-        return ToolsetTool(toolset=self, tool_def=definition, max_retries=3, args_validator=ANY_ARGUMENTS)
-
-    def _schema(self, given: type[BaseModel]) -> dict[str, Any]:
-        """Made once a type: it is asked for in every step of every run."""
-        if given not in self._schemas:
-            self._schemas[given] = given.model_json_schema()
-        return self._schemas[given]
-
-    async def call_tool(
-        self, name: str, tool_args: dict[str, Any], ctx: RunContext[Desk], tool: ToolsetTool[Desk]
-    ) -> Any:
-        assert ctx.tool_call_id is not None
-        return await call(ctx.deps, ctx.tool_call_id, name, tool_args)
-
-
-async def call(desk: Desk, call_id: str, name: str, arguments: dict[str, Any]) -> ToolReturn:
-    """Run one call once: a call whose result is in the journal is answered from there."""
+    `arguments` are those of `asked`; whether they fit is found out in `execute`, so a wrong one is journaled
+    like any call.
+    """
+    call_id, name = asked.tool_call_id, asked.tool_name
     key = desk.journal_keys.get(call_id, call_id)
     row = await desk.transcript.tool_call(key)
     if row is not None and row.result is not None:
-        return _returned(row.result, row.sources)
+        return _returned(asked, row.result, row.sources)
     shown = under_own_name(name, arguments)
     await desk.transcript.tool_started(key, *shown)
     title = describe(*shown)
@@ -101,7 +63,7 @@ async def call(desk: Desk, call_id: str, name: str, arguments: dict[str, Any]) -
         done.text if done.failed else "",
         done.sources,
     )
-    return _returned(done.text, done.sources)
+    return _returned(asked, done.text, done.sources)
 
 
 def under_own_name(name: str, arguments: dict[str, Any]) -> tuple[str, dict[str, Any]]:
@@ -124,9 +86,10 @@ def _labelled(done: Executed, label: str | None) -> Executed:
     return done if label is None or done.failed else replace(done, text=f"[{label}]\n{done.text}")
 
 
-def _returned(text: str, sources: tuple[Source, ...]) -> ToolReturn:
+def _returned(asked: ToolCallPart, text: str, sources: tuple[Source, ...]) -> ToolReturnPart:
     """The metadata stays in the row and never reaches the model."""
-    return ToolReturn(text, metadata={"sources": [source.model_dump(mode="json") for source in sources]})
+    found = {"sources": [source.model_dump(mode="json") for source in sources]}
+    return ToolReturnPart(asked.tool_name, text, asked.tool_call_id, metadata=found)
 
 
 def describe(name: str, arguments: dict[str, Any]) -> str:

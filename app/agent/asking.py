@@ -1,0 +1,116 @@
+"""One request to a model: what it is offered, and which model is asked.
+
+The model layer's own agent would do this too, at a fifth of the processor time of a turn.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from functools import lru_cache
+from typing import Literal
+
+from pydantic import BaseModel
+from pydantic_ai import exceptions as fault
+from pydantic_ai.direct import model_request_stream
+from pydantic_ai.messages import (
+    InstructionPart,
+    ModelMessage,
+    ModelResponse,
+    ModelResponseStreamEvent,
+    PartDeltaEvent,
+    PartStartEvent,
+    TextPart,
+    TextPartDelta,
+)
+from pydantic_ai.models import Model, ModelRequestParameters
+from pydantic_ai.tools import ToolDefinition
+
+from app.agent.answer import CONCLUDE, Conclusion
+from app.agent.models import LoadedModel
+from app.tools.catalogue import Tool
+
+FALLBACK_ON = (
+    fault.ModelRateLimitError,
+    fault.ModelUnavailableError,
+    fault.ModelServerError,
+    fault.ModelNotFoundError,
+)
+"""What another model of the same account may not suffer from; a refused key or a dead line it would."""
+
+
+def offer(
+    instructions: str, tools: Sequence[Tool[BaseModel]], ending: type[BaseModel]
+) -> ModelRequestParameters:
+    """`tools` in their order, then the conclusion; prose alone is an end where that is a `Conclusion`."""
+    return ModelRequestParameters(
+        function_tools=[_definition(tool.name, tool.description, tool.input) for tool in tools],
+        output_tools=[_definition(CONCLUDE, inspect.getdoc(ending) or "", ending, "output")],
+        output_mode="tool",
+        allow_text_output=ending is Conclusion,
+        instruction_parts=[InstructionPart(instructions)],
+    )
+
+
+async def ask(
+    model: LoadedModel,
+    messages: Sequence[ModelMessage],
+    offered: ModelRequestParameters,
+    hear: Callable[[ModelResponseStreamEvent], Awaitable[None]],
+) -> ModelResponse:
+    """The response, each of its events told to `hear`. Another model takes over before the first of them, and
+    goes on in a conversation it has answered in: its copy of the prompt is the cached one.
+
+    Raises:
+        AgentRunError: as the model layer does; of the model asked first, when the other fails as well.
+    """
+    failed: fault.AgentRunError | None = None
+    for candidate in _candidates(model, messages):
+        heard = False
+        try:
+            async with model_request_stream(
+                candidate, messages, model_settings=model.settings, model_request_parameters=offered
+            ) as stream:
+                async for event in stream:
+                    heard = True
+                    await hear(event)
+                return stream.get()
+        except FALLBACK_ON as error:
+            if heard:
+                raise
+            failed = failed or error
+    assert failed is not None
+    raise failed
+
+
+def words_of(event: ModelResponseStreamEvent) -> str:
+    """The prose an event of the stream adds, empty for every other kind."""
+    if isinstance(event, PartStartEvent) and isinstance(event.part, TextPart):
+        return event.part.content
+    if isinstance(event, PartDeltaEvent) and isinstance(event.delta, TextPartDelta):
+        return event.delta.content_delta
+    return ""
+
+
+def _candidates(model: LoadedModel, messages: Sequence[ModelMessage]) -> Iterator[Model]:
+    if model.fallback is None:
+        return iter((model.model,))
+    responses = (each for each in reversed(messages) if isinstance(each, ModelResponse))
+    said = next((each.model_name or "" for each in responses), "")
+    both = (model.model, model.fallback)
+    # Services answer under a longer name than they are asked by: with the date of the version.
+    by = [each for each in both if said.startswith(each.model_name)]
+    return iter(both[::-1] if max(by, key=_length, default=model.model) is model.fallback else both)
+
+
+def _length(model: Model) -> int:
+    return len(model.model_name)
+
+
+@lru_cache(maxsize=256)
+def _definition(
+    name: str, description: str, given: type[BaseModel], kind: Literal["function", "output"] = "function"
+) -> ToolDefinition:
+    """Made once: it is asked for in every step of every run."""
+    schema = given.model_json_schema()
+    return ToolDefinition(name=name, description=description, parameters_json_schema=schema, kind=kind)
