@@ -1,4 +1,4 @@
-"""From a message to a durable turn: one transaction, done before the message is acknowledged."""
+"""From a message to a durable turn: one statement, done before the message is acknowledged."""
 
 from __future__ import annotations
 
@@ -40,21 +40,13 @@ async def accept(engine: AsyncEngine, incoming: Incoming) -> Accepted | None:
     """
     turn_id = uuid4()
     trace_id = turn_id.hex
-    async with begin(engine) as connection:
-        if incoming.kind == "follow_up":
-            session = await repository.find_session(
-                connection, incoming.team_id, incoming.channel_id, incoming.thread_ts
-            )
-            if session is None:
-                return None
-        else:
-            session = await repository.open_session(connection, incoming)
-        if not await repository.add_turn(connection, turn_id, session, incoming, trace_id):
-            return None
-        job = jobs.Deferral(RUN_TURN, {"turn_id": str(turn_id)}, lock=session.lock, priority=PERSON_WAITS)
-        await repository.name_job(connection, turn_id, await jobs.defer(connection, job))
+    job = jobs.Deferral(RUN_TURN, {"turn_id": str(turn_id)}, priority=PERSON_WAITS)
+    async with autocommit(engine) as connection:
+        session_id = await repository.add_turn(connection, turn_id, incoming, trace_id, job)
+    if session_id is None:
+        return None
     log.info(
-        "turn_queued", turn_id=str(turn_id), session_id=session.id, kind=incoming.kind, trace_id=trace_id
+        "turn_queued", turn_id=str(turn_id), session_id=session_id, kind=incoming.kind, trace_id=trace_id
     )
     return Accepted(turn_id, trace_id)
 
@@ -69,9 +61,8 @@ async def belongs(engine: AsyncEngine, incoming: Incoming) -> bool:
     Raises:
         DatabaseUnavailable: nobody can say.
     """
-    at_once = engine.execution_options(isolation_level="AUTOCOMMIT")
     place = (incoming.team_id, incoming.channel_id, incoming.thread_ts)
-    async with begin(at_once) as connection:
+    async with autocommit(engine) as connection:
         if await repository.find_session(connection, *place):
             return True
         await repository.sight(connection, incoming, "overheard", seconds=OVERHEARD_SECONDS)

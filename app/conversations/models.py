@@ -56,15 +56,9 @@ class Session(_Frozen):
     team_id: str
     channel_id: str
     thread_ts: str
-    lock_key: str | None = None
     service_name: str | None = None
     knowledge_revision: str | None = None
     updated_at: datetime
-
-    @property
-    def lock(self) -> str:
-        """What its turns are serialised on."""
-        return self.lock_key or f"session:{self.id}"
 
     def pin(self, now: datetime) -> str | None:
         """The knowledge revision it is pinned to, so that its prompt prefix stays the same; None, for the

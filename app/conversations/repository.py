@@ -10,7 +10,9 @@ from sqlalchemy import Row, func, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app import jobs
 from app.conversations.models import Incoming, Session, Turn, TurnStatus
+from app.storage.engine import as_json
 from app.storage.errors import StaleAttempt
 from app.storage.tables import feedback, sessions, turns
 from app.tools.masking import mask
@@ -18,6 +20,11 @@ from app.tools.masking import mask
 FIND_SESSION = text(
     "SELECT * FROM sessions WHERE team_id = :team AND channel_id = :channel AND thread_ts = :thread"
 )
+ADD_TURN = text(f"""
+SELECT turn_accepted(:turn_id, :team, :channel, :thread, :source_key, :kind, :user_id, :message, :question,
+                     CAST(:envelope AS jsonb), :trace_id,
+                     CAST({jobs.JOB} AS procrastinate_job_to_defer_v1))
+""")
 BEGIN_TURN = text("""
 WITH held AS (
     SELECT id FROM turns WHERE id = :turn_id FOR UPDATE
@@ -26,7 +33,7 @@ WITH held AS (
       FROM held WHERE turns.id = held.id AND status IN ('queued', 'running')
     RETURNING turns.*
 )
-SELECT begun.*, session.team_id, session.channel_id, session.thread_ts, session.lock_key,
+SELECT begun.*, session.team_id, session.channel_id, session.thread_ts,
        session.service_name, session.knowledge_revision, session.updated_at,
        EXISTS (SELECT 1 FROM sightings AS heard
                 WHERE heard.kind = 'overheard' AND heard.team_id = session.team_id
@@ -37,7 +44,24 @@ SELECT begun.*, session.team_id, session.channel_id, session.thread_ts, session.
 FENCED = "WHERE id = :turn_id AND attempt = :attempt AND status = 'running'"
 SAVE_REPLY_STATE = text(f"UPDATE turns SET reply_state = CAST(:state AS jsonb) {FENCED}")
 SAVE_ANSWER = text(f"UPDATE turns SET answer = CAST(:answer AS jsonb) {FENCED}")
-END_TURN = text(f"UPDATE turns SET status = :status, error_code = :error_code, finished_at = now() {FENCED}")
+# With its audit rows, which repeat of the session what it is now: a turn never ends without them.
+END_TURN = text(f"""
+WITH ended AS (
+    UPDATE turns SET status = :status, error_code = :error_code, finished_at = now() {FENCED}
+    RETURNING session_id, user_id, question, trace_id
+)
+INSERT INTO audit_log (thread_ts, channel_id, user_id, action, service_name, workflow, input_text,
+                       response_text, confidence, sre_tagged, context_used, knowledge_revision, trace_id)
+SELECT session.thread_ts, session.channel_id, ended.user_id, action, session.service_name, session.workflow,
+       CASE WHEN action = 'message' THEN ended.question END,
+       CASE WHEN action = 'message' THEN CAST(:said AS text) END,
+       CASE WHEN action = 'message' THEN CAST(:confidence AS double precision) END,
+       'sre_tagged' = ANY(CAST(:actions AS text[])), session.context_refs,
+       coalesce(CAST(:shaped_by AS text), session.knowledge_revision, CAST(:newest AS text)), ended.trace_id
+  FROM ended JOIN sessions AS session ON session.id = ended.session_id,
+       unnest(CAST(:actions AS text[])) WITH ORDINALITY AS named(action, place)
+ ORDER BY place
+""")
 # What people asked: a page's diagnosis is nobody's to stop, and would only be begun again.
 STOP_TURNS = text("""
 UPDATE turns SET stopped_by = coalesce(stopped_by, :user_id)
@@ -91,19 +115,6 @@ async def find_session(
     return Session.model_validate(dict(row)) if row else None
 
 
-async def open_session(connection: AsyncConnection, incoming: Incoming) -> Session:
-    """The thread's session, made if this is its first message: one row however many come at once."""
-    place = (incoming.team_id, incoming.channel_id, incoming.thread_ts)
-    if known := await find_session(connection, *place):
-        return known
-    columns = dict(zip(("team_id", "channel_id", "thread_ts"), place, strict=True))
-    await connection.execute(insert(sessions).values(**columns).on_conflict_do_nothing())
-    # Whoever inserted it, it is committed now or ours: the next statement sees it.
-    session = await find_session(connection, *place)
-    assert session is not None
-    return session
-
-
 async def sight(
     connection: AsyncConnection,
     incoming: Incoming,
@@ -128,32 +139,28 @@ async def forget_sightings(connection: AsyncConnection) -> None:
 
 
 async def add_turn(
-    connection: AsyncConnection, turn_id: UUID, session: Session, incoming: Incoming, trace_id: str
-) -> bool:
-    """Claim the message with a turn of its own; False when it already has one."""
+    connection: AsyncConnection, turn_id: UUID, incoming: Incoming, trace_id: str, job: jobs.Deferral
+) -> int | None:
+    """Claim the message with a turn of its own and queue `job` on the lock of its session, whose id is the
+    answer; None when it has a turn already, or follows up in a thread that has no session."""
     names = tuple(map(mask, incoming.envelope.attachments))
     envelope = incoming.envelope.model_copy(update={"attachments": names})
-    statement = (
-        insert(turns)
-        .values(
-            id=turn_id,
-            session_id=session.id,
-            source_key=incoming.source_key,
-            kind=incoming.kind,
-            user_id=incoming.user_id,
-            message_ts=incoming.message_ts,
-            question=mask(incoming.text),
-            envelope=envelope.model_dump(mode="json"),
-            trace_id=trace_id,
-        )
-        .on_conflict_do_nothing(index_elements=["source_key"])
-        .returning(turns.c.id)
-    )
-    return (await connection.execute(statement)).scalar() is not None
-
-
-async def name_job(connection: AsyncConnection, turn_id: UUID, job_id: int) -> None:
-    await connection.execute(turns.update().where(turns.c.id == turn_id).values(job_id=job_id))
+    values = {
+        "turn_id": turn_id,
+        "team": incoming.team_id,
+        "channel": incoming.channel_id,
+        "thread": incoming.thread_ts,
+        "source_key": incoming.source_key,
+        "kind": incoming.kind,
+        "user_id": incoming.user_id,
+        "message": incoming.message_ts,
+        "question": mask(incoming.text),
+        "envelope": as_json(envelope.model_dump(mode="json")),
+        "trace_id": trace_id,
+        **jobs.columns(job),
+    }
+    session_id: int | None = (await connection.execute(ADD_TURN, values)).scalar()
+    return session_id
 
 
 async def begin_turn(connection: AsyncConnection, turn_id: UUID) -> Turn | None:
@@ -184,15 +191,39 @@ async def save_answer(connection: AsyncConnection, turn: Turn, answer: str) -> N
 
 
 async def end_turn(
-    connection: AsyncConnection, turn: Turn, status: TurnStatus, *, error_code: str | None = None
+    connection: AsyncConnection,
+    turn: Turn,
+    status: TurnStatus,
+    *,
+    actions: Sequence[str],
+    said: str,
+    confidence: float | None,
+    shaped_by: str | None,
+    newest: str,
+    error_code: str | None = None,
 ) -> None:
-    """Raises `StaleAttempt` when another worker has taken the turn over."""
-    await _fenced(connection, END_TURN, turn, status=status, error_code=error_code)
+    """The turn's end with an audit row for each of `actions`. `shaped_by` is the knowledge that shaped it;
+    when it had none yet it is the session's, or else the `newest`.
+
+    Raises `StaleAttempt` when another worker has taken the turn over.
+    """
+    values = {
+        "status": status,
+        "error_code": error_code,
+        "actions": list(actions),
+        "said": said,
+        "confidence": confidence,
+        "shaped_by": shaped_by,
+        "newest": newest,
+    }
+    await _fenced(connection, END_TURN, turn, rows=len(actions), **values)
 
 
-async def _fenced(connection: AsyncConnection, statement: Any, turn: Turn, **values: Any) -> None:
+async def _fenced(
+    connection: AsyncConnection, statement: Any, turn: Turn, rows: int = 1, **values: Any
+) -> None:
     done = await connection.execute(statement, {"turn_id": turn.id, "attempt": turn.attempt, **values})
-    if done.rowcount != 1:
+    if done.rowcount != rows:
         raise StaleAttempt("This turn is being carried on by another worker.")
 
 
@@ -229,19 +260,6 @@ async def remember_context(
 async def pin_knowledge(connection: AsyncConnection, session: Session) -> None:
     values = {"knowledge_revision": session.knowledge_revision}
     await connection.execute(sessions.update().where(sessions.c.id == session.id).values(values))
-
-
-async def session_now(connection: AsyncConnection, session: Session) -> dict[str, Any]:
-    """The session's columns that an audit row repeats, under the audit log's names."""
-    rows = await connection.execute(
-        select(
-            sessions.c.service_name,
-            sessions.c.workflow,
-            sessions.c.context_refs.label("context_used"),
-            sessions.c.knowledge_revision,
-        ).where(sessions.c.id == session.id)
-    )
-    return dict(rows.mappings().one())
 
 
 async def stop_turns(

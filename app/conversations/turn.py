@@ -32,7 +32,6 @@ from app.conversations.transcript import SessionTranscript, Tails
 from app.errors import AgentError
 from app.knowledge.keeping import Keeper
 from app.knowledge.models import Knowledge
-from app.storage.audit import write_audit
 from app.storage.engine import as_json, autocommit, begin
 from app.storage.errors import DatabaseUnavailable, StaleAttempt
 
@@ -79,12 +78,18 @@ class TurnLedger:
     def __init__(self, engine: AsyncEngine, turn: Turn) -> None:
         self._engine = engine
         self._turn = turn
+        self._is_new = True
 
     async def load(self) -> dict[str, Any] | None:
+        """What is stored; first what the turn was begun with, for behind that only its attempt writes."""
+        if self._is_new:
+            self._is_new = False
+            return self._turn.reply_state
         async with autocommit(self._engine) as connection:
             return await repository.load_reply_state(connection, self._turn.id)
 
     async def save(self, state: dict[str, Any]) -> None:
+        self._is_new = False
         async with autocommit(self._engine) as connection:
             await repository.save_reply_state(connection, self._turn, as_json(state))
 
@@ -201,7 +206,8 @@ class _Work:
         """
         body = as_json(ANSWER.dump_python(answer, mode="json"))
         answer = ANSWER.validate_json(body)
-        async with begin(self.runner.engine) as connection:
+        more = answer.model is None or pin
+        async with (begin if more else autocommit)(self.runner.engine) as connection:
             if answer.model is None:
                 response = ModelResponse([TextPart(answer.text)], model_name="offline")
                 await transcript.add(connection, response, kind="model")
@@ -222,32 +228,20 @@ class _Work:
 
     async def finish(self, status: TurnStatus, answer: Answer | None, error_code: str | None = None) -> None:
         """The turn's end and its audit rows, together."""
-        turn, session = self.turn, self.turn.session
-        async with begin(self.runner.engine) as connection:
-            await repository.end_turn(connection, turn, status, error_code=error_code)
-            row: dict[str, Any] = {
-                "thread_ts": session.thread_ts,
-                "channel_id": session.channel_id,
-                "user_id": turn.user_id,
-                "trace_id": turn.trace_id,
-                **await repository.session_now(connection, session),
-            }
-            # One that was stopped before it had begun was shaped by what it would have begun with.
-            row["knowledge_revision"] = (
-                self.revision or row["knowledge_revision"] or self.runner.keeper.current.revision
-            )
-            tagged = answer is not None and calls_sre(answer)
-            await write_audit(
+        tagged = answer is not None and calls_sre(answer)
+        async with autocommit(self.runner.engine) as connection:
+            await repository.end_turn(
                 connection,
-                "message",
-                input_text=turn.question,
-                response_text=answer.text if answer else f"({status}: {error_code or 'stopped'})",
+                self.turn,
+                status,
+                error_code=error_code,
+                actions=("message", "sre_tagged") if tagged else ("message",),
+                said=answer.text if answer else f"({status}: {error_code or 'stopped'})",
                 confidence=answer.confidence if answer else None,
-                sre_tagged=tagged,
-                **row,
+                shaped_by=self.revision,
+                # One that was stopped before it had begun was shaped by what it would have begun with.
+                newest=self.runner.keeper.current.revision,
             )
-            if tagged:
-                await write_audit(connection, "sre_tagged", sre_tagged=True, **row)
 
     async def interrupted(self) -> None:
         """Cancelled: by a person's Stop (the turn ends) or by this process's shutdown (another goes on).

@@ -70,10 +70,12 @@ class Shown:
         async with self._one_at_a_time:
             await self._ledger.save(self.state.model_dump(mode="json"))
 
-    async def part(self, part: Part) -> None:
+    async def part(self, part: Part, *, closes: bool = False) -> None:
+        """A part as it is now; with `closes` the reply stands whole."""
         others = tuple(each for each in self.state.parts if each.index < part.index)
         later = tuple(each for each in self.state.parts if each.index > part.index)
-        self.state = self.state.model_copy(update={"parts": (*others, part, *later)})
+        closed = self.state.closed or closes
+        self.state = self.state.model_copy(update={"parts": (*others, part, *later), "closed": closed})
         await self.save()
 
     async def without_part(self, index: int) -> None:
@@ -90,6 +92,8 @@ class Shown:
         return self.state.attachments
 
     async def closed(self) -> None:
+        if self.state.closed:
+            return
         self.state = self.state.model_copy(update={"closed": True})
         await self.save()
 

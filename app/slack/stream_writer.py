@@ -215,7 +215,7 @@ class Writer:
         message.sent, message.shown_to, message.streaming = body, end, False
         message.part = self._layout.sealed(message, end)
         self._steps.go_on(message, unfinished)
-        await self._shown.part(message.part)
+        await self._shown.part(message.part, closes=last and not self._layout.spare)
 
     async def _stopped(self, message: PartMessage, body: str, below: Sequence[Block], *, last: bool) -> bool:
         """Whether the part could be ended as the stream it is."""

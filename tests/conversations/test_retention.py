@@ -52,7 +52,8 @@ async def thread(engine: AsyncEngine, ts: str) -> UUID:
             "INSERT INTO artifacts (session_id, turn_id, file_name, title, media_type, content) "
             f"VALUES ({turn.session.id}, '{turn.id}', 'slo.yaml', 'SLO', 'text/yaml', 'x')"
         )
-        await repository.end_turn(connection, turn, "done")
+        end = {"actions": ["message"], "said": "", "confidence": None, "shaped_by": None, "newest": "abc"}
+        await repository.end_turn(connection, turn, "done", **end)
     return turn.id
 
 
