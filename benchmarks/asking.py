@@ -135,7 +135,8 @@ def _calls(stand: Stand, turns: list[Asked]) -> None:
     for call in stand.slack.calls():
         if call.method == "reactions.add" and call.arguments.get("name") == "eyes":
             if asked := by_ts.get(str(call.arguments.get("timestamp"))):
-                asked.eyes_at = call.at
+                # A question that waited for long is given its 👀 once more, in case nobody has.
+                asked.eyes_at = asked.eyes_at or call.at
             continue
         if call.method not in SHOWS_TEXT:
             continue

@@ -130,7 +130,7 @@ class SessionTranscript:
 
     async def _load(self) -> list[_Row]:
         if self._rows is None:
-            async with begin(self._engine) as connection:
+            async with autocommit(self._engine) as connection:
                 self._rows = await self._tails.read(connection, self._turn.session.id)
         return self._rows
 

@@ -85,7 +85,8 @@ def as_json(value: Any) -> str:
         body = to_json(value)
     except PydanticSerializationError:
         body = to_json(storable_in(value))
-    return NUL.sub(r"\1", body.decode())
+    written = body.decode()
+    return NUL.sub(r"\1", written) if "\\u0000" in written else written
 
 
 @asynccontextmanager

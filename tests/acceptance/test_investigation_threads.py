@@ -195,13 +195,15 @@ async def test_the_gravest_is_diagnosed_first(stack: Stack) -> None:
 
 async def test_what_waits_too_long_keeps_its_evidence_and_says_so(stack: Stack) -> None:
     async with incident(stack, MAX_CONCURRENT_INVESTIGATIONS="1", ALERT_QUEUE_TTL_SECONDS="1") as one:
-        one.model.script.add(say("", diagnosis(), first_token_seconds=6))
+        told = asyncio.Event()
+        one.model.script.add(say("", diagnosis(), waits_for=told))
         await one.page(payload=one.alert("search"))
         async with asyncio.timeout(20):
             while not one.model.requests:
                 await asyncio.sleep(0.05)
         await one.page(payload=one.alert("inventory"))
         await one.seen("ALERT_QUEUE_TTL_SECONDS")
+        told.set()
         await one.ended(2)
         assert await stack.rows("SELECT service_name, status FROM investigations ORDER BY created_at") == [
             ("search", "done"),

@@ -152,7 +152,7 @@ class FakeAnthropic(WireServer):
         if body.get("stream"):
             stream = _events(reply, message, usage, output)
             return Response(200, stream, {"content-type": "text/event-stream; charset=utf-8"})
-        await asyncio.sleep(reply.first_token_seconds)
+        await reply.silence()
         whole = {
             **message,
             "content": _content(reply),
@@ -200,8 +200,8 @@ async def _events(
             return
         yield _sse("content_block_stop", index=0)
         index = 1
-    elif reply.first_token_seconds:
-        await asyncio.sleep(reply.first_token_seconds)
+    else:
+        await reply.silence()
     for offset, each in enumerate(reply.calls, index):
         opened = {"type": "tool_use", "id": each.id, "name": each.name, "input": {}}
         yield (

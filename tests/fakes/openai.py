@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import AsyncIterator, Iterable
 from itertools import count
@@ -57,7 +56,7 @@ class FakeOpenAI(WireServer):
         usage = _usage(body, reply)
         if body.get("stream"):
             return Response(200, _chunks(reply, head, usage), {"content-type": "text/event-stream"})
-        await asyncio.sleep(reply.first_token_seconds)
+        await reply.silence()
         message = {"role": "assistant", "content": reply.text or None, "tool_calls": _calls(reply) or None}
         choice = {"index": 0, "message": message, "finish_reason": _finish(reply)}
         return json_response(200, {**head, "object": "chat.completion", "choices": [choice], "usage": usage})

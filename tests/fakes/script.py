@@ -27,13 +27,14 @@ class Call:
 class Reply:
     """One answer of the model, or one way of failing.
 
-    `fault` strikes after `fault_after` pieces of text: `overloaded` is an error event inside the open
+    The model is silent for `first_token_seconds`, and until `waits_for` is set. `fault` strikes after `fault_after` pieces of text: `overloaded` is an error event inside the open
     stream, `cut` drops the connection, `hang` sends nothing more. `message` is the words of an error.
     """
 
     text: str = ""
     calls: tuple[Call, ...] = ()
     first_token_seconds: float = 0
+    waits_for: asyncio.Event | None = None
     tokens_per_second: float | None = None
     status: int = 200
     retry_after: float | None = None
@@ -41,6 +42,11 @@ class Reply:
     fault_after: int = 2
     stop_reason: str | None = None
     message: str | None = None
+
+    async def silence(self) -> None:
+        await asyncio.sleep(self.first_token_seconds)
+        if self.waits_for:
+            await self.waits_for.wait()
 
 
 def say(text: str = "", *calls: Call, **options: Any) -> Reply:
@@ -113,8 +119,7 @@ def tokens(text: str) -> list[str]:
 async def paced(reply: Reply, event: Callable[[str], bytes], fault: bytes = b"") -> AsyncIterator[bytes]:
     """The text of a reply as encoded deltas, at its speed and with its fault."""
     pieces = tokens(reply.text)
-    if reply.first_token_seconds:
-        await asyncio.sleep(reply.first_token_seconds)
+    await reply.silence()
     step = 4 if reply.tokens_per_second is None else max(1, round(reply.tokens_per_second * TICK_SECONDS))
     if reply.fault:
         step = 1

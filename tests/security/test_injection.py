@@ -135,12 +135,16 @@ async def hostile(one: Incident, words: list[str]) -> None:
     await one.stack.answered(INCIDENTS, ts, roots[0].ts)
 
 
+OWN_CALLS = re.compile(
+    r"<@U0MAYA>(?= you are on call; this is what I found\.)"
+    r"|<!subteam\^S0SRETEAM>(?= please have a look at this incident\.)"
+)
+"""Whoever is on call, and the team, are called by us, in words of ours."""
+
+
 def harmless(stack: Stack) -> None:
     for text in sent(stack):
-        # Whoever is on call is called by us, in words of ours.
-        assert not PING.search(re.sub(r"<@U0MAYA>(?= you are on call; this is what I found\.)", "", text)), (
-            text
-        )
+        assert not PING.search(OWN_CALLS.sub("", text)), text
         assert not FOREIGN.search(_without_code(text)), text
         assert not any("evil" in target for target in targets(text)), text
     for text in _files(stack):
