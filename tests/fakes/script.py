@@ -34,7 +34,6 @@ class Reply:
     text: str = ""
     calls: tuple[Call, ...] = ()
     first_token_seconds: float = 0
-    waits_for: asyncio.Event | None = None
     tokens_per_second: float | None = None
     status: int = 200
     retry_after: float | None = None
@@ -42,6 +41,7 @@ class Reply:
     fault_after: int = 2
     stop_reason: str | None = None
     message: str | None = None
+    waits_for: asyncio.Event | None = None
 
     async def silence(self) -> None:
         await asyncio.sleep(self.first_token_seconds)
