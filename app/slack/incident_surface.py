@@ -75,7 +75,8 @@ class SlackIncidentThread:
     async def open(self, headline: Headline) -> Opened:
         await self._ledger.load()
         async with _for_good():
-            self._root = await self._posts.post(ROOT, *kit.headline(headline))
+            known = self._posts.known(ROOT)
+            self._root = known or await self._posts.post(ROOT, *kit.headline(headline))
         return Opened(self._surface.me.team_id, self._channel, self._root)
 
     async def headline(self, headline: Headline) -> None:

@@ -101,6 +101,11 @@ class PostedOnce:
         self._client, self._channel, self._turn_id = client, channel, turn_id
         self._ledger, self._pace, self._clock, self._sleep = ledger, pace, clock, sleep
 
+    def known(self, part: str) -> str | None:
+        """The ts of a part that is there."""
+        message = self._ledger.message(part)
+        return message.ts if message else None
+
     async def post(self, part: str, text: str, blocks: Sequence[Block], thread_ts: str | None = None) -> str:
         """The ts of the part, which is posted unless it is there already; then it stays as it is."""
         known = self._ledger.message(part)

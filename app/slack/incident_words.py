@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from app.agent.links import REMOVED, known
@@ -34,8 +35,13 @@ _ADDRESS = re.compile(r"https?://[^\s<>|\"'`\[\]]+")
 def said(text: str, limit: int = LONGEST_SAID) -> str:
     """One escaped line of at most `limit` characters before escaping; `-` when there is nothing to say."""
     # What is far beyond the limit is not even looked at: masking takes time by the character.
-    shown = mask(one_line(text[: 2 * limit + BEYOND]))
-    return mrkdwn(_closed(plain(shown, limit)))
+    return _said(text[: 2 * limit + BEYOND], limit)
+
+
+@lru_cache(maxsize=2048)
+def _said(text: str, limit: int) -> str:
+    """A storm's thread says the same of its members as often as another joins."""
+    return mrkdwn(_closed(plain(mask(one_line(text)), limit)))
 
 
 def _closed(line: str) -> str:
@@ -81,6 +87,7 @@ def _linked(line: str, pages: Mapping[str, str]) -> str:
 # -- links -----------------------------------------------------------------------------------------------
 
 
+@lru_cache(maxsize=2048)
 def address(url: str | None) -> str | None:
     """An address as it stands in a link; None when it is no plain http(s) address of one host."""
     if not url or len(url) > LONGEST_ADDRESS:
