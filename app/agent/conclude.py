@@ -14,6 +14,7 @@ from app.context.models import Source
 
 C = TypeVar("C", bound=BaseModel)
 
+CUT_BY_LENGTH = "The answer was cut at the longest length allowed (MODEL_MAX_TOKENS)."
 CUT_BY_WINDOW = (
     "The answer was cut: with what it rests on it is as long as the model can read. Write again for the "
     "rest; what came before is summarised then."
@@ -39,7 +40,7 @@ def answer_from(
     if is_cut_by_window(responses[-1], max_tokens):
         notices += (CUT_BY_WINDOW,)
     elif responses[-1].finish_reason == "length":
-        notices += ("The answer was cut at the longest length allowed (MODEL_MAX_TOKENS).",)
+        notices += (CUT_BY_LENGTH,)
     answered_by = responses[-1].model_name or model
     if conclusion is None:
         return Answer(text, sources=found, model=answered_by, notices=notices)

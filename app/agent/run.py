@@ -76,6 +76,9 @@ log = structlog.get_logger(__name__)
 LONG_ANSWER = 2048
 """Tokens reserved for what a response writes, unless MODEL_MAX_TOKENS is less."""
 
+NO_CONCLUSION = "The model did not finish its conclusion."
+STOPPED_LOOKING = "I stopped looking further: the budget of this turn is used up."
+
 MODEL_FAILED = AgentRunError
 """Failures of the model; a stale attempt or a lost database passes through."""
 
@@ -187,7 +190,7 @@ async def _carried_out(turn: _Turn, means: Means) -> tuple[str, ...]:
             failure = explain(error, turn.model.name)
             wait = means.backoff.wait(failures, failure)
             if wait is None and isinstance(error, fault.UnexpectedModelBehavior) and text_of(turn.rows):
-                return ("The model did not finish its conclusion.",)
+                return (NO_CONCLUSION,)
             if wait is None:
                 raise ModelUnavailable(failure.sentence, failure.reason) from error
             await turn.progress.reset(turn.text())
@@ -349,7 +352,7 @@ class _Turn:
 
     def answer(self, *notices: str) -> Answer:
         if self.tally().closes_tools(self.request.limits) and conclusion_in(self.rows, Conclusion) is None:
-            notices += ("I stopped looking further: the budget of this turn is used up.",)
+            notices += (STOPPED_LOOKING,)
         return answer_from(
             self.rows,
             text=self.text(),

@@ -57,6 +57,20 @@ async def test_the_models_answer_is_streamed_with_its_confidence(stack: Stack, m
     assert tokens > 0
 
 
+async def test_what_stands_under_the_models_answer_is_in_the_askers_language(
+    stack: Stack, model: FakeAnthropic
+) -> None:
+    model.script.add(
+        say("Ein SLO.", conclude(0.9, sources=["services/checkout.md"]), stop_reason="max_tokens")
+    )
+    await stack.serve()
+    _, [answer] = await stack.ask("<@U0AGENT> Was brauchen wir, bevor checkout live geht?")
+    assert "Hohe Sicherheit (90% sicher)" in shown([answer])
+    assert "Quellen:" in shown([answer])
+    assert "Die Antwort wurde" in shown([answer])
+    assert "The answer was cut" not in shown([answer])
+
+
 async def test_an_unsure_answer_calls_the_sre_team(stack: Stack, model: FakeAnthropic) -> None:
     model.script.add(say("Perhaps.", conclude(0.2)))
     await stack.serve()
