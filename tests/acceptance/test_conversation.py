@@ -180,6 +180,17 @@ async def test_guests_are_answered_when_allowed(stack: Stack) -> None:
     assert len(answers) == 1
 
 
+async def test_a_message_that_is_edited_to_name_the_agent_is_answered_once(stack: Stack) -> None:
+    await stack.serve()
+    ts = await stack.slack.say(MAYA, CHECKOUT, "what do I need before we launch checkout?")
+    await stack.slack.edit(MAYA, CHECKOUT, ts, LAUNCH)
+    [answer] = await stack.answered(CHECKOUT, ts)
+    assert "services/checkout.md" in shown([answer])
+    await stack.slack.edit(MAYA, CHECKOUT, ts, LAUNCH + " please")
+    await stack.ask("and its tier?", thread_ts=ts)
+    assert await stack.rows("SELECT count(*) FROM turns") == [(2,)]
+
+
 async def test_an_edit_asks_nothing_anew(stack: Stack) -> None:
     await stack.serve()
     ts, _ = await stack.ask()
