@@ -32,8 +32,8 @@ from app.investigations.queueing import DIAGNOSE, LOOK, LOOK_QUEUE, UPDATE_INCID
 from app.investigations.slots import Slots
 from app.investigations.weekly import post_every_week
 from app.jobs import Queue
-from app.knowledge.keeping import Refused
 from app.knowledge.models import Fault, Knowledge
+from app.knowledge.packaged import packaged_path
 from app.knowledge.repository import record
 from app.parts import Parts, Stages
 from app.settings import Settings
@@ -45,13 +45,14 @@ from app.slack.incident_surface import SlackIncidentSurface
 from app.slack.incoming import Me
 from app.slack.listeners.desk import Desk
 from app.slack.people import Admission, People
-from app.slack.surface import SlackSurface, tell_channel, tell_refusal
+from app.slack.surface import SlackSurface, tell_channel, tell_refusal, tell_stand_in
 from app.storage import migrate
 from app.storage.announcements import Announcements, announce
 from app.storage.audit import write_audit
 from app.storage.embedded import EmbeddedPostgres, find_binaries
 from app.storage.engine import begin, create_engine
 from app.storage.errors import DatabaseUnavailable, SchemaBehind
+from app.storage.tree import read_folder
 from app.tools.masking import mask
 from app.web.alerts import AlertReader
 from app.web.ops import Check, ops_app
@@ -143,9 +144,7 @@ class Runtime:
         client = web_client(_secret(settings.slack.bot_token), settings.slack.api_url, session=session)
         me = await who_am_i(client)
 
-        keeper, library, repos = await self._documents(
-            stack, url, engine, partial(self._refused, engine, client)
-        )
+        keeper, library, repos = await self._documents(stack, url, engine, client)
         admission = self._admission(People(client), me)
         channels = Channels(client)
         reader = ChannelReader(client, me, settings.slack.incident_channel, lambda: channels_of(library))
@@ -232,7 +231,7 @@ class Runtime:
     # -- knowledge and blueprints ------------------------------------------------------------------------
 
     async def _documents(
-        self, stack: AsyncExitStack, url: str, engine: AsyncEngine, refused: Refused
+        self, stack: AsyncExitStack, url: str, engine: AsyncEngine, client: SlackClient
     ) -> documents.Documents:
         # Before anything is read: what is pushed meanwhile is read again.
         announcements = Announcements(url, PUSHED, heard=self._changed, missed=self._something_changed)
@@ -241,8 +240,8 @@ class Runtime:
         keeper, library, repos = await documents.read(
             self._settings,
             engine,
-            on_loaded=partial(_record_loaded, engine),
-            on_refused=refused,
+            on_loaded=partial(self._loaded, engine, client),
+            on_refused=partial(self._refused, engine, client),
         )
         self._repos, self._library = repos, library
         git = self._settings.git
@@ -260,14 +259,36 @@ class Runtime:
         replica is first."""
         faults = tuple(replace(fault, path=mask(fault.path), message=mask(fault.message)) for fault in faults)
         said = "\n".join(str(fault) for fault in faults[:20])
+        packaged = (await asyncio.to_thread(read_folder, packaged_path())).revision
         async with begin(engine) as connection:
-            if not await record(connection, revision, accepted=False, faults=faults, age=age):
+            if not await record(
+                connection, revision, accepted=False, faults=faults, age=age, besides=packaged
+            ):
                 return
             await write_audit(
                 connection, "knowledge_refused", knowledge_revision=revision, response_text=said
             )
         if channel := self._settings.slack.incident_channel:
             await tell_refusal(client, channel, revision, said)
+
+    async def _loaded(self, engine: AsyncEngine, client: SlackClient, loaded: Knowledge, age: float) -> None:
+        """Like `_refused`; people are told when what is in force now only stands in."""
+        notice = mask(loaded.notice) if loaded.notice else None
+        async with begin(engine) as connection:
+            if not await record(
+                connection,
+                loaded.revision,
+                accepted=True,
+                faults=loaded.faults,
+                commit=loaded.commit,
+                age=age,
+            ):
+                return
+            await write_audit(
+                connection, "knowledge_reload", knowledge_revision=loaded.revision, response_text=notice
+            )
+        if notice and (channel := self._settings.slack.incident_channel):
+            await tell_stand_in(client, channel, notice)
 
     # -- doors -------------------------------------------------------------------------------------------
 
@@ -312,7 +333,13 @@ class Runtime:
             # The internet reaches this port.
             log.info("route_off", route="/alerts", needs="OPS_AUTH_TOKEN, or an OPS_PORT of its own")
             reader = None
-        ops = ops_app(self._checks, draining=lambda: self._draining, alerts=reader, token=token)
+        ops = ops_app(
+            self._checks,
+            draining=lambda: self._draining,
+            notices=lambda: tuple(map(mask, parts.keeper.notices())),
+            alerts=reader,
+            token=token,
+        )
         if "PORT" in listeners:
             apps["PORT"] = public_app(
                 slack=events,
@@ -405,24 +432,6 @@ async def _pushed(engine: AsyncEngine, push: Push) -> None:
     """Whichever door a push comes to, every process hears of it."""
     async with begin(engine) as connection:
         await announce(connection, PUSHED, push.repository.full_name)
-
-
-async def _record_loaded(engine: AsyncEngine, loaded: Knowledge, age: float) -> None:
-    async with begin(engine) as connection:
-        if await record(
-            connection,
-            loaded.revision,
-            accepted=True,
-            faults=loaded.faults,
-            commit=loaded.commit,
-            age=age,
-        ):
-            await write_audit(
-                connection,
-                "knowledge_reload",
-                knowledge_revision=loaded.revision,
-                response_text=loaded.notice,
-            )
 
 
 async def _answers(engine: AsyncEngine) -> bool:

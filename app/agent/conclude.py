@@ -9,9 +9,16 @@ from pydantic import BaseModel, ValidationError
 from pydantic_ai.messages import ModelMessage, ModelResponse, ToolReturnPart
 
 from app.agent.answer import CONCLUDE, Answer, Conclusion, named_sources
+from app.agent.failures import is_cut_by_window
 from app.context.models import Source
 
 C = TypeVar("C", bound=BaseModel)
+
+CUT_BY_LENGTH = "The answer was cut at the longest length allowed (MODEL_MAX_TOKENS)."
+CUT_BY_WINDOW = (
+    "The answer was cut: with what it rests on it is as long as the model can read. Write again for the "
+    "rest; what came before is summarised then."
+)
 
 
 def answer_from(
@@ -20,16 +27,20 @@ def answer_from(
     text: str,
     given: tuple[Source, ...],
     model: str,
+    max_tokens: int | None,
     notices: tuple[str, ...],
 ) -> Answer:
-    """The answer of a turn that is over. `text` is its prose, `given` the sources it was handed.
+    """The answer of a turn that is over. `text` is its prose, `given` the sources it was handed, `max_tokens`
+    the longest that one response may be.
 
     Its sources are those the conclusion names; when it names none we know, what the tools found.
     """
     conclusion, found = conclusion_in(rows, Conclusion), found_in(rows)
     responses = [row for row in rows if isinstance(row, ModelResponse)]
-    if responses[-1].finish_reason == "length":
-        notices += ("The answer was cut at the longest length allowed (MODEL_MAX_TOKENS).",)
+    if is_cut_by_window(responses[-1], max_tokens):
+        notices += (CUT_BY_WINDOW,)
+    elif responses[-1].finish_reason == "length":
+        notices += (CUT_BY_LENGTH,)
     answered_by = responses[-1].model_name or model
     if conclusion is None:
         return Answer(text, sources=found, model=answered_by, notices=notices)

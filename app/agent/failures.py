@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pydantic_ai import exceptions as fault
+from pydantic_ai.messages import ModelResponse
 
 from app.errors import AgentError
 
@@ -39,6 +40,28 @@ class Failure:
 TOO_LONG = ("exceed context limit", "exceeds the available context", "context window", "context length")
 """How services without a code for it say that a prompt is too long: Anthropic when it leaves no room for the
 answer, llama.cpp, others."""
+
+
+class CutByWindow(fault.ModelContextWindowExceededError):
+    """The model wrote until prompt and answer together were all it can read."""
+
+    def __init__(self, response: ModelResponse) -> None:
+        super().__init__(response.model_name or "", "The answer was cut where the context window ends.")
+        self.response = response
+
+
+def is_cut_by_window(response: ModelResponse, max_tokens: int | None) -> bool:
+    """Whether an answer ends where the context window does, and not at `max_tokens`.
+
+    Anthropic says which (https://platform.claude.com/docs/en/build-with-claude/handling-stop-reasons), other
+    services say `length` for both: then an answer that is shorter than allowed was cut by the window.
+    """
+    if response.finish_reason != "length":
+        return False
+    said = str((response.provider_details or {}).get("finish_reason"))
+    if said in ("max_tokens", "model_context_window_exceeded"):
+        return said == "model_context_window_exceeded"
+    return response.usage.total_tokens > 0 and response.usage.output_tokens < (max_tokens or 0)
 
 
 def is_too_long(error: BaseException) -> bool:

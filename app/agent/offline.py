@@ -72,7 +72,7 @@ def confidence_of(question: str, context: Context, quoted: tuple[Section, ...]) 
     asked = _words(question) - _words(context.service.name if context.service else "")
     found = _words(" ".join(f"{section.heading} {section.text}" for section in quoted))
     covered = len({word for word in asked if word in found}) / len(asked) if asked else 0.5
-    sure = context.resolution.how in ("name", "alias", "thread", "channel")
+    sure = context.resolution.how in ("name", "alias", "thread", "channel", "word")
     return round(0.5 * covered + 0.1 * sure + 0.1 * (not context.missing), 2)
 
 

@@ -42,7 +42,14 @@ from app.agent.compaction import (
     tokens_in,
 )
 from app.agent.conclude import answer_from, conclusion_in, found_in
-from app.agent.failures import Backoff, ModelUnavailable, explain, is_too_long
+from app.agent.failures import (
+    Backoff,
+    CutByWindow,
+    ModelUnavailable,
+    explain,
+    is_cut_by_window,
+    is_too_long,
+)
 from app.agent.links import LinkGuard, hosts_of, keep_known_links
 from app.agent.models import LoadedModel
 from app.agent.prices import Prices
@@ -54,6 +61,7 @@ from app.agent.tally import (
     concluded,
     journal_keys,
     labels,
+    prose_of,
     refusals,
     response_text,
     tally,
@@ -67,6 +75,9 @@ log = structlog.get_logger(__name__)
 
 LONG_ANSWER = 2048
 """Tokens reserved for what a response writes, unless MODEL_MAX_TOKENS is less."""
+
+NO_CONCLUSION = "The model did not finish its conclusion."
+STOPPED_LOOKING = "I stopped looking further: the budget of this turn is used up."
 
 MODEL_FAILED = AgentRunError
 """Failures of the model; a stale attempt or a lost database passes through."""
@@ -172,11 +183,14 @@ async def _carried_out(turn: _Turn, means: Means) -> tuple[str, ...]:
                 shortened = True
                 await turn.progress.reset(turn.text())
                 continue
+            if isinstance(error, CutByWindow) and turn.may_end_in(error.response):
+                await turn.store(prose_of(error.response))
+                continue
             failures = failures + 1 if len(turn.rows) == known else 1
             failure = explain(error, turn.model.name)
             wait = means.backoff.wait(failures, failure)
             if wait is None and isinstance(error, fault.UnexpectedModelBehavior) and text_of(turn.rows):
-                return ("The model did not finish its conclusion.",)
+                return (NO_CONCLUSION,)
             if wait is None:
                 raise ModelUnavailable(failure.sentence, failure.reason) from error
             await turn.progress.reset(turn.text())
@@ -214,6 +228,10 @@ class _Turn:
 
     def over(self) -> bool:
         return concluded(self.rows, by_prose=self.request.ending is Conclusion)
+
+    def may_end_in(self, response: ModelResponse) -> bool:
+        """Whether an answer that was cut is better than none."""
+        return self.request.ending is Conclusion and bool(response_text(response))
 
     async def load(self) -> None:
         """Read the session's tail; what an earlier turn left unanswered (a cancel) is closed."""
@@ -314,6 +332,8 @@ class _Turn:
             await self.budget.settle(reservation, None) if heard else await self.budget.release(reservation)
             raise
         await self._pay(reservation, response)
+        if is_cut_by_window(response, self.model.settings.get("max_tokens")):
+            raise CutByWindow(response)
         return response
 
     async def _show(self, delta: str) -> None:
@@ -332,9 +352,14 @@ class _Turn:
 
     def answer(self, *notices: str) -> Answer:
         if self.tally().closes_tools(self.request.limits) and conclusion_in(self.rows, Conclusion) is None:
-            notices += ("I stopped looking further: the budget of this turn is used up.",)
+            notices += (STOPPED_LOOKING,)
         return answer_from(
-            self.rows, text=self.text(), given=self.request.sources, model=self.model.name, notices=notices
+            self.rows,
+            text=self.text(),
+            given=self.request.sources,
+            model=self.model.name,
+            max_tokens=self.model.settings.get("max_tokens"),
+            notices=notices,
         )
 
     def _sources(self) -> tuple[Source, ...]:

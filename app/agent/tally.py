@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from pydantic_ai.messages import (
@@ -158,6 +158,11 @@ def text_of(rows: Sequence[ModelMessage]) -> str:
 
 def response_text(response: ModelResponse) -> str:
     return "".join(part.content for part in response.parts if isinstance(part, TextPart)).strip()
+
+
+def prose_of(response: ModelResponse) -> ModelResponse:
+    """A response without its calls: where it was cut, the last of them is half written."""
+    return replace(response, parts=[part for part in response.parts if not isinstance(part, ToolCallPart)])
 
 
 def concluded(rows: Sequence[ModelMessage], *, by_prose: bool = True) -> bool:

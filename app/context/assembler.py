@@ -224,7 +224,7 @@ def notices(resolution: Resolution, blueprints: Blueprints, readme: Readme | Non
         others = [name for name in resolution.candidates if name != service.name]
         if resolution.how == "typo":
             yield f"No service has exactly the name you wrote; this is about {service.name}."
-        elif others and resolution.how in ("thread", "channel"):
+        elif others and resolution.how in ("thread", "channel", "word"):
             yield f"This is about {service.name}; otherwise ask about “the {' or '.join(others)} service”."
         path, first, last = catalog.declarations.get(service.name, ("", 0, 0))
         for fault in catalog.faults:

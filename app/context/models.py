@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer
 
-How = Literal["name", "alias", "thread", "channel", "typo", "none", "ambiguous"]
+How = Literal["name", "alias", "thread", "channel", "word", "typo", "none", "ambiguous"]
 Labels = Annotated[
     Mapping[str, str],
     AfterValidator(lambda value: MappingProxyType(dict(value))),
@@ -54,7 +54,8 @@ class Service(Frozen):
 class Resolution(Frozen):
     """Which service a message is about and how that was found out.
 
-    `candidates` are names: all that were meant for `ambiguous`, the nearest ones for `none`.
+    `candidates` are names: all that were meant for `ambiguous`, the nearest ones for `none`. `word` is an
+    everyday word that stood where a name stands.
     """
 
     service: Service | None = None

@@ -10,6 +10,7 @@ from app.context.models import How, Resolution, Service
 from app.context.names import slug
 from app.context.ordinary import SAID
 from app.context.speech import Speech, listen
+from app.context.standing import stands_as_name
 from app.context.typos import SERVICE_WORDS, misspelled, nearest
 
 Standing = tuple[tuple[Service | None, How], ...]
@@ -37,12 +38,14 @@ def resolve(
     1. the one service named in it: a name or alias as whole words, however it is spelled. Of several the
        thread's, or else the channel's, or else the first when the others are its direct neighbours
        ("checkout calls payments"); otherwise `ambiguous`
-    2. the service the thread is about
-    3. the service whose channel this is (`channel` is its id or its name)
-    4. a name that is an everyday word, such as `search`
-    5. a misspelled name
-    6. several services share the channel: `ambiguous`
-    With 2 and 3, `candidates` are the services that an everyday or a misspelled word may have meant instead.
+    2. a name that is an everyday word, such as `search`, where a name stands: “is search ready?”
+    3. the service the thread is about
+    4. the service whose channel this is (`channel` is its id or its name)
+    5. a name that is an everyday word, wherever it stands
+    6. a misspelled name
+    7. several services share the channel: `ambiguous`
+    With 2, 3 and 4, `candidates` are what may have been meant instead: the service of the thread or of the
+    channel, or those that an everyday or a misspelled word may have named.
     """
     speech = listen(text)
     mentions = list(outermost(find(speech, catalog)))
@@ -54,6 +57,9 @@ def resolve(
     )
     if clear:
         return decide(clear, catalog, standing)
+    placed = [mention for mention in mentions if stands_as_name(speech, mention.start)]
+    if len({mention.service for mention in placed}) == 1:
+        return instead_of(standing, decide(placed, catalog, standing))
     typos = misspelled(speech, catalog)
     for service, how in standing:
         if service is not None:
@@ -64,9 +70,22 @@ def resolve(
         return decide(mentions, catalog, standing)
     if len(typos) == 1:
         return Resolution(service=catalog.get(typos[0]), how="typo", candidates=typos)
-    if meant_by_some := typos or tuple(owner.name for owner in owners):
-        return Resolution(how="ambiguous", candidates=meant_by_some)
+    return undecided(typos or tuple(owner.name for owner in owners), speech, catalog)
+
+
+def undecided(meant: tuple[str, ...], speech: Speech, catalog: Catalog) -> Resolution:
+    """No service, with those that some word or the channel may have meant, or else the nearest."""
+    if meant:
+        return Resolution(how="ambiguous", candidates=meant)
     return Resolution(how="none", candidates=nearest(speech, catalog))
+
+
+def instead_of(standing: Standing, found: Resolution) -> Resolution:
+    """A word that was taken for a name, with what the conversation was about when it was not meant as one."""
+    about = [service.name for service, _ in standing if service is not None]
+    if not about or about[0] in found.candidates:
+        return found
+    return found.model_copy(update={"how": "word", "candidates": (*found.candidates, about[0])})
 
 
 def decide(mentions: list[Mention], catalog: Catalog, standing: Standing) -> Resolution:

@@ -81,10 +81,9 @@ class Analyst:
         await reply.task("documents", _read(context), "complete", sources=context.sources)
         answer = await self._answered(turn, context, knowledge, transcript, reply, gather=gather)
         stale = (knowledge.notice,) if knowledge.notice else ()
-        said = dict.fromkeys((*notices(turn), *context.notices, *stale, *answer.notices))
-        if answer.model is None:
-            said = dict.fromkeys(map(Phrases.like(turn.question).tell, said))
-        return replace(answer, notices=tuple(map(mask, said)))
+        said = (*notices(turn.envelope), *context.notices, *stale, *answer.notices)
+        told = dict.fromkeys(map(Phrases.like(turn.question).tell, said))
+        return replace(answer, notices=tuple(map(mask, told)))
 
     def _spoken_of(self, before: Sequence[Said]) -> str | None:
         """The service that people last named in a thread before they called the agent into it."""

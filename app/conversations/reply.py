@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
+from app.agent.phrases.languages import ENGLISH
 from app.context.models import Source
 from app.conversations.models import Incoming, Turn
 from app.errors import AgentError
@@ -22,7 +23,7 @@ class Closing:
     """How an answer ends: the whole text as it shall stand, and what is said below it.
 
     `text` is markdown. `confidence` is 0–1, None when it was not expressed. `offline_reason` says why no
-    model took part; None when one did.
+    model took part; None when one did. `language` is that of the question, by its two letters.
     """
 
     text: str
@@ -32,6 +33,7 @@ class Closing:
     tag_sre: bool = False
     offline_reason: str | None = None
     knowledge_revision: str | None = None
+    language: str = ENGLISH
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from app.agent.answer import Answer
-from app.conversations.models import LONGEST_QUESTION, Turn
+from app.conversations.models import LONGEST_QUESTION, Envelope, Turn
 from app.knowledge.models import Knowledge
 from app.tools.masking import mask
 
@@ -38,11 +38,11 @@ def as_code(name: str) -> str:
     return mask(" ".join(name.replace("`", "'").split()))[:LONGEST_NAME]
 
 
-def notices(turn: Turn) -> tuple[str, ...]:
+def notices(asked: Envelope) -> tuple[str, ...]:
     """What the asker should know about how the question was read."""
     said: tuple[str, ...] = ()
-    if turn.envelope.truncated:
+    if asked.truncated:
         said += (f"Your message was long: I used its first {LONGEST_QUESTION:,} characters.",)
-    if turn.envelope.attachments:
+    if asked.attachments:
         said += (f"I did not look into the attached files. {READABLE}.",)
     return said

@@ -21,6 +21,7 @@ from pydantic_ai.messages import ModelResponse, TextPart
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.agent.answer import Answer
+from app.agent.phrases import Phrases
 from app.conversations import repository
 from app.conversations.accept import accept
 from app.conversations.analyst import Analyst
@@ -45,6 +46,10 @@ GIVE_BACK_AFTER_SECONDS = 600
 LATE_SECONDS = 30
 """A turn begun later than this after its mention was written may have been overtaken by follow-ups that
 nobody remembers any more; they are remembered for longer than this (`accept.OVERHEARD_SECONDS`)."""
+DATABASE_AWAY = (
+    "My memory (the database) has been away for half a minute. Your question is kept; "
+    "I go on as soon as it is back."
+)
 ANSWER = TypeAdapter(Answer)
 
 
@@ -113,6 +118,10 @@ class _Work:
     revision: str | None = None
     decided: Answer | None = None
 
+    @property
+    def words(self) -> Phrases:
+        return Phrases.like(self.turn.question)
+
     async def carry_out(self) -> None:
         try:
             await self.answer_or_end()
@@ -138,7 +147,7 @@ class _Work:
             await self.interrupted()
 
     async def show(self, answer: Answer) -> None:
-        await self.reply.close(closing(answer, self.revision))
+        await self.reply.close(closing(answer, self.revision, self.words.language))
         await self.reply.settle("done")
         await self.finish("done", answer)
         log.info("turn_done", attempt=self.turn.attempt, confidence=answer.confidence, model=answer.model)
@@ -271,9 +280,8 @@ class _Work:
         if self.turn.attempt < MOST_ATTEMPTS or (self.decided is not None and passes(error)):
             raise error
         sentence = error.sentence if isinstance(error, AgentError) else "Something on my side broke."
-        await self.say_if_possible(
-            self.reply.fail(f"{sentence} I could not finish this; please ask again.", self.turn.trace_id)
-        )
+        told = self.words.tell(f"{sentence} I could not finish this; please ask again.")
+        await self.say_if_possible(self.reply.fail(told, self.turn.trace_id))
         await self.reply.settle("failed")
         await self.finish("failed", self.decided, code)
 
@@ -302,10 +310,7 @@ class _Work:
 
     async def tell_of_absence(self) -> None:
         try:
-            await self.reply.notice(
-                "My memory (the database) has been away for half a minute. Your question is kept; "
-                "I go on as soon as it is back."
-            )
+            await self.reply.notice(self.words.tell(DATABASE_AWAY))
         except AgentError as error:  # waiting matters more than saying so
             log.warning("absence_not_told", reason=error.sentence)
 
@@ -321,7 +326,7 @@ def calls_sre(answer: Answer) -> bool:
     return answer.tag_sre or (answer.model is not None and unsure)
 
 
-def closing(answer: Answer, revision: str | None) -> Closing:
+def closing(answer: Answer, revision: str | None, language: str) -> Closing:
     return Closing(
         text=answer.text,
         confidence=answer.confidence,
@@ -330,4 +335,5 @@ def closing(answer: Answer, revision: str | None) -> Closing:
         tag_sre=calls_sre(answer),
         offline_reason=answer.offline_reason,
         knowledge_revision=revision,
+        language=language,
     )

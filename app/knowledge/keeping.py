@@ -29,6 +29,9 @@ log = structlog.get_logger(__name__)
 LARGE = 100_000
 """Characters; a tree above this is parsed in a thread, because it would hold the event loop for too long."""
 
+MOST_NAMED = 5
+"""Errors of a refused revision that are named where there is little room."""
+
 Loaded = Callable[[Knowledge, float], Awaitable[None]]
 Refused = Callable[[str, tuple[Fault, ...], float], Awaitable[None]]
 """Listeners; the last argument is how many seconds ago it happened."""
@@ -132,6 +135,14 @@ class Keeper:
     def is_loaded(self) -> bool:
         """Whether there is knowledge in force (`readyz` asks)."""
         return self._in_force is not None
+
+    def notices(self) -> tuple[str, ...]:
+        """What is the matter with the knowledge in force, and with the revision that is not."""
+        said = (self._in_force.notice,) if self._in_force and self._in_force.notice else ()
+        if self.refusal is None:
+            return said
+        errors = "; ".join(str(fault) for fault in self.refusal.faults[:MOST_NAMED])
+        return (*said, f"Knowledge revision {self.refusal.revision} was refused: {errors}.")
 
     @property
     def current(self) -> Knowledge:

@@ -17,7 +17,8 @@ SELECT CAST(:revision AS text), CAST(:accepted AS boolean), CAST(:commit_id AS t
        CAST(:faults AS jsonb), seen.at
   FROM (SELECT clock_timestamp() - make_interval(secs => :age) AS at) AS seen
  WHERE NOT EXISTS (
-    SELECT FROM (SELECT * FROM knowledge_revisions ORDER BY id DESC LIMIT 1) AS newest
+    SELECT FROM (SELECT * FROM knowledge_revisions WHERE NOT accepted OR revision <> :besides
+                  ORDER BY id DESC LIMIT 1) AS newest
      WHERE (newest.revision = :revision AND newest.accepted = :accepted) OR newest.created_at > seen.at)
 RETURNING id
 """)
@@ -41,11 +42,13 @@ async def record(
     faults: tuple[Fault, ...] = (),
     commit: str | None = None,
     age: float = 0.0,
+    besides: str = "",
 ) -> bool:
     """Store that a revision was loaded or refused, `age` seconds ago; False when that is no news.
 
     It is none when the verdict before is the same, which another replica has told, and when that is younger
-    than this one: then the repo has gone on since. A revision that comes back is told again.
+    than this one: then the repo has gone on since. A revision that comes back is told again. That `besides`
+    was put in force is passed over: it only stood in.
     """
     await connection.execute(LOCK)
     values = {
@@ -59,6 +62,7 @@ async def record(
             ]
         ),
         "age": age,
+        "besides": besides,
     }
     return (await connection.execute(RECORD, values)).first() is not None
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from app.agent.phrases import Phrases
 from app.context.models import Source
 from app.conversations.reply import TaskStatus
 from app.slack.text import markdown, mrkdwn, plain
@@ -30,6 +31,8 @@ LONGEST_TASK_FIELD = 256
 LONGEST_LABEL = 80
 LONGEST_NOTICE = 1000
 LONGEST_FALLBACK = 300
+
+ENGLISH = Phrases()
 
 FEEDBACK = "feedback"
 """The action id of the two feedback buttons; the value is `up:` or `down:` and the turn's id."""
@@ -59,6 +62,7 @@ def answer_blocks(
     sre_team_id: str | None = None,
     offline_reason: str | None = None,
     knowledge_revision: str | None = None,
+    words: Phrases = ENGLISH,
 ) -> list[Block]:
     """What stands under an answer: notices, the call for the SRE team, how sure it is, sources, feedback.
 
@@ -66,17 +70,21 @@ def answer_blocks(
     """
     footer = [
         said
-        for said in (_sureness(confidence), _offline(offline_reason), _revision(knowledge_revision))
+        for said in (
+            _sureness(confidence, words),
+            _offline(offline_reason, words),
+            _revision(knowledge_revision),
+        )
         if said
     ]
-    listed = _sources(sources)
+    listed = _sources(sources, words)
     return [
         *(
             context(f":information_source: {mrkdwn(plain(notice, LONGEST_NOTICE))}")
             for notice in list(notices)[:5]
             if notice.strip()
         ),
-        *([sre_tag(sre_team_id)] if sre_team_id else []),
+        *([sre_tag(sre_team_id, words.say("unsure"))] if sre_team_id else []),
         *([context(*footer)] if footer else []),
         *([context(listed)] if listed else []),
         feedback(turn_id),
@@ -106,41 +114,40 @@ def feedback(turn_id: str) -> Block:
     }
 
 
-UNSURE = "please have a look: I am not sure enough of this answer."
-
-
-def sre_tag(team_id: str, words: str = UNSURE) -> Block:
+def sre_tag(team_id: str, words: str) -> Block:
     """The one ping this program sends: the user group of the settings. `words` are ours."""
     if not re.fullmatch(r"S[A-Z0-9]+", team_id):
         raise ValueError("the SRE team is a user group's id, such as S0123ABCD")
     return section(f"<!subteam^{team_id}> {words}")
 
 
-def _sureness(confidence: float | None) -> str:
+def _sureness(confidence: float | None, words: Phrases) -> str:
     if confidence is None:
         return ""
     share = min(max(confidence, 0.0), 1.0)
-    words = next(said for least, said in _WORDS if share >= least)
-    return f"{words} ({share:.0%} sure)"
+    phrase = next(named for least, named in _SURENESS if share >= least)
+    return words.say(phrase, share=f"{share:.0%}")
 
 
-_WORDS = ((0.85, "High confidence"), (0.6, "Medium confidence"), (0.0, "Low confidence"))
+_SURENESS = ((0.85, "high_confidence"), (0.6, "medium_confidence"), (0.0, "low_confidence"))
 
 
-def _offline(reason: str | None) -> str:
-    return (
-        f":electric_plug: No model: {mrkdwn(plain(reason, LONGEST_FALLBACK))}" if reason is not None else ""
-    )
+def _offline(reason: str | None, words: Phrases) -> str:
+    if reason is None:
+        return ""
+    said = words.say("no_model_because", reason=mrkdwn(plain(reason, LONGEST_FALLBACK)))
+    return f":electric_plug: {said}"
 
 
 def _revision(revision: str | None) -> str:
     return f"knowledge `{_code(revision[:12])}`" if revision else ""
 
 
-def _sources(sources: Sequence[Source]) -> str:
+def _sources(sources: Sequence[Source], words: Phrases) -> str:
     shown = [_link(source) for source in sources[:MOST_SOURCES]]
     more = len(sources) - len(shown)
-    return "Sources: " + " · ".join(shown) + (f" · and {more} more" if more > 0 else "") if shown else ""
+    rest = [words.say("more", number=more)] if more > 0 else []
+    return words.say("sources", sources=" · ".join([*shown, *rest])) if shown else ""
 
 
 def _link(source: Source) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import aiohttp
 import structlog
 from slack_bolt.adapter.socket_mode.async_handler import AsyncSocketModeHandler
 from slack_bolt.adapter.socket_mode.async_internals import send_async_response
@@ -35,6 +36,11 @@ log = structlog.get_logger(__name__)
 
 CLOSE_SECONDS = 10
 """How long a closing Socket Mode client may take: with Slack away it would wait for ever."""
+
+PING_SECONDS = 5.0
+"""How often we ping. The SDK takes a line for dead when one ping and a half brought nothing at all, or four
+no pong, and looks at that once a ping: a line that carries nothing is replaced in 5 to 13 seconds, one that
+only does not carry what we say in 20 to 35. Slack delivers again after a minute what was not acknowledged."""
 
 
 class SlackUnusable(AgentError):
@@ -125,9 +131,12 @@ async def dispatch(app: AsyncApp, payload: Any, request: Callable[[], AsyncBoltR
 class SocketMode:
     """Events over a WebSocket that we open: no address of ours on the internet."""
 
-    def __init__(self, app: AsyncApp, app_token: str, client: AsyncWebClient) -> None:
+    def __init__(
+        self, app: AsyncApp, app_token: str, client: AsyncWebClient, *, ping_seconds: float = PING_SECONDS
+    ) -> None:
         self._app = app
-        self._handler = AsyncSocketModeHandler(app, app_token, web_client=client)
+        self._handshake_seconds = ping_seconds * 2
+        self._handler = AsyncSocketModeHandler(app, app_token, web_client=client, ping_interval=ping_seconds)
         self._handler.client.socket_mode_request_listeners = [self._hear]
 
     async def _hear(self, client: AsyncBaseSocketModeClient, heard: SocketModeRequest) -> None:
@@ -139,6 +148,11 @@ class SocketMode:
         await send_async_response(client, heard, await dispatch(self._app, heard.payload, request), began)
 
     async def start(self) -> None:
+        # The SDK's own session would wait five minutes for the handshake on a line that carries nothing.
+        await self._handler.client.aiohttp_client_session.close()
+        self._handler.client.aiohttp_client_session = aiohttp.ClientSession(
+            timeout=aiohttp.ClientTimeout(total=self._handshake_seconds)
+        )
         await self._handler.connect_async()
 
     async def stop(self) -> None:

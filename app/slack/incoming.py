@@ -14,7 +14,10 @@ from app.slack.payload import ChannelId, Part, TeamId, Ts, UserId, where
 from app.slack.text import first, incoming, without_mention
 
 ANSWERED_SUBTYPES = (None, "file_share", "thread_broadcast", "me_message")
-ADDRESSED = re.compile(r"\s*<[@!](?:subteam\^)?([A-Z0-9]+)")
+ADDRESSED = re.compile(r"\s*<[@!](?:subteam\^)?(\w+)")
+SECONDS_TO_ADD_A_MENTION = 24 * 3600
+"""How long after it was written a message may be edited into a question; turns are remembered for longer, so
+none is answered again."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,10 @@ class _File(Part):
     name: Text | None = None
 
 
+class _Edited(Part):
+    ts: Ts
+
+
 class _Message(Part):
     """https://docs.slack.dev/reference/events/message"""
 
@@ -62,6 +69,8 @@ class _Message(Part):
     user_team: TeamId | None = None
     team: TeamId | None = None
     text: Text | None = ""
+    subtype: str | None = None
+    edited: _Edited | None = None
     files: list[_File] | None = Field(None, max_length=1000)
 
     @property
@@ -72,19 +81,19 @@ class _Message(Part):
 def read(event: Mapping[str, Any], me: Me) -> Incoming | Ignored:
     """Turn an `app_mention` or `message` event into what was asked; pure.
 
-    One text arrives as both events, in any order; both give the same `source_key`. A message in a thread
-    is a follow-up: whether the thread is one of ours, the database knows.
+    One text arrives as both events, in any order; both give the same `source_key`, and so does an edit. A
+    message in a thread is a follow-up: whether the thread is one of ours, the database knows.
     """
     if event.get("bot_id") or event.get("user") in (None, me.user_id):
         return Ignored("written by a bot")
     if event.get("subtype") not in ANSWERED_SUBTYPES:
         return Ignored("a subtype that asks nothing")
-    if event.get("edited"):
-        return Ignored("an edit of a message already seen")
     try:
         message = _Message.model_validate(event)
     except ValidationError as error:
         return Misshapen(where(error))
+    if message.edited and not _may_add_a_mention(message, message.edited):
+        return Ignored("an edit of a message already seen")
     if (kind := _kind(message, me)) is None:
         return Ignored("not addressed to the agent")
     text, truncated = first(incoming(without_mention(message.words, me.user_id)))
@@ -109,6 +118,9 @@ def _kind(message: _Message, me: Me) -> TurnKind | None:
         return "mention"
     if message.channel_type == "im":
         return "direct"
+    # Slack has been seen to send no `app_mention` of these: https://github.com/slackapi/bolt-python/issues/925
+    if message.subtype == "file_share" and _mentions(message.words, me):
+        return "mention"
     in_thread = message.thread_ts not in (None, message.ts)
     return "follow_up" if in_thread and not _for_somebody_else(message.words, me) else None
 
@@ -116,7 +128,17 @@ def _kind(message: _Message, me: Me) -> TurnKind | None:
 def _for_somebody_else(text: str, me: Me) -> bool:
     """People talk to each other in the agent's threads too: who is named first is meant."""
     named = ADDRESSED.match(text)
-    return named is not None and named[1] != me.user_id and f"<@{me.user_id}" not in text
+    return named is not None and named[1] != me.user_id and not _mentions(text, me)
+
+
+def _mentions(text: str, me: Me) -> bool:
+    return re.search(rf"<@{re.escape(me.user_id)}[|>]", text) is not None
+
+
+def _may_add_a_mention(message: _Message, edited: _Edited) -> bool:
+    """An edit asks when it is what names the agent; of one that did so before there is a turn already."""
+    late = float(edited.ts) - float(message.ts)
+    return message.type == "app_mention" and late < SECONDS_TO_ADD_A_MENTION
 
 
 def _storable(text: str) -> str:

@@ -12,6 +12,7 @@ from typing import Any, Literal
 import structlog
 from slack_sdk.web.async_client import AsyncWebClient
 
+from app.agent.phrases import Phrases
 from app.context.models import Source
 from app.conversations.models import Incoming
 from app.conversations.reply import Closing, Ledger, NotShown, Said, TaskStatus
@@ -112,6 +113,7 @@ class SlackReply:
             sre_team_id=self._sre_team_id if closing.tag_sre else None,
             offline_reason=closing.offline_reason,
             knowledge_revision=closing.knowledge_revision,
+            words=Phrases(closing.language),
         )
         async with _for_good():
             await self._message.close(

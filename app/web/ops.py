@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from fastapi import FastAPI
 from fastapi.responses import JSONResponse
@@ -17,11 +17,12 @@ def ops_app(
     checks: Mapping[str, Check],
     *,
     draining: Callable[[], bool],
+    notices: Callable[[], Sequence[str]] = tuple,
     alerts: AlertReader | None = None,
     token: str | None = None,
 ) -> FastAPI:
-    """The app on `OPS_PORT`; `checks` are what readiness asks, by name. Without `alerts` there are no routes
-    to them; `token` guards them."""
+    """The app on `OPS_PORT`; `checks` are what readiness asks, by name, `notices` what it says besides.
+    Without `alerts` there are no routes to them; `token` guards them."""
     app = FastAPI(title="SRE Agent operations")
     answer_refusals(app)
 
@@ -33,11 +34,13 @@ def ops_app(
 
     @app.get("/readyz")
     async def readyz() -> JSONResponse:
-        """200 when every part has answered and knowledge is loaded; else 503 with what lacks."""
+        """200 when every part has answered and knowledge is loaded; else 503 with what lacks. What is wrong
+        and stops nothing, such as a refused knowledge revision, is in `notices`."""
         answers = {name: await check() for name, check in checks.items()}
         answers["not draining"] = not draining()
         ready = all(answers.values())
-        return JSONResponse({"ready": ready, "checks": answers}, 200 if ready else 503)
+        body = {"ready": ready, "checks": answers, "notices": list(notices())}
+        return JSONResponse(body, 200 if ready else 503)
 
     if alerts is not None:
         app.include_router(alert_routes(alerts, token))

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 from itertools import pairwise
 from pathlib import Path
 
+import httpx
 import pytest
 from sqlalchemy import text
 
 from app.conversations.accept import forget_sightings
+from app.knowledge.packaged import packaged_path
 from app.playground.example import git, write_repos
 from app.playground.slack.faults import CallFault
 from app.playground.slack.records import Message
+from app.runtime import Runtime
 from tests.acceptance.conftest import CHECKOUT, GUEST, LAUNCH, MAYA, OMAR, STRANGER, Stack
 
 
@@ -174,6 +178,17 @@ async def test_guests_are_answered_when_allowed(stack: Stack) -> None:
     await stack.serve(SLACK_ALLOW_GUESTS="true")
     _, answers = await stack.ask(user=GUEST)
     assert len(answers) == 1
+
+
+async def test_a_message_that_is_edited_to_name_the_agent_is_answered_once(stack: Stack) -> None:
+    await stack.serve()
+    ts = await stack.slack.say(MAYA, CHECKOUT, "what do I need before we launch checkout?")
+    await stack.slack.edit(MAYA, CHECKOUT, ts, LAUNCH)
+    [answer] = await stack.answered(CHECKOUT, ts)
+    assert "services/checkout.md" in shown([answer])
+    await stack.slack.edit(MAYA, CHECKOUT, ts, LAUNCH + " please")
+    await stack.ask("and its tier?", thread_ts=ts)
+    assert await stack.rows("SELECT count(*) FROM turns") == [(2,)]
 
 
 async def test_an_edit_asks_nothing_anew(stack: Stack) -> None:
@@ -340,6 +355,43 @@ async def test_a_changed_knowledge_repo_shapes_new_threads_and_a_broken_one_is_r
     _, answers = await stack.ask("<@U0AGENT> what does tier 1 ask of us?")
     assert "dragon on the roof" in shown(answers)
     assert await stack.rows("SELECT count(*) FROM audit_log WHERE action = 'knowledge_refused'") == [(1,)]
+
+
+async def test_knowledge_of_a_folder_that_was_broken_before_a_restart_is_told_once_and_in_readyz(
+    stack: Stack, tmp_path: Path
+) -> None:
+    folder = tmp_path / "own"
+    shutil.copytree(packaged_path(), folder)
+    (folder / "system-prompt.md").write_text("Be brief.\n")
+    del stack.environment["KNOWLEDGE_REPO_URL"]
+    values = {"KNOWLEDGE_PATH": str(folder), "GIT_POLL_SECONDS": "0.1"}
+    first = await stack.serve(**values)
+    assert await readyz(first) == (True, [])
+    (folder / "system-prompt.md").write_text("")
+    await stack.slack.wait_for(lambda: stack.slack.channel("C0INCIDENTS"))
+    ready, [refused] = await readyz(first)
+    assert ready
+    assert "system-prompt.md:1" in refused
+    await first.stop()
+
+    for _ in range(3):
+        again = await stack.serve(**values)
+        ready, [stands_in, refused] = await readyz(again)
+        assert ready
+        assert "The knowledge that comes with the program is used instead." in stands_in
+        assert "system-prompt.md:1" in refused
+        await again.stop()
+
+    told = [message.text for message in stack.slack.channel("C0INCIDENTS")]
+    assert len(told) == 2
+    assert "system-prompt.md:1" in told[0]
+    assert "The knowledge that comes with the program is used instead." in told[1]
+
+
+async def readyz(runtime: Runtime) -> tuple[bool, list[str]]:
+    async with httpx.AsyncClient(trust_env=False) as web:
+        answer = (await web.get(f"http://127.0.0.1:{runtime.ports['OPS_PORT']}/readyz")).json()
+    return answer["ready"], answer["notices"]
 
 
 async def test_each_time_the_knowledge_breaks_is_told_once_and_a_new_replica_serves_the_last_good_one(

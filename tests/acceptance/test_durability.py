@@ -14,6 +14,7 @@ from tests.acceptance.conftest import CHECKOUT, LAUNCH, MAYA, Stack
 from tests.acceptance.test_conversation import shown
 from tests.conftest import execute
 from tests.fakes.anthropic import FakeAnthropic, assert_extends
+from tests.fakes.relay import relay_to
 from tests.fakes.script import (
     Call,
     Reply,
@@ -54,6 +55,20 @@ async def test_the_models_answer_is_streamed_with_its_confidence(stack: Stack, m
     [(model_name, tokens)] = await stack.rows("SELECT model, input_tokens FROM usage")
     assert model_name
     assert tokens > 0
+
+
+async def test_what_stands_under_the_models_answer_is_in_the_askers_language(
+    stack: Stack, model: FakeAnthropic
+) -> None:
+    model.script.add(
+        say("Ein SLO.", conclude(0.9, sources=["services/checkout.md"]), stop_reason="max_tokens")
+    )
+    await stack.serve()
+    _, [answer] = await stack.ask("<@U0AGENT> Was brauchen wir, bevor checkout live geht?")
+    assert "Hohe Sicherheit (90% sicher)" in shown([answer])
+    assert "Quellen:" in shown([answer])
+    assert "Die Antwort wurde" in shown([answer])
+    assert "The answer was cut" not in shown([answer])
 
 
 async def test_an_unsure_answer_calls_the_sre_team(stack: Stack, model: FakeAnthropic) -> None:
@@ -232,6 +247,19 @@ async def test_an_event_is_delivered_again_when_the_database_was_away(
     await forbid_connections(postgres_url, name, False)
     answers = await stack.answered(CHECKOUT, ts, timeout=60)
     assert len(answers) == 1
+
+
+async def test_what_is_said_on_a_line_that_carries_nothing_is_answered_once_on_the_next(stack: Stack) -> None:
+    async with relay_to(int(stack.slack.url.rpartition(":")[2])) as relay:
+        stack.slack.workspace.url = relay.url
+        stack.slack.dispatcher.retry_delays = (0.5,) * 20
+        await stack.serve()
+        relay.lose("to us", "from us")
+        ts = await stack.slack.say(MAYA, CHECKOUT, LAUNCH)
+        [answer] = await stack.answered(CHECKOUT, ts, timeout=60)
+        assert "services/checkout.md" in shown([answer])
+        assert stack.slack.deliveries[0].outcome == "timeout"
+        assert len(relay.carried) == 2
 
 
 def runtime_database(stack: Stack) -> str:

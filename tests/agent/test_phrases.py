@@ -8,15 +8,20 @@ import pytest
 from pydantic_ai import exceptions as fault
 
 from app.agent import offline
+from app.agent.conclude import CUT_BY_LENGTH, CUT_BY_WINDOW
 from app.agent.failures import explain
 from app.agent.phrases import FIELD, FOLDER, Phrases, table
 from app.agent.phrases.languages import COMMON, language_of
+from app.agent.run import NO_CONCLUSION, STOPPED_LOOKING
 from app.context.assembler import assemble
 from app.context.blueprints import read_blueprints
 from app.context.missing import missing
 from app.context.models import Context, Readme, Resolution
 from app.context.papers import Papers
 from app.context.resolve import resolve
+from app.conversations.models import Envelope
+from app.conversations.shortcuts import notices as notices_of
+from app.conversations.turn import DATABASE_AWAY
 from app.knowledge.models import Document, Knowledge
 from app.storage.tree import Tree
 
@@ -168,6 +173,45 @@ def test_everything_that_can_be_missing_is_said_in_the_same_language(language: s
     gaps |= set(missing(Resolution(), read_blueprints(Tree("b2", {})), KNOWLEDGE, None))
     assert len(gaps) >= 15
     assert not {Phrases(language).tell(gap) for gap in gaps} & gaps
+
+
+NOTICES = (
+    CUT_BY_LENGTH,
+    CUT_BY_WINDOW,
+    NO_CONCLUSION,
+    STOPPED_LOOKING,
+    DATABASE_AWAY,
+    "I could not read this. I could not finish this; please ask again.",
+    "The acme/checkout repo could not be reached since 09:12 UTC; this is the copy of 08:55, revision ab12cd3.",
+    "The acme/checkout repo could not be reached since 09:12 UTC; this is revision ab12cd3.",
+    "The blueprints could not be read (no such folder); this is the last good copy.",
+    "The blueprints could not be read (no such folder), so no service is known.",
+    "The README of checkout could not be checked in time; this is the last copy.",
+    "The README of checkout did not come in time, so it is not used here.",
+    "GitHub did not answer. For checkout this is the copy of 2026-01-02 08:55 UTC.",
+    "The knowledge revision this conversation began with (ab12) cannot be read any more; revision cd34 is used "
+    "instead.",
+    "The knowledge repo cannot be reached (x). The knowledge that comes with the program is used instead.",
+    "The catalog has a fault: services.yaml:3: no name.",
+)
+
+
+@pytest.mark.parametrize("language", QUESTIONS)
+def test_what_is_said_of_an_answers_making_is_in_the_same_language(language: str) -> None:
+    asked = Envelope(truncated=True, attachments=("a.png",))
+    sentences = {*NOTICES, *notices_of(asked)}
+    told = {Phrases(language).tell(sentence) for sentence in sentences}
+    assert len(sentences) == len(NOTICES) + 2
+    assert not told & sentences
+    assert len(told) == len(sentences)
+
+
+def test_a_reason_inside_a_sentence_is_told_too() -> None:
+    said = Phrases("de").tell("Something on my side broke. I could not finish this; please ask again.")
+    assert (
+        said
+        == "Bei mir ist etwas schiefgegangen. Ich konnte das nicht zu Ende bringen; bitte frage noch einmal."
+    )
 
 
 def test_values_stay_as_they_are() -> None:

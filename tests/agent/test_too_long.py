@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 
+from app.agent.conclude import CUT_BY_WINDOW
 from app.agent.failures import ModelUnavailable
 from app.agent.models import load
 from app.settings import ModelSettings
 from tests.agent.stage import Stage, anthropic_settings
 from tests.fakes.anthropic import FakeAnthropic
 from tests.fakes.openai import FakeOpenAI
-from tests.fakes.script import Reply, Respond, Script, call, conclude, say
+from tests.fakes.script import Call, Reply, Respond, Script, call, conclude, say
 
 WORDS = {
     "anthropic": "prompt is too long: 210034 tokens > 200000 maximum",
@@ -112,3 +113,66 @@ async def test_a_question_that_is_too_long_by_itself_is_said_to_be_and_is_asked_
         await stage.ask("Why? " * 3000)
 
     assert len(stage.server.requests) == 1
+
+
+CUT = {"anthropic": "model_context_window_exceeded", "openai": "length"}
+"""What the services say of an answer that ends where the context window does."""
+
+
+def cut(stage: Stage, text: str, *calls: Call) -> Reply:
+    service = "anthropic" if isinstance(stage.server, FakeAnthropic) else "openai"
+    return say(text, *calls, stop_reason=CUT[service])
+
+
+async def test_an_answer_that_no_longer_fits_is_written_again_after_the_thread_is_summarised(
+    narrow: tuple[Stage, Script],
+) -> None:
+    stage, script = narrow
+    script.add(say("First.", conclude()), cut(stage, "Second, which breaks o"))
+    script.add(say("They asked one thing."), say("Second, whole.", conclude()))
+    await stage.ask("Question 0")
+
+    answer = await stage.ask("Question 1")
+
+    assert (answer.text, answer.notices) == ("Second, whole.", ())
+    assert stage.progress.shown == "Second, whole."
+    assert "They asked one thing." in prompts(stage)[-1]
+    assert "breaks o" not in prompts(stage)[-1]
+
+
+async def test_an_answer_that_fits_by_no_means_is_kept_and_said_to_be_cut_and_the_thread_goes_on(
+    narrow: tuple[Stage, Script],
+) -> None:
+    stage, script = narrow
+    script.add(cut(stage, "First, which breaks o"))
+    script.add(cut(stage, "Second, which breaks o"))
+    script.add(say("They asked one thing."), say("Second, whole.", conclude()))
+
+    answer = await stage.ask("Question 0")
+
+    assert (answer.text, answer.notices) == ("First, which breaks o", (CUT_BY_WINDOW,))
+    assert stage.progress.shown == answer.text
+
+    answer = await stage.ask("Question 1")
+
+    assert (answer.text, answer.notices) == ("Second, whole.", ())
+
+
+async def test_what_was_written_stays_when_the_conclusion_no_longer_fits(
+    narrow: tuple[Stage, Script],
+) -> None:
+    stage, script = narrow
+    script.add(cut(stage, "All there is.", Call("conclude", {"confidence": 0.9}, cut=True)))
+
+    answer = await stage.ask("Question 0")
+
+    assert answer.text == "All there is."
+    assert CUT_BY_WINDOW in answer.notices
+
+
+async def test_a_model_that_has_no_room_for_a_word_is_said_to_have_none(narrow: tuple[Stage, Script]) -> None:
+    stage, script = narrow
+    script.add(cut(stage, ""))
+
+    with pytest.raises(ModelUnavailable, match="longer than .* can read"):
+        await stage.ask("Question 0")

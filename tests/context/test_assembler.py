@@ -7,6 +7,7 @@ from types import MappingProxyType
 import pytest
 
 from app.context.assembler import assemble
+from app.context.assembler import notices as said_of
 from app.context.blueprints import Blueprints, read_blueprints
 from app.context.models import Context, Readme, Source
 from app.context.papers import Papers
@@ -287,6 +288,11 @@ def test_the_reader_learns_what_was_taken_for_granted() -> None:
     assert ask("psp or checkout timeouts", thread="checkout").notices == (
         "This is about checkout; otherwise ask about “the payments service”.",
     )
+    named = resolve("checkout", blueprints().catalog)
+    meant = named.model_copy(update={"how": "word", "candidates": ("checkout", "payments")})
+    assert list(said_of(meant, blueprints(), None)) == [
+        "This is about checkout; otherwise ask about “the payments service”."
+    ]
     assert ask("stock").notices == (
         "services.yaml:14: tier of stock: must be 1, 2, 3 or 4, not 'seven'; it is ignored.",
     )

@@ -138,3 +138,78 @@ def test_an_unknown_service_gets_the_nearest_names(catalog: Catalog) -> None:
 def test_an_empty_catalog_knows_nobody() -> None:
     found = resolve("checkout", Catalog(), thread_service="checkout", channel="checkout-dev")
     assert (found.service, found.how, found.candidates) == (None, "none", ())
+
+
+EVERYDAY = """
+services:
+  - {name: checkout, slack_channel: checkout-dev}
+  - name: reports
+  - name: search
+  - name: jobs
+  - name: mail
+  - name: it
+"""
+
+
+@pytest.fixture(scope="module")
+def everyday() -> Catalog:
+    """Services that are called by words people say all day."""
+    return read_catalog(Tree("r1", {"services.yaml": EVERYDAY}))
+
+
+@pytest.mark.parametrize(
+    ("text", "service"),
+    [
+        ("is reports ready?", "reports"),
+        ("Is reports ready for its launch?", "reports"),
+        ("jobs isn't running", "jobs"),
+        ("does reports have an SLO", "reports"),
+        ("why is jobs slow", "jobs"),
+        ("reports is slow", "reports"),
+        ("we see errors and reports has no SLO", "reports"),
+        ("is search ready?", "search"),
+        ("does mail need an SLO?", "mail"),
+        ("who owns search?", "search"),
+        ("what do I need before we launch reports?", "reports"),
+        ("we launch mail on Monday, what is missing", "mail"),
+        ("what SLO do we need for reports?", "reports"),
+        ("who is on call for search", "search"),
+        ("the owner of mail", "mail"),
+        ("what tier is right for jobs in production?", "jobs"),
+        ("what does the reports service need", "reports"),
+        ("does `search` retry", "search"),
+        ("who reports this?", "checkout"),
+        ("the reports are late", "checkout"),
+        ("are reports late?", "checkout"),
+        ("who reports is unclear", "checkout"),
+        ("one of the jobs is stuck", "checkout"),
+        ("the number of jobs is growing", "checkout"),
+        ("it reports is_ready false", "checkout"),
+        ("can you search for the runbook", "checkout"),
+        ("our search is slow", "checkout"),
+        ("is the search ready", "checkout"),
+        ("we need a budget for search traffic", "checkout"),
+        ("what do I look for in reports?", "checkout"),
+        ("is mail sent twice?", "checkout"),
+        ("send mail to the owner", "checkout"),
+        ("before we launch jobs pile up", "checkout"),
+        ("is it ready?", "checkout"),
+        ("and the rollback?", "checkout"),
+    ],
+)
+def test_an_everyday_word_is_a_name_where_a_name_stands(everyday: Catalog, text: str, service: str) -> None:
+    found = resolve(text, everyday, channel="checkout-dev")
+    assert found.service is not None
+    assert found.service.name == service
+
+
+def test_what_was_not_taken_is_remembered_whichever_it_was(everyday: Catalog) -> None:
+    taken = resolve("is reports ready?", everyday, channel="checkout-dev")
+    assert (taken.how, taken.candidates) == ("word", ("reports", "checkout"))
+    left = resolve("are reports late?", everyday, channel="checkout-dev")
+    assert (left.how, left.candidates) == ("channel", ("reports",))
+
+
+def test_a_name_that_stands_alone_stands_for_nothing_else(everyday: Catalog) -> None:
+    assert resolve("is reports ready?", everyday).candidates == ("reports",)
+    assert resolve("is reports ready?", everyday, thread_service="reports").candidates == ("reports",)

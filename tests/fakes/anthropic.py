@@ -209,7 +209,7 @@ async def _events(
             + _sse(
                 "content_block_delta",
                 index=offset,
-                delta={"type": "input_json_delta", "partial_json": json.dumps(each.input)},
+                delta={"type": "input_json_delta", "partial_json": each.written()},
             )
             + _sse("content_block_stop", index=offset)
         )

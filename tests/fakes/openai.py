@@ -85,7 +85,7 @@ def _calls(reply: Reply) -> list[dict[str, Any]]:
         {
             "id": each.id,
             "type": "function",
-            "function": {"name": each.name, "arguments": json.dumps(each.input)},
+            "function": {"name": each.name, "arguments": each.written()},
         }
         for each in reply.calls
     ]

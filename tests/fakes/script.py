@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, field, replace
@@ -16,11 +17,17 @@ TICK_SECONDS = 0.05
 
 @dataclass(frozen=True)
 class Call:
-    """One tool call of a reply; the fake numbers calls without an id."""
+    """One tool call of a reply; the fake numbers calls without an id. One that is `cut` ends in mid-argument."""
 
     name: str
     input: dict[str, Any] = field(default_factory=dict)
     id: str | None = None
+    cut: bool = False
+
+    def written(self) -> str:
+        """The arguments as a stream brings them."""
+        whole = json.dumps(self.input)
+        return whole[: len(whole) // 2] if self.cut else whole
 
 
 @dataclass(frozen=True)

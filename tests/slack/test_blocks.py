@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.agent.phrases import FOLDER, Phrases
 from app.context.models import Source
 from app.playground.slack import blocks as rules
 from app.slack.blocks import (
@@ -124,6 +125,36 @@ def test_an_answer_without_a_model_says_why() -> None:
     )
 
 
+def below(words: Phrases) -> str:
+    """All that can stand under answers, in one language."""
+    made = [
+        answer_blocks(
+            turn_id="t",
+            confidence=confidence,
+            sources=[source(f"doc {n}") for n in range(12)],
+            sre_team_id="S0SRETEAM",
+            offline_reason="x",
+            words=words,
+        )
+        for confidence in (0.92, 0.7, 0.2)
+    ]
+    return json.dumps(made, ensure_ascii=False)
+
+
+FIXED = ("High ", "Medium ", "Low ", " sure", "please have a look", "No model: x", "Sources: ", "and 2 more")
+
+
+def test_in_english_all_of_it_is_english() -> None:
+    assert [words for words in FIXED if words not in below(Phrases())] == []
+
+
+@pytest.mark.parametrize("language", sorted({path.stem for path in FOLDER.glob("*.yaml")} - {"en"}))
+def test_what_stands_under_an_answer_is_in_the_language_of_the_question(language: str) -> None:
+    said = below(Phrases(language))
+    assert [words for words in FIXED if words in said] == []
+    assert all(value in said for value in ("<!subteam^S0SRETEAM>", "92%", "70%", "20%", "doc 9"))
+
+
 def test_the_feedback_buttons_carry_the_turn() -> None:
     [block] = [each for each in answer_blocks(turn_id="turn-1") if each["type"] == "context_actions"]
     [element] = block["elements"]
@@ -137,7 +168,7 @@ def test_the_feedback_buttons_carry_the_turn() -> None:
 
 def test_only_a_user_group_can_be_tagged() -> None:
     with pytest.raises(ValueError, match="user group"):
-        sre_tag("!channel")
+        sre_tag("!channel", "please look")
 
 
 def test_an_empty_text_becomes_a_dash() -> None:

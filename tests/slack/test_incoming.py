@@ -35,6 +35,10 @@ def mention(**changes: Any) -> dict[str, Any]:
             "<@U2> both of you",
         ),
         (event(channel="D1", channel_type="im"), "direct", "2.0", "hello"),
+        (mention(edited={"user": "U1", "ts": "3.0"}), "mention", "2.0", "what do I need?"),
+        (event(subtype="file_share", text="<@U0AGENT> look"), "mention", "2.0", "look"),
+        (event(subtype="file_share", text="<@U0AGENT|sre> look"), "mention", "2.0", "look"),
+        (event(subtype="file_share", text="<@U0AGENT> look", thread_ts="1.0"), "mention", "1.0", "look"),
         (event(channel="D1", channel_type="im", thread_ts="1.0"), "direct", "1.0", "hello"),
         (event(thread_ts="1.0", subtype="thread_broadcast"), "follow_up", "1.0", "hello"),
         (event(thread_ts="1.0", text="tell <!channel> &lt;b&gt;"), "follow_up", "1.0", "tell channel <b>"),
@@ -58,7 +62,12 @@ def test_what_is_addressed_to_the_agent(given: dict[str, Any], kind: str, thread
         event(thread_ts="1.0", subtype="message_changed"),
         event(thread_ts="1.0", subtype="message_deleted"),
         event(thread_ts="1.0", subtype="channel_join"),
-        mention(edited={"user": "U1", "ts": "3.0"}),
+        mention(edited={"user": "U1", "ts": f"{2 + 24 * 3600}.0"}),
+        event(thread_ts="1.0", edited={"user": "U1", "ts": "3.0"}),
+        event(subtype="file_share", text="<@U0AGENTS> look"),
+        event(thread_ts="1.0", text="<!here> lunch?"),
+        event(thread_ts="1.0", text="<!channel> we are rolling back"),
+        event(thread_ts="1.0", text="<@U2> ask <@U0AGENTS>"),
         event(thread_ts="1.0", text="<@U2> can you look?"),
         event(thread_ts="1.0", text="<!subteam^S1|@sre> can you look?"),
     ],
@@ -78,7 +87,9 @@ def test_the_two_events_of_one_message_have_one_key() -> None:
     first, second = read(mention(thread_ts="1.0"), ME), read(event(thread_ts="1.0"), ME)
     assert isinstance(first, Incoming)
     assert isinstance(second, Incoming)
-    assert first.source_key == second.source_key
+    edited = read(mention(thread_ts="1.0", edited={"user": "U1", "ts": "3.0"}), ME)
+    assert isinstance(edited, Incoming)
+    assert first.source_key == second.source_key == edited.source_key
 
 
 def test_files_and_the_speakers_workspace_are_kept() -> None:

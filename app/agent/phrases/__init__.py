@@ -1,4 +1,4 @@
-"""The sentences of an answer without a model in the asker's language: a table a language, beside this module.
+"""The fixed sentences of an answer in the asker's language: a table a language, beside this module.
 
 Quotes stay as their documents have them. English is what is said when the language is not certain, and the
 table of a language is read when somebody first writes in it.
@@ -20,8 +20,8 @@ FIELD = re.compile(r"\{(\w+)\}")
 LONGEST = 1000
 """Characters; what is longer is no sentence of ours."""
 MADE_ELSEWHERE = "no_model"
-"""From this phrase on a table holds what other rooms say in English, to be recognised; before it, what the
-offline analyst says itself."""
+"""From this phrase on a table holds what other rooms say in English, to be recognised; before it, what is
+said by its name."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,10 @@ class Phrases:
             return sentence
         for name, pattern in patterns():
             if found := pattern.fullmatch(sentence):
-                return fill(table(self.language)[name], found.groupdict())
+                values = found.groupdict()
+                if "reason" in values:  # a sentence too
+                    values["reason"] = self.tell(values["reason"])
+                return fill(table(self.language)[name], values)
         return sentence
 
 

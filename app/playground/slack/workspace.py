@@ -242,7 +242,8 @@ class Workspace:
         tell = [(shapes.message_event(self, message), EVENT_OF_KIND[channel.kind])]
         if message.bot_id is None:
             tell[0][0]["client_msg_id"] = self.ids("")
-            if channel.kind != "im" and shapes.mentions(message.text, self.agent.id):
+            # Of a message that brings files the real one tells as a `message` alone, at times.
+            if channel.kind != "im" and shapes.mentions(message.text, self.agent.id) and not message.files:
                 tell.append((shapes.app_mention(self, message, message.ts), "app_mention"))
         for event, needs in reversed(tell) if self.mention_first else tell:
             self.emit(event, channel, needs=needs)
