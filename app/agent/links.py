@@ -34,6 +34,8 @@ TAG = re.compile(
     r"|svg|video)\b|/?[a-z][^=]*=",
     re.IGNORECASE,
 )
+MAILBOX = re.compile(r"[^\s<>@]+@[^\s<>@]+")
+"""What renderers make a mailto link of when it stands in angle brackets; without them it is words."""
 FENCE = re.compile(r"(?P<marks>`{3,16}+)(?P<info>[^`\n]*)$", re.MULTILINE)
 """Not those of tildes and not longer ones: not every place where an answer is shown or cut knows them."""
 HIDDEN_FENCE = re.compile(r"[ \t>*+\-\d.)]*(?:`{3,}|~{3,})")
@@ -209,6 +211,9 @@ class LinkGuard:
                 self._emit(f"<{inner}>")
             else:
                 self._words(label or (REMOVED if ADDRESS.match(address) else address))
+        elif MAILBOX.fullmatch(inner):
+            self._part()
+            return at + 1
         elif not TAG.match(inner):
             self._emit("<")
             return at + 1

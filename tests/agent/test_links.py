@@ -75,6 +75,7 @@ def test_what_is_fine_stays_as_it_is(text: str) -> None:
         ("https:<img src=x>//evil.example", "https: //evil.example"),
         ("www.<b class=x>evil.example", "www. evil.example"),
         ("<img\nsrc=//evil.example>", "img\nsrc=//evil.example>"),
+        ("write to <//@evil.example>", "write to //@evil.example>"),
         ("unpaired ` and\n` [x](//evil.example) `", "unpaired ` and\n` [x] `"),
         ("\\` [x](//evil.example) `", "\\` [x] `"),
         ("- ```\n```\n[x](//evil.example)", "- ```\n```\n[x]"),
