@@ -48,6 +48,7 @@ class Incident(_Frozen):
     """
 
     id: int
+    investigation_id: UUID | None = None
     source: str
     incident_key: str
     title: str
@@ -138,8 +139,8 @@ class Investigation(_Frozen):
 
     @property
     def paged(self) -> Incident:
-        """The incident people are called about: PagerDuty's own while it is open, whichever source came
-        first, for whoever has it is paged already; else the first one."""
+        """Of its own incidents PagerDuty's while it is open, whichever source came first, for whoever has it
+        is paged already; else the first one."""
         own = (each for each in self.incidents if each.source == PAGERDUTY and each.status != "resolved")
         return next(own, self.incidents[0])
 

@@ -17,7 +17,7 @@ from app.escalation.models import PAGERDUTY
 from app.investigations import afterwards, newcomers, repository
 from app.investigations.assembling import Looked
 from app.investigations.brief import Brief
-from app.investigations.calling import told
+from app.investigations.calling import standing, told
 from app.investigations.diagnose import Diagnoser, in_words
 from app.investigations.digest import digest
 from app.investigations.ledger import InvestigationLedger
@@ -64,9 +64,24 @@ class Updater:
         if investigation.status == "expired" and investigation.finished_at is None:
             # First, for it waits for no place; what is to be shown of it comes in an update behind it.
             await self._end(investigation)
-        elif unshown or investigation.place is not None:
-            await self._show(investigation, everything=unshown)
+        else:
+            await self._show_and_call(investigation, unshown=unshown)
         await self._learn(investigation)
+
+    async def _show_and_call(self, investigation: Investigation, *, unshown: bool) -> None:
+        """P1s that joined since call people as the end of the diagnosis did; that nothing could be shown is
+        a reason only as long as nothing can."""
+        why, absent = standing(investigation), None
+        reached = unshown or investigation.place is not None
+        try:
+            if reached:
+                await self._show(investigation, everything=unshown)
+        except NotReached as error:
+            reached, absent = False, error
+        if why is not None and not (reached and why == "unseen"):
+            await self.wrapping.call_later(investigation, why, self.clock())
+        if absent is not None:
+            raise absent
 
     async def _show(self, investigation: Investigation, *, everything: bool) -> None:
         thread = self.surface.thread(

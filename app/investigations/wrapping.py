@@ -18,10 +18,10 @@ from app.conversations.reply import NotReached, NotShown
 from app.conversations.turn import MOST_ATTEMPTS
 from app.errors import AgentError
 from app.escalation.escalation import REASONS, Escalation
-from app.escalation.models import PAGERDUTY, EscalationFailed, EscalationNotConfigured, Why
-from app.investigations import journal, queueing, repository
+from app.escalation.models import PAGERDUTY, EscalationFailed, EscalationNotConfigured, Incident, Why
+from app.investigations import calling, journal, later_calls, queueing, repository
 from app.investigations.brief import Brief
-from app.investigations.calling import called_about, calls_unseen
+from app.investigations.calling import burning, called_about, calls_unseen, found
 from app.investigations.evidence import Finding
 from app.investigations.filing import ReportNotWritten, report_file_name, write_report
 from app.investigations.gathered import Gathered
@@ -44,6 +44,9 @@ EXPIRED = (
 )
 MOST_CALLS = 5
 """How often calling people is tried, each time as patiently as `Escalation` does."""
+PATIENT_SECONDS = 300
+"""How long it is tried about P1s that joined later."""
+JOINED_LATER = "This joined the storm after people had been called."
 
 
 class Afterwards(Protocol):
@@ -76,6 +79,7 @@ class Wrapping:
     thread_link: Callable[[str, str], str | None] = lambda channel, ts: None
     out: Callable[[], TextIO] = lambda: sys.stdout
     afterwards: Afterwards = queueing.update_after
+    apart_seconds: float = later_calls.APART_SECONDS
 
     async def called(self, investigation: Investigation, gathered: Gathered) -> tuple[Finding, ...]:
         """What the model's tool calls of this turn found, as evidence."""
@@ -111,7 +115,7 @@ class Wrapping:
             return await recorded(
                 connection,
                 investigation,
-                thread=self._link(investigation),
+                thread=self.link(investigation),
                 status=status,
                 finished_at=now,
                 gathered=await seen(connection, investigation),
@@ -229,22 +233,62 @@ class Wrapping:
             return ""
         # As it stands now: PagerDuty may have joined while it was diagnosed, and has paged somebody then.
         async with begin(self.engine) as connection:
+            await later_calls.named_now(connection, investigation.id, why)
             now = await repository.load(connection, investigation.id) or investigation
-        about = called_about(now, self._link(now), brief)
+        about = called_about(now, self.link(now), brief)
         if now.resolved_at is not None and about.source != PAGERDUTY:
             log.info("nobody_called", reason="it is over")
             return ""
+        return await self._call(now, about, why, explanation, patient=investigation.tries < MOST_CALLS)
+
+    async def call_later(self, investigation: Investigation, why: Why, now: datetime) -> None:
+        """Call people about P1s that joined its thread after that was done at its end.
+
+        Raises:
+            EscalationFailed: it may work when it is tried again.
+        """
+        if self.escalation is None or not investigation.storm_size:
+            return
+        async with begin(self.engine) as connection:
+            due = await later_calls.due(connection, investigation.id, why, apart_seconds=self.apart_seconds)
+        for called_at, because in due.items():
+            async with begin(self.engine) as connection:
+                joined = await later_calls.called_about_then(connection, investigation.id, called_at)
+            said = ""
+            if things := burning(joined):
+                about = calling.about(
+                    things, self.link(investigation), found=found(investigation), in_storm=True
+                )
+                patient = (now - called_at).total_seconds() < PATIENT_SECONDS
+                said = await self._call(
+                    investigation, about, because, JOINED_LATER, at=called_at.isoformat(), patient=patient
+                )
+            async with begin(self.engine) as connection:
+                await later_calls.keep_said(connection, investigation, called_at, because, said)
+
+    async def _call(
+        self,
+        investigation: Investigation,
+        about: Incident,
+        why: Why,
+        explanation: str,
+        *,
+        at: str = "",
+        patient: bool,
+    ) -> str:
+        assert self.escalation is not None
+        dedup = "/".join(filter(None, (str(investigation.id), at)))
         try:
             called = await self.escalation(investigation.id).escalate(
-                about, why=why, explanation=explanation, dedup=str(investigation.id)
+                about, why=why, explanation=explanation, dedup=dedup
             )
         except EscalationNotConfigured as error:
             return f"{error.sentence} {REASONS[why]}"
         except EscalationFailed as error:
-            if error.passing and investigation.tries < MOST_CALLS:
+            if error.passing and patient:
                 raise
             return f"I could not call anybody: {error.sentence}"
-        return " ".join(filter(None, (f"📟 I {called.said}.", REASONS[why], explanation)))
+        return calling.said(called, why, explanation)
 
     async def _end(self, investigation: Investigation, record: Record, ending: Ending) -> None:
         """Report, file, log line, and the end with its audit row.
@@ -295,7 +339,7 @@ class Wrapping:
             return None
         return path.name
 
-    def _link(self, investigation: Investigation) -> str | None:
+    def link(self, investigation: Investigation) -> str | None:
         place = investigation.place
         return self.thread_link(place.channel_id, place.thread_ts) if place else None
 

@@ -260,6 +260,8 @@ investigations = Table(
     _now("storm_at"),
     # Of a P1 in a storm: when the thread it is in was told of it. Those of one note have one time.
     Column("told_at", DateTime(timezone=True)),
+    # And when people were called about it; those of one call have one time.
+    Column("called_at", DateTime(timezone=True)),
     Column("observations", JSONB),
     Column("evidence_brief", JSONB),
     Column("brief", JSONB),

@@ -1,0 +1,1 @@
+ALTER TABLE investigations DROP COLUMN called_at;
