@@ -43,6 +43,7 @@ class Place(NamedTuple):
 class Incident(_Frozen):
     """One source's incident as it stands; `alert` is what it said last. `fires` counts different alerts.
 
+    `gone_quiet` says that it was taken to be over because its source told nothing of it any more.
     `joined_because` says why it shares an investigation, `grouped_because` why that one is in a storm's
     thread.
     """
@@ -59,6 +60,7 @@ class Incident(_Frozen):
     started_at: datetime
     acknowledged_at: datetime | None = None
     resolved_at: datetime | None = None
+    gone_quiet: bool = False
     joined_because: str | None = None
     grouped_because: str | None = None
     fires: int = 1
@@ -136,6 +138,11 @@ class Investigation(_Frozen):
     def over(self) -> int:
         """How many of them are over."""
         return sum(each.over for each in self.reasons)
+
+    @property
+    def gone_quiet(self) -> bool:
+        """Whether what is over in its thread was in part only taken to be over."""
+        return any(each.gone_quiet for each in (*self.incidents, *self.members))
 
     @property
     def paged(self) -> Incident:

@@ -17,7 +17,10 @@ from app.investigations.brief import Brief
 from app.investigations.evidence import Finding, Ranking
 from app.investigations.models import IncidentStatus
 
-HeadlineState = Literal["investigating", "evidence", "evidence_only", "diagnosed", "failed", "resolved"]
+HeadlineState = Literal[
+    "investigating", "evidence", "evidence_only", "diagnosed", "failed", "resolved", "closed"
+]
+"""`closed` is what was taken to be over because nothing is heard of it any more."""
 Button = Literal["correct", "wrong", "dig_deeper", "escalate", "acknowledge"]
 
 LOOKING: tuple[Button, ...] = ("escalate",)

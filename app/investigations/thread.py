@@ -33,7 +33,7 @@ def headline(
     over = investigation.resolved_at is not None
     return Headline(
         title=investigation.title,
-        state="resolved" if over else state or _state(investigation),
+        state=_over(investigation) if over else state or _state(investigation),
         service=investigation.service_name,
         severity=investigation.severity,
         started_at=alert.started_at.timestamp(),
@@ -52,6 +52,10 @@ def concluded(model: str | None, failure: str | None) -> HeadlineState:
     if failure:
         return "failed"
     return "diagnosed" if model else "evidence_only"
+
+
+def _over(investigation: Investigation) -> HeadlineState:
+    return "closed" if investigation.gone_quiet else "resolved"
 
 
 def _state(investigation: Investigation) -> HeadlineState:

@@ -34,6 +34,11 @@ from app.tools.masking import mask
 
 log = structlog.get_logger(__name__)
 
+QUIET = (
+    "☑️ Closed here: its source has told nothing of it for long, and may never have told its end. "
+    "If it fires again, it gets a thread of its own."
+)
+
 
 @dataclass(frozen=True)
 class Updater:
@@ -172,7 +177,9 @@ def notes(investigation: Investigation) -> dict[str, str]:
     """What happened to the incidents since the page, a sentence each; the same key for the same thing."""
     happened = dict(note for each in investigation.incidents for note in _notes(each))
     if at := investigation.resolved_at:
-        happened[f"resolved:{at.isoformat()}"] = f"✅ Resolved at {clock_of(at.timestamp())}."
+        happened[f"resolved:{at.isoformat()}"] = (
+            QUIET if investigation.gone_quiet else f"✅ Resolved at {clock_of(at.timestamp())}."
+        )
     return happened
 
 

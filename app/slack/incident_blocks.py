@@ -42,6 +42,7 @@ STATES: dict[HeadlineState, tuple[str, str]] = {
     "diagnosed": ("🔎", "diagnosed"),
     "failed": ("⚠️", "diagnosis failed"),
     "resolved": ("☑️", "resolved"),
+    "closed": ("☑️", "closed: nothing is heard of it any more"),
 }
 URGENCY = {"act now": "🔴 Act now", "act today": "🟠 Act today", "watch": "⚪ Watch"}
 RECURRENCE = {"new": "New", "recurring": "Recurring", "unknown": "Not known"}

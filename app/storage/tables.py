@@ -219,6 +219,10 @@ incidents = Table(
     Column("deliveries", ARRAY(Text), nullable=False, server_default=text("'{}'::text[]")),
     Column("fires", Integer, nullable=False, server_default="1"),
     _now(),
+    # When its source told of it last; and whether it was ended because that is long ago.
+    _now("heard_at"),
+    Column("gone_quiet", Boolean, nullable=False, server_default=text("false")),
+    Index("ix_incidents_unresolved", "heard_at", postgresql_where=text("status <> 'resolved'")),
     Index(
         "uq_incidents_open",
         "source",

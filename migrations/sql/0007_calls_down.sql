@@ -1,1 +1,0 @@
-ALTER TABLE investigations DROP COLUMN called_at;
