@@ -99,7 +99,8 @@ class NoThreadYet(AgentError):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a diagnosis came to. `failure` says why no model concluded, `why` why a person is to be called."""
+    """What a diagnosis came to. `failure` says why no model concluded, `why` why a person is to be called.
+    After a deeper look that failed the brief is that of the look before it, which `stands`."""
 
     brief: Brief
     findings: tuple[Finding, ...]
@@ -107,6 +108,10 @@ class Outcome:
     failure: str | None = None
     over_budget: str | None = None
     why: Why | None = None
+
+    @property
+    def stands(self) -> bool:
+        return self.failure is not None and self.brief.model is not None
 
     @property
     def state(self) -> HeadlineState:
@@ -320,21 +325,31 @@ class _Diagnosis:
     async def alone(self, reason: str, why: Why | None) -> Outcome:
         """What the evidence core found stands."""
         assert self.looked is not None
+        if (earlier := self.investigation.earlier_brief) is not None:
+            return await self.as_before(earlier, reason, why)
         kept = Brief.model_validate(self.investigation.evidence_brief)
         gap = f"no model looked at this: {reason.rstrip('.')}"
         brief = kept.model_copy(update={"gaps": (*kept.gaps, gap)})
         if self.investigation.turn_id is not None:
-            await self.remember(brief)
+            await self.remember(in_words(brief))
         return Outcome(brief, self.gathered.findings, failure=None if why is None else reason, why=why)
 
-    async def remember(self, brief: Brief) -> None:
+    async def as_before(self, earlier: Mapping[str, Any], reason: str, why: Why | None) -> Outcome:
+        """What an earlier look concluded is worth more than the evidence alone."""
+        failed = f"A deeper look failed: {reason.rstrip('.')}. What was concluded before stands."
+        before = Outcome.restored(earlier, await self.known_findings())
+        if self.investigation.turn_id is not None:
+            await self.remember(ModelResponse([TextPart(failed)], model_name="offline"))
+        return Outcome(before.brief, before.findings, before.changed, failure=reason, why=why or "failure")
+
+    async def remember(self, words: ModelResponse) -> None:
         """So that a follow-up in the thread knows what was found, a model's rows or none."""
         async with begin(self.diagnoser.engine) as connection:
             turn = await repository.load_turn(connection, self.investigation)
         transcript = await self.open_transcript(turn)
         if not await transcript.has_question():
             await self.ask(transcript, digest(self.gathered))
-        await transcript.append(in_words(brief))
+        await transcript.append(words)
 
     async def by_model(self, fast: LoadedModel, strong: LoadedModel) -> Outcome:
         """The fast model first; the strong one once, when that is not sure or the cause spans services."""
@@ -481,7 +496,10 @@ class _Diagnosis:
         )
         try:
             await self.thread.open(headline(self.investigation))
-            await self.thread.final_brief(told, round=self.investigation.round)
+            if outcome.stands:
+                await self.say_failed(outcome.failure or "", stands=True)
+            else:
+                await self.thread.final_brief(told, round=self.investigation.round)
             await self.thread.headline(headline(await self.as_it_stands(), state=outcome.state))
         except NotShown as error:
             log.error("brief_not_shown", reason=error.sentence)
@@ -534,19 +552,25 @@ class _Diagnosis:
             return False
         try:
             await self.thread.open(headline(self.investigation))
-            await self.thread.failed(
-                sentence,
-                trace_id=self.investigation.trace_id,
-                buttons=self.buttons(FAILED),
-                round=self.investigation.round,
-            )
-            await self.thread.headline(headline(await self.as_it_stands(), state="failed"))
+            stands = self.investigation.earlier_brief is not None
+            await self.say_failed(sentence, stands=stands)
+            state: HeadlineState = "diagnosed" if stands else "failed"
+            await self.thread.headline(headline(await self.as_it_stands(), state=state))
         except NotShown as error:
             log.error("failure_not_shown", reason=error.sentence)
         except NotReached as error:
             log.warning("failure_not_shown_yet", reason=error.sentence)
             return False
         return True
+
+    async def say_failed(self, sentence: str, *, stands: bool) -> None:
+        await self.thread.failed(
+            sentence,
+            trace_id=self.investigation.trace_id,
+            buttons=self.buttons(FAILED),
+            round=self.investigation.round,
+            stands=stands,
+        )
 
     async def end_unsaid(self) -> None:
         """Its failure can neither be told nor reported: it ends, or its service would wait for ever."""

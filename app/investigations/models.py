@@ -140,6 +140,15 @@ class Investigation(_Frozen):
         return sum(each.over for each in self.reasons)
 
     @property
+    def earlier_brief(self) -> dict[str, Any] | None:
+        """What an earlier round concluded, while the present one has not, or has failed: it stands then."""
+        kept = self.brief
+        if not kept or not kept.get("model"):
+            return None
+        failed = (kept.get("ending") or {}).get("failure")
+        return kept if failed or kept.get("round", 1) < self.round else None
+
+    @property
     def gone_quiet(self) -> bool:
         """Whether what is over in its thread was in part only taken to be over."""
         return any(each.gone_quiet for each in (*self.incidents, *self.members))

@@ -142,9 +142,16 @@ class IncidentThread(Protocol):
         """
 
     async def failed(
-        self, reason: str, *, trace_id: str = "", buttons: tuple[Button, ...] = FAILED, round: int = 1
+        self,
+        reason: str,
+        *,
+        trace_id: str = "",
+        buttons: tuple[Button, ...] = FAILED,
+        round: int = 1,
+        stands: bool = False,
     ) -> None:
-        """The diagnosis has finally failed, and why."""
+        """The diagnosis has finally failed, and why; with `stands` it was a deeper one, and what was
+        concluded before it stands."""
 
     async def note(self, sentence: str, *, key: str = "", calls: bool = False) -> None:
         """One sentence (too old to diagnose, joined by another incident, resolved); the same one once, or

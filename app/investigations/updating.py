@@ -27,7 +27,7 @@ from app.investigations.opening import opened_late
 from app.investigations.surface import IncidentSurface, IncidentThread
 from app.investigations.thread import headline
 from app.investigations.times import clock_of
-from app.investigations.wrapping import EXPIRED, Wrapping
+from app.investigations.wrapping import Wrapping, expired_words
 from app.storage.engine import begin
 from app.storage.errors import StaleAttempt
 from app.tools.masking import mask
@@ -170,7 +170,7 @@ def stages(investigation: Investigation) -> Iterator[str]:
     if investigation.looked_at and investigation.observations is None:
         yield BLIND
     if investigation.status == "expired":
-        yield EXPIRED
+        yield expired_words(investigation)
 
 
 def notes(investigation: Investigation) -> dict[str, str]:

@@ -42,6 +42,10 @@ EXPIRED = (
     "This waited longer for its diagnosis than it may (ALERT_QUEUE_TTL_SECONDS), so there is none. "
     "The evidence above stands; ask here, or press “dig deeper”, for more."
 )
+DEEPER_EXPIRED = (
+    "The deeper look waited longer than it may (ALERT_QUEUE_TTL_SECONDS), so there is none. "
+    "The diagnosis above stands; press “dig deeper” for another try."
+)
 MOST_CALLS = 5
 """How often calling people is tried, each time as patiently as `Escalation` does."""
 PATIENT_SECONDS = 300
@@ -160,7 +164,9 @@ class Wrapping:
     ) -> None:
         """As `done`, without a brief."""
         ending = await self._told(investigation, thread, showing, why, explanation=sentence)
-        record = await self._record(investigation, status="failed", failure=sentence)
+        record = await self._record(
+            investigation, status="failed", failure=sentence, brief=_before(investigation)
+        )
         await self._end(investigation, record, ending)
 
     async def expired(self, investigation: Investigation, thread: IncidentThread) -> None:
@@ -168,7 +174,10 @@ class Wrapping:
         showing = self._expiry_shown(investigation, thread)
         # Whoever waits here has waited long enough.
         ending = await self._told(investigation, thread, showing, None, patient=False)
-        record = await self._record(investigation, status="expired", failure=EXPIRED)
+        sentence = expired_words(investigation)
+        record = await self._record(
+            investigation, status="expired", failure=sentence, brief=_before(investigation)
+        )
         await self._end(investigation, record, ending)
 
     async def _expiry_shown(self, investigation: Investigation, thread: IncidentThread) -> bool:
@@ -181,7 +190,7 @@ class Wrapping:
             return False
         except NotShown as error:
             log.warning("expiry_not_shown", reason=error.sentence)
-        return await self._noted(thread, EXPIRED)
+        return await self._noted(thread, expired_words(investigation))
 
     async def _told(
         self,
@@ -313,7 +322,7 @@ class Wrapping:
                 else "failed"
                 if record.status == "failed"
                 else "done",
-                error_code=record.failure and "no_diagnosis",
+                error_code=record.failure and ("no_deeper_look" if brief and brief.model else "no_diagnosis"),
                 said=f"{brief.headline}\n{brief.likely_cause.text}" if brief else "",
                 confidence=brief.confidence if brief else None,
                 sre_tagged=bool(ending.said),
@@ -342,6 +351,16 @@ class Wrapping:
     def link(self, investigation: Investigation) -> str | None:
         place = investigation.place
         return self.thread_link(place.channel_id, place.thread_ts) if place else None
+
+
+def expired_words(investigation: Investigation) -> str:
+    return DEEPER_EXPIRED if investigation.earlier_brief else EXPIRED
+
+
+def _before(investigation: Investigation) -> Brief | None:
+    """What an earlier round concluded, where the present one came to nothing."""
+    kept = investigation.earlier_brief
+    return Brief.model_validate(kept) if kept else None
 
 
 async def together(showing: Awaitable[bool], calling: Awaitable[str]) -> tuple[bool, str]:
