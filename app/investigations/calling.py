@@ -101,12 +101,12 @@ def told(investigation: Investigation) -> tuple[str, ...]:
     return (*calls.get(TOLD, {}).values(), *filter(None, later))
 
 
-def calls_unseen(investigation: Investigation) -> bool:
-    """Whether an attempt before this one has called people about what could not be shown, and came no
-    further."""
+def called_before(investigation: Investigation) -> Why | None:
+    """Why an attempt before this one has called people, or was about to, which came no further: nobody is
+    called about another reason then, and the thread is told of that one."""
     calls = investigation.escalations
-    begun = f"{investigation.id}/unseen" in calls
-    return begun and not any(key.endswith("/unseen") for key in calls.get(TOLD, {}))
+    known = {key.partition("/")[2] for key in calls.get(TOLD, {})} | {"asked"}
+    return next((why for why in REASONS if why not in known and f"{investigation.id}/{why}" in calls), None)
 
 
 def standing(investigation: Investigation) -> Why | None:

@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app import jobs
 from app.agent.budget import BudgetSpent
+from app.agent.conclude import conclusion_in
 from app.agent.failures import ModelUnavailable
 from app.agent.links import hosts_of
 from app.agent.models import LoadedModel
@@ -212,6 +213,8 @@ class _Diagnosis:
     transcript: SessionTranscript | None = None
     knowledge: Knowledge | None = None
     looked: Looked | None = field(default=None, init=False)
+    first: Outcome | None = field(default=None, init=False)
+    """What the first look concluded, while a second one is under way."""
 
     def __post_init__(self) -> None:
         if self.investigation.observations is not None:
@@ -325,6 +328,8 @@ class _Diagnosis:
     async def alone(self, reason: str, why: Why | None) -> Outcome:
         """What the evidence core found stands."""
         assert self.looked is not None
+        if self.first is not None:
+            return await self.without_second_look(self.first, reason, why)
         if (earlier := self.investigation.earlier_brief) is not None:
             return await self.as_before(earlier, reason, why)
         kept = Brief.model_validate(self.investigation.evidence_brief)
@@ -333,6 +338,16 @@ class _Diagnosis:
         if self.investigation.turn_id is not None:
             await self.remember(in_words(brief))
         return Outcome(brief, self.gathered.findings, failure=None if why is None else reason, why=why)
+
+    async def without_second_look(self, first: Outcome, reason: str, why: Why | None) -> Outcome:
+        """A conclusion nobody could look at a second time is still worth more than the evidence alone."""
+        failed = f"A second look by the strong model failed: {reason.rstrip('.')}."
+        await self.remember(
+            ModelResponse([TextPart(f"{failed} The first one stands.")], model_name="offline")
+        )
+        brief = first.brief.model_copy(update={"gaps": (*first.brief.gaps, failed)})
+        sure = brief.confidence >= SURE_ENOUGH
+        return replace(first, brief=brief, changed=(*first.changed, failed), why=None if sure else why)
 
     async def as_before(self, earlier: Mapping[str, Any], reason: str, why: Why | None) -> Outcome:
         """What an earlier look concluded is worth more than the evidence alone."""
@@ -366,6 +381,7 @@ class _Diagnosis:
             several = ended.conclusion is not None and ended.conclusion.several_services
             if deeper or strong is fast or not (several or outcome.brief.confidence < SURE_ENOUGH):
                 return _unsure_told(outcome)
+            self.first = outcome if ended.conclusion is not None else None
             await self.ask(transcript, SECOND_LOOK)
             used = ended.used
         return _unsure_told(await self.checked(await self.run(strong, transcript, used)))
@@ -377,8 +393,13 @@ class _Diagnosis:
         second = this_turn(history)
         if not _asks(history[second], SECOND_LOOK):
             return None
-        prices, first = self.diagnoser.means.means.prices, this_turn(history[:second])
-        return tally(history[first:second], lambda response: prices.counted(model.provider, response))
+        prices, rows = self.diagnoser.means.means.prices, history[this_turn(history[:second]) : second]
+        used = tally(rows, lambda response: prices.counted(model.provider, response))
+        if (conclusion := conclusion_in(rows, Diagnosis)) is not None:
+            named = (row.model_name for row in reversed(rows) if isinstance(row, ModelResponse))
+            answered_by = next(named, None) or model.name
+            self.first = await self.checked(Ended(conclusion, tuple(rows), used, answered_by))
+        return used
 
     async def ask(self, transcript: SessionTranscript, text: str) -> None:
         async with begin(self.diagnoser.engine) as connection:
@@ -528,7 +549,10 @@ class _Diagnosis:
                 return names_of(turns), await self.diagnoser.surface.people(emails)
         except (AgentError, TimeoutError) as error:
             log.info("on_call_not_known", reason=str(error) or "late")
-            return "", ()
+        except Exception as error:
+            # An answer nobody foresaw must not cost the brief.
+            log.warning("on_call_not_known", exc_info=error)
+        return "", ()
 
     async def as_it_stands(self) -> Investigation:
         """With what became of the incident while it was diagnosed: one that is over stays so."""
@@ -573,9 +597,9 @@ class _Diagnosis:
         )
 
     async def end_unsaid(self) -> None:
-        """Its failure can neither be told nor reported: it ends, or its service would wait for ever."""
-        async with begin(self.diagnoser.engine) as connection:
-            await repository.finish(connection, self.investigation, "failed", error_code="internal")
+        """Its failure could not be told and reported again and again: it ends as well as it can, or its
+        service would wait for ever."""
+        await self.diagnoser.wrapping.unsaid(self.investigation, BROKEN)
 
 
 def _unsure_told(outcome: Outcome) -> Outcome:

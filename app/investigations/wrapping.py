@@ -21,7 +21,7 @@ from app.escalation.escalation import REASONS, Escalation
 from app.escalation.models import PAGERDUTY, EscalationFailed, EscalationNotConfigured, Incident, Why
 from app.investigations import calling, journal, later_calls, queueing, repository
 from app.investigations.brief import Brief
-from app.investigations.calling import burning, called_about, calls_unseen, found
+from app.investigations.calling import burning, called_about, called_before, found, told
 from app.investigations.evidence import Finding
 from app.investigations.filing import ReportNotWritten, report_file_name, write_report
 from app.investigations.gathered import Gathered
@@ -48,6 +48,8 @@ DEEPER_EXPIRED = (
 )
 MOST_CALLS = 5
 """How often calling people is tried, each time as patiently as `Escalation` does."""
+MOST_ENDS = 20
+"""Attempts of all stages after which it ends also without a call: those of an end that no job counts."""
 PATIENT_SECONDS = 300
 """How long it is tried about P1s that joined later."""
 JOINED_LATER = "This joined the storm after people had been called."
@@ -116,10 +118,12 @@ class Wrapping:
         over_budget: str | None = None,
     ) -> Record:
         async with begin(self.engine) as connection:
+            # As it stands now: what joined it meanwhile, and what is over, belongs into its report.
+            known = await repository.load(connection, investigation.id) or investigation
             return await recorded(
                 connection,
-                investigation,
-                thread=self.link(investigation),
+                known,
+                thread=self.link(known),
                 status=status,
                 finished_at=now,
                 gathered=await seen(connection, investigation),
@@ -127,6 +131,7 @@ class Wrapping:
                 failure=failure,
                 over_budget=over_budget,
                 checked=checked,
+                escalations=told(known),
             )
 
     # -- ends ----------------------------------------------------------------------------------------------
@@ -180,6 +185,27 @@ class Wrapping:
         )
         await self._end(investigation, record, ending)
 
+    async def unsaid(self, investigation: Investigation, sentence: str) -> None:
+        """The end of what could not be ended otherwise: people are called, and logs have its line, as far as
+        that can be done."""
+        said = ""
+        try:
+            said = await self.call_people(investigation, called_before(investigation) or "failure", sentence)
+        except Exception as error:
+            log.error("nobody_called", exc_info=error)
+        try:
+            record = await self._record(investigation, status="failed", failure=sentence)
+            self._announce(announcement(record))
+        except Exception as error:
+            log.error("report_not_announced", exc_info=error)
+        async with begin(self.engine) as connection:
+            if said:
+                await repository.keep_told(connection, investigation, "failure", said)
+            await repository.finish(
+                connection, investigation, "failed", error_code="internal", sre_tagged=bool(said)
+            )
+            await self.afterwards(connection, investigation.id)
+
     async def _expiry_shown(self, investigation: Investigation, thread: IncidentThread) -> bool:
         if investigation.place is None:
             return False
@@ -207,7 +233,7 @@ class Wrapping:
 
         What cannot be shown calls people by itself, for nobody would read it.
         """
-        why = why or ("unseen" if calls_unseen(investigation) else None)
+        why = called_before(investigation) or why
         shown, said = await together(showing, self.call_people(investigation, why, explanation, brief))
         if not shown and investigation.place and patient and investigation.tries < MOST_ATTEMPTS:
             raise NotReached("The thread cannot be reached to show what was found.")
@@ -248,7 +274,8 @@ class Wrapping:
         if now.resolved_at is not None and about.source != PAGERDUTY:
             log.info("nobody_called", reason="it is over")
             return ""
-        return await self._call(now, about, why, explanation, patient=investigation.tries < MOST_CALLS)
+        patient = investigation.tries < MOST_CALLS and investigation.attempt < MOST_ENDS
+        return await self._call(now, about, why, explanation, patient=patient)
 
     async def call_later(self, investigation: Investigation, why: Why, now: datetime) -> None:
         """Call people about P1s that joined its thread after that was done at its end.
@@ -306,7 +333,7 @@ class Wrapping:
         again. So logs have it once at least.
         """
         if ending.said:
-            record = replace(record, escalations=(ending.said,))
+            record = replace(record, escalations=tuple(dict.fromkeys((*record.escalations, ending.said))))
         written = report(record, hosts=self.hosts() | hosts(record))
         file = await self._filed(record, written)
         brief = record.brief

@@ -191,6 +191,21 @@ async def test_an_unsure_diagnosis_goes_to_the_strong_model_once(stack: Stack) -
         assert one.written == []
 
 
+@pytest.mark.parametrize(("confidence", "called"), [(0.3, True), (0.8, False)], ids=["unsure", "sure"])
+async def test_a_second_look_that_fails_leaves_what_the_first_concluded(
+    stack: Stack, confidence: float, called: bool
+) -> None:
+    async with incident(stack, MODEL="claude-haiku-5-5", MODEL_STRONG="claude-sonnet-5-5") as one:
+        first = diagnosis(confidence, headline="The newest version it is", several_services=True)
+        one.model.script.add(say("", first), wrong_key())
+        await one.investigated()
+        final = told(one.said("final"))
+        assert "The newest version it is" in final
+        assert "A second look by the strong model failed" in final
+        assert one.said("root")[0].text.endswith(": diagnosed")
+        assert one.written == (["POST /v2/enqueue"] if called else [])
+
+
 async def test_a_diagnosis_that_stays_unsure_calls_people_and_says_so(stack: Stack) -> None:
     async with incident(stack) as one:
         one.model.script.add(say("", diagnosis(0.3)), say("", diagnosis(0.3)))

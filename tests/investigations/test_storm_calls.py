@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.conversations.reply import Ledger, NotReached
 from app.escalation.models import EscalationFailed, Why
-from app.investigations import repository
+from app.investigations import afterwards, models, repository
 from app.investigations.calling import burning, called_about
 from app.investigations.diagnose import Outcome
 from app.investigations.intake import Intake
@@ -62,6 +62,18 @@ async def stormy(engine: AsyncEngine, **changes: Any) -> tuple[Intake, Investiga
     first = await intake.accept(alert("A0", **{**AM, "severity": "P3", **changes}))
     await intake.accept(alert("A1", **AM, service="search", severity="P3"))
     taken = await with_thread(engine, await look(engine, first.investigation_id))
+    async with begin(engine) as connection:
+        await defer_diagnose(connection, taken)
+        mine = await repository.begin_diagnose(connection, taken.id, ttl_seconds=600)
+    assert mine
+    return intake, mine
+
+
+async def stormy_elsewhere(engine: AsyncEngine) -> tuple[Intake, Investigation]:
+    intake = intake_on(engine, incidents=100)
+    first = await intake.accept(alert("E0", **AM, service="mail"))
+    place = models.Place("T1", "C1", "200.1")
+    taken = await with_thread(engine, await look(engine, first.investigation_id), place)
     async with begin(engine) as connection:
         await defer_diagnose(connection, taken)
         mine = await repository.begin_diagnose(connection, taken.id, ttl_seconds=600)
@@ -240,6 +252,60 @@ async def test_what_is_over_before_its_call_calls_nobody(engine: AsyncEngine, wi
         await intake.accept(alert(key, **AM, status="resolved"))
     await update(engine, wire, Place(), mine, apart_seconds=0)
     assert len(wire.world.events) == 1
+
+
+async def test_an_attempt_that_comes_to_another_end_calls_nobody_for_another_reason(
+    engine: AsyncEngine, wire: PagerDutyWire, rows: Rows
+) -> None:
+    """Its predecessor had called people and died before the thread was told."""
+    _, mine = await stormy(engine, source="pagerduty")
+    await rows("UPDATE incidents SET incident_key = 'PT4KHLK' WHERE source = 'pagerduty'")
+    given = stages.calling(engine, wire, out=io.StringIO)
+    await given.call_people(mine, "failure", "Something broke.")
+    async with begin(engine) as connection:
+        mine = await repository.begin_diagnose(connection, mine.id, ttl_seconds=600) or mine
+    for why in ("low_confidence", None):
+        async with begin(engine) as connection:
+            again = await repository.load(connection, mine.id)
+        assert again
+        await given._told(again, thread := Heard(), shown(), why)  # type: ignore[arg-type]
+        assert "The automatic diagnosis failed." in thread.notes[0]
+    assert wire.world.paged == [("PPOLICY", 2)]
+
+
+async def test_what_cannot_be_ended_otherwise_still_calls_people_and_has_its_line(
+    engine: AsyncEngine, wire: PagerDutyWire, rows: Rows
+) -> None:
+    _, mine = await stormy(engine)
+    out = io.StringIO()
+    await stages.calling(engine, wire, out=lambda: out).unsaid(mine, "Something on my side broke.")
+    assert summaries(wire) == [("warning", "High error rate on checkout")]
+    assert out.getvalue().startswith("INCIDENT_REPORT {")
+    assert '"status": "failed"' in out.getvalue()
+    assert await rows("SELECT status, error_code FROM investigations WHERE finished_at IS NOT NULL") == [
+        ("failed", "internal")
+    ]
+    # And while nobody can be called either, it ends all the same.
+    wire.failures = [503] * 9
+    _, other = await stormy_elsewhere(engine)
+    await stages.calling(engine, wire, out=lambda: out).unsaid(other, "Something on my side broke.")
+    assert await rows("SELECT count(*) FROM investigations WHERE status = 'failed'") == [(2,)]
+
+
+async def test_the_report_of_a_deeper_look_tells_of_calls_before_it_and_of_what_joined_meanwhile(
+    engine: AsyncEngine, wire: PagerDutyWire, rows: Rows
+) -> None:
+    intake, mine = await stormy(engine)
+    await joins(intake, "M1", title="Payments are down")
+    await ended(engine, wire, mine, "low_confidence")
+    async with begin(engine) as connection:
+        await afterwards.reopen(connection, mine.id, priority=100)
+        again = await repository.begin_diagnose(connection, mine.id, ttl_seconds=600)
+    assert again
+    await ended(engine, wire, again, None)
+    [(report,)] = await rows("SELECT report FROM investigations WHERE report IS NOT NULL")
+    assert "I sent an event to PagerDuty" in report
+    assert "Payments are down" in report
 
 
 async def test_of_one_thing_pagerduty_s_own_incident_is_called_about(engine: AsyncEngine) -> None:
