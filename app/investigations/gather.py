@@ -391,8 +391,8 @@ class _Look:
 
     async def _spans(self) -> tuple[Span, ...]:
         traces = self.gatherer.sources.traces
-        wanted = [(self.name, None), (None, self.by_labels.traces)]
-        asked = [each for each in wanted if any(each)]
+        # A named service has its traces under its name.
+        asked = [each for each in [(self.name, None if self.name else self.by_labels.traces)] if any(each)]
         if traces is None or not asked:
             return ()
         answers = await asyncio.gather(

@@ -172,7 +172,6 @@ async def test_what_the_catalog_lacks_is_asked_by_its_name_its_labels_and_its_qu
         'requests{pod="ghost-7f",namespace="shop"}',
         '{pod="ghost-7f",namespace="shop"}',
         "None",
-        '{ resource.k8s.pod.name = "ghost-7f" && resource.k8s.namespace.name = "shop" }',
         '{"pod": "ghost-7f", "namespace": "shop"}',
         'node_filesystem_avail_bytes{mountpoint="/"} / node_filesystem_size_bytes',
     }
@@ -187,7 +186,6 @@ async def test_what_the_catalog_lacks_is_asked_by_its_name_its_labels_and_its_qu
     assert seen.asked["series:error_rate"].query == 'errors{pod="ghost-7f",namespace="shop"}'
     assert seen.asked["logs"].query == '{pod="ghost-7f",namespace="shop"}'
     assert seen.observations.logs
-    assert seen.observations.spans
     assert "DiskPressure" in {each.reason for each in seen.observations.events}
     assert seen.observations.symptom is not None
     assert rank(seen.observations).onset == STEPPED[101][0]
