@@ -28,6 +28,7 @@ from app.conversations.accept import RUN_TURN, forget_sightings
 from app.conversations.retention import Retention, prune_every_day
 from app.conversations.turn import TurnRunner
 from app.investigations.incidents import drop_rejected
+from app.investigations.intake import Intake
 from app.investigations.queueing import DIAGNOSE, LOOK, LOOK_QUEUE, UPDATE_INCIDENT, expire_overdue
 from app.investigations.slots import Slots
 from app.investigations.weekly import post_every_week
@@ -65,6 +66,7 @@ PUSHED = "sre_agent_pushed"
 LOOKS_AT_ONCE = 20
 EXPIRE_SECONDS = 5.0
 FORGET_SECONDS = 60.0
+QUIET_EVERY_SECONDS = 300.0
 
 
 class Runtime:
@@ -178,7 +180,7 @@ class Runtime:
                 )
                 tell = partial(tell_channel, client, channel)
                 _in_background(stack, post_every_week(engine, tell))
-                await self._investigate(stack, url, engine, parts.stages(incidents, channel, means))
+                await self._investigate(stack, url, parts, parts.stages(incidents, channel, means))
 
         events: HttpEvents | None = None
         if self._door:
@@ -195,9 +197,7 @@ class Runtime:
 
         await self._serve(stack, listeners, parts, events)
 
-    async def _investigate(
-        self, stack: AsyncExitStack, url: str, engine: AsyncEngine, stages: Stages
-    ) -> None:
+    async def _investigate(self, stack: AsyncExitStack, url: str, parts: Parts, stages: Stages) -> None:
         """Looks wait for nothing; diagnoses for one of the slots that all replicas share."""
         alerts, grace = self._settings.alerts, self._settings.process.shutdown_grace_seconds
         looks = Queue(
@@ -209,7 +209,8 @@ class Runtime:
         for part in (looks, slots):
             await part.start()
             stack.push_async_callback(part.stop)
-        _in_background(stack, _expire(engine, alerts.ttl_seconds))
+        _in_background(stack, _expire(parts.engine, alerts.ttl_seconds))
+        _in_background(stack, _end_quiet(parts.intake()))
 
     # -- storage -----------------------------------------------------------------------------------------
 
@@ -416,6 +417,16 @@ async def _expire(engine: AsyncEngine, ttl_seconds: float) -> None:
                 await drop_rejected(connection)
         except DatabaseUnavailable as error:
             log.warning("expiry_put_off", reason=error.sentence)
+
+
+async def _end_quiet(intake: Intake) -> None:
+    """What its source told nothing of for a day is over, on whichever replica looks first."""
+    while True:
+        try:
+            await intake.end_quiet()
+        except DatabaseUnavailable as error:
+            log.warning("quiet_incidents_put_off", reason=error.sentence)
+        await asyncio.sleep(QUIET_EVERY_SECONDS)
 
 
 async def _forget_sightings(engine: AsyncEngine) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from app.escalation.models import (
@@ -77,11 +78,13 @@ class Escalation:
         stored = await self._intents.find(key)
         if stored is None:
             plan = await self._patiently(lambda: self._plan(incident, why, explanation, dedup))
-            stored = await self._intents.begin(key, plan)
+            about = self._mask(incident.named)
+            stored = await self._intents.begin(key, {**plan, **({"about": about} if about else {})})
         if stored.outcome is not None:
             return Escalated(**{**stored.outcome, "repeated": True})
-        done = await self._carry_out(stored.plan)
-        await self._intents.finish(key, {"status": done.status, "said": done.said, "link": done.link})
+        done = replace(await self._carry_out(stored.plan), about=stored.plan.get("about", ""))
+        outcome = {"status": done.status, "said": done.said, "link": done.link, "about": done.about}
+        await self._intents.finish(key, outcome)
         return done
 
     async def acknowledge(self, incident: Incident, *, by: str, dedup: str) -> Escalated:

@@ -36,7 +36,7 @@ class EscalationNotConfigured(AgentError):
 @dataclass(frozen=True)
 class Incident:
     """What an escalation is about. `link` opens the investigation (its thread), not the incident; `found` is
-    what is known so far."""
+    what is known so far; `named` are its words where it is one of many in a thread."""
 
     source: str
     incident_key: str
@@ -45,15 +45,18 @@ class Incident:
     service: str | None = None
     link: str | None = None
     found: str = ""
+    named: str = ""
 
 
 @dataclass(frozen=True)
 class Escalated:
-    """What came of it, in words for the thread. `repeated` when it was done before and nothing was sent."""
+    """What came of it, in words for the thread. `about` names the incident where it was one of many, as it
+    was when that was decided. `repeated` when it was done before and nothing was sent."""
 
     status: Literal["paged", "noted", "acknowledged"]
     said: str
     link: str | None = None
+    about: str = ""
     repeated: bool = False
 
 

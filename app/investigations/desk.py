@@ -10,9 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.errors import AgentError
 from app.escalation.escalation import Escalation
-from app.escalation.models import Incident
 from app.investigations import afterwards, queueing, repository
-from app.investigations.calling import called_about
+from app.investigations.calling import called_about, called_about_its_own
 from app.investigations.models import Investigation
 from app.investigations.surface import Pressed
 from app.storage.audit import write_audit
@@ -84,14 +83,16 @@ class StoredDesk:
     async def escalate(self, investigation_id: UUID, user_id: str) -> Pressed:
         investigation = await self._known(investigation_id)
         called = await self.escalation(investigation_id).escalate(
-            self._called(investigation), why="asked", dedup=str(investigation_id)
+            called_about(investigation, self._link(investigation)), why="asked", dedup=str(investigation_id)
         )
         return await self._stands(investigation, user_id, "escalate", f"escalated this: {called.said}")
 
     async def acknowledge(self, investigation_id: UUID, user_id: str) -> Pressed:
         investigation = await self._known(investigation_id)
         done = await self.escalation(investigation_id).acknowledge(
-            self._called(investigation), by=user_id, dedup=str(investigation_id)
+            called_about_its_own(investigation, self._link(investigation)),
+            by=user_id,
+            dedup=str(investigation_id),
         )
         return await self._stands(investigation, user_id, "acknowledge", f"acknowledged this: {done.said}")
 
@@ -131,10 +132,9 @@ class StoredDesk:
             trace_id=investigation.trace_id,
         )
 
-    def _called(self, investigation: Investigation) -> Incident:
+    def _link(self, investigation: Investigation) -> str | None:
         place = investigation.place
-        link = self.thread_link(place.channel_id, place.thread_ts) if place else None
-        return called_about(investigation, link)
+        return self.thread_link(place.channel_id, place.thread_ts) if place else None
 
 
 def _not_that(cause: str | None) -> str:

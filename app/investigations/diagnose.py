@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app import jobs
 from app.agent.budget import BudgetSpent
+from app.agent.conclude import conclusion_in
 from app.agent.failures import ModelUnavailable
 from app.agent.links import hosts_of
 from app.agent.models import LoadedModel
@@ -99,7 +100,8 @@ class NoThreadYet(AgentError):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a diagnosis came to. `failure` says why no model concluded, `why` why a person is to be called."""
+    """What a diagnosis came to. `failure` says why no model concluded, `why` why a person is to be called.
+    After a deeper look that failed the brief is that of the look before it, which `stands`."""
 
     brief: Brief
     findings: tuple[Finding, ...]
@@ -107,6 +109,10 @@ class Outcome:
     failure: str | None = None
     over_budget: str | None = None
     why: Why | None = None
+
+    @property
+    def stands(self) -> bool:
+        return self.failure is not None and self.brief.model is not None
 
     @property
     def state(self) -> HeadlineState:
@@ -207,6 +213,8 @@ class _Diagnosis:
     transcript: SessionTranscript | None = None
     knowledge: Knowledge | None = None
     looked: Looked | None = field(default=None, init=False)
+    first: Outcome | None = field(default=None, init=False)
+    """What the first look concluded, while a second one is under way."""
 
     def __post_init__(self) -> None:
         if self.investigation.observations is not None:
@@ -320,21 +328,43 @@ class _Diagnosis:
     async def alone(self, reason: str, why: Why | None) -> Outcome:
         """What the evidence core found stands."""
         assert self.looked is not None
+        if self.first is not None:
+            return await self.without_second_look(self.first, reason, why)
+        if (earlier := self.investigation.earlier_brief) is not None:
+            return await self.as_before(earlier, reason, why)
         kept = Brief.model_validate(self.investigation.evidence_brief)
         gap = f"no model looked at this: {reason.rstrip('.')}"
         brief = kept.model_copy(update={"gaps": (*kept.gaps, gap)})
         if self.investigation.turn_id is not None:
-            await self.remember(brief)
+            await self.remember(in_words(brief))
         return Outcome(brief, self.gathered.findings, failure=None if why is None else reason, why=why)
 
-    async def remember(self, brief: Brief) -> None:
+    async def without_second_look(self, first: Outcome, reason: str, why: Why | None) -> Outcome:
+        """A conclusion nobody could look at a second time is still worth more than the evidence alone."""
+        failed = f"A second look by the strong model failed: {reason.rstrip('.')}."
+        await self.remember(
+            ModelResponse([TextPart(f"{failed} The first one stands.")], model_name="offline")
+        )
+        brief = first.brief.model_copy(update={"gaps": (*first.brief.gaps, failed)})
+        sure = brief.confidence >= SURE_ENOUGH
+        return replace(first, brief=brief, changed=(*first.changed, failed), why=None if sure else why)
+
+    async def as_before(self, earlier: Mapping[str, Any], reason: str, why: Why | None) -> Outcome:
+        """What an earlier look concluded is worth more than the evidence alone."""
+        failed = f"A deeper look failed: {reason.rstrip('.')}. What was concluded before stands."
+        before = Outcome.restored(earlier, await self.known_findings())
+        if self.investigation.turn_id is not None:
+            await self.remember(ModelResponse([TextPart(failed)], model_name="offline"))
+        return Outcome(before.brief, before.findings, before.changed, failure=reason, why=why or "failure")
+
+    async def remember(self, words: ModelResponse) -> None:
         """So that a follow-up in the thread knows what was found, a model's rows or none."""
         async with begin(self.diagnoser.engine) as connection:
             turn = await repository.load_turn(connection, self.investigation)
         transcript = await self.open_transcript(turn)
         if not await transcript.has_question():
             await self.ask(transcript, digest(self.gathered))
-        await transcript.append(in_words(brief))
+        await transcript.append(words)
 
     async def by_model(self, fast: LoadedModel, strong: LoadedModel) -> Outcome:
         """The fast model first; the strong one once, when that is not sure or the cause spans services."""
@@ -351,6 +381,7 @@ class _Diagnosis:
             several = ended.conclusion is not None and ended.conclusion.several_services
             if deeper or strong is fast or not (several or outcome.brief.confidence < SURE_ENOUGH):
                 return _unsure_told(outcome)
+            self.first = outcome if ended.conclusion is not None else None
             await self.ask(transcript, SECOND_LOOK)
             used = ended.used
         return _unsure_told(await self.checked(await self.run(strong, transcript, used)))
@@ -362,8 +393,13 @@ class _Diagnosis:
         second = this_turn(history)
         if not _asks(history[second], SECOND_LOOK):
             return None
-        prices, first = self.diagnoser.means.means.prices, this_turn(history[:second])
-        return tally(history[first:second], lambda response: prices.counted(model.provider, response))
+        prices, rows = self.diagnoser.means.means.prices, history[this_turn(history[:second]) : second]
+        used = tally(rows, lambda response: prices.counted(model.provider, response))
+        if (conclusion := conclusion_in(rows, Diagnosis)) is not None:
+            named = (row.model_name for row in reversed(rows) if isinstance(row, ModelResponse))
+            answered_by = next(named, None) or model.name
+            self.first = await self.checked(Ended(conclusion, tuple(rows), used, answered_by))
+        return used
 
     async def ask(self, transcript: SessionTranscript, text: str) -> None:
         async with begin(self.diagnoser.engine) as connection:
@@ -481,7 +517,10 @@ class _Diagnosis:
         )
         try:
             await self.thread.open(headline(self.investigation))
-            await self.thread.final_brief(told, round=self.investigation.round)
+            if outcome.stands:
+                await self.say_failed(outcome.failure or "", stands=True)
+            else:
+                await self.thread.final_brief(told, round=self.investigation.round)
             await self.thread.headline(headline(await self.as_it_stands(), state=outcome.state))
         except NotShown as error:
             log.error("brief_not_shown", reason=error.sentence)
@@ -510,7 +549,10 @@ class _Diagnosis:
                 return names_of(turns), await self.diagnoser.surface.people(emails)
         except (AgentError, TimeoutError) as error:
             log.info("on_call_not_known", reason=str(error) or "late")
-            return "", ()
+        except Exception as error:
+            # An answer nobody foresaw must not cost the brief.
+            log.warning("on_call_not_known", exc_info=error)
+        return "", ()
 
     async def as_it_stands(self) -> Investigation:
         """With what became of the incident while it was diagnosed: one that is over stays so."""
@@ -534,13 +576,10 @@ class _Diagnosis:
             return False
         try:
             await self.thread.open(headline(self.investigation))
-            await self.thread.failed(
-                sentence,
-                trace_id=self.investigation.trace_id,
-                buttons=self.buttons(FAILED),
-                round=self.investigation.round,
-            )
-            await self.thread.headline(headline(await self.as_it_stands(), state="failed"))
+            stands = self.investigation.earlier_brief is not None
+            await self.say_failed(sentence, stands=stands)
+            state: HeadlineState = "diagnosed" if stands else "failed"
+            await self.thread.headline(headline(await self.as_it_stands(), state=state))
         except NotShown as error:
             log.error("failure_not_shown", reason=error.sentence)
         except NotReached as error:
@@ -548,10 +587,19 @@ class _Diagnosis:
             return False
         return True
 
+    async def say_failed(self, sentence: str, *, stands: bool) -> None:
+        await self.thread.failed(
+            sentence,
+            trace_id=self.investigation.trace_id,
+            buttons=self.buttons(FAILED),
+            round=self.investigation.round,
+            stands=stands,
+        )
+
     async def end_unsaid(self) -> None:
-        """Its failure can neither be told nor reported: it ends, or its service would wait for ever."""
-        async with begin(self.diagnoser.engine) as connection:
-            await repository.finish(connection, self.investigation, "failed", error_code="internal")
+        """Its failure could not be told and reported again and again: it ends as well as it can, or its
+        service would wait for ever."""
+        await self.diagnoser.wrapping.unsaid(self.investigation, BROKEN)
 
 
 def _unsure_told(outcome: Outcome) -> Outcome:

@@ -212,10 +212,12 @@ class _Look:
         self.depends_on = {each: catalog.depends_on(each) for each in self.around}
         self.now = self.gatherer.clock().timestamp()
         self.alerted_at = min(self.alert.started_at.timestamp(), self.now)
-        self.questions: Questions = (
-            questions(self.signals, self.around)
-            if self.around
-            else questions_by_labels(self.signals, self.alert.labels)
+        self.questions: Questions = questions(self.signals, self.around)
+        # What is in no catalog may be measured under another name; the alert's labels tell where it is.
+        self.by_labels = (
+            questions_by_labels(self.signals, self.alert.labels)
+            if self.service is None
+            else Questions((), None)
         )
         self.own_query = own_query(self.alert)
         self.own: tuple[Series, ...] = ()
@@ -260,18 +262,18 @@ class _Look:
         if self.name is None:
             self.gaps.append(Gap("catalog", f"the alert names no service; {self._looked_by()}"))
         elif self.service is None:
-            self.gaps.append(
-                Gap("catalog", f"{mask(self.name)} is not in the catalog; its dependencies are not known")
-            )
+            missing = f"{mask(self.name)} is not in the catalog, so its dependencies are not known"
+            by = listed(["name", *self._by()])
+            self.gaps.append(Gap("catalog", f"{missing}; looked at by {by} alone"))
 
     def _looked_by(self) -> str:
         """What stands in for a service, in words."""
-        told = [*self.questions.by, *(["the query it fires on"] if self.own_query else [])]
-        if not told:
-            return (
-                "it has no label to look by either, so metrics, logs, traces and the cluster were not asked"
-            )
-        return f"looked at by {' and '.join(filter(None, [', '.join(told[:-1]), told[-1]]))} alone"
+        if told := self._by():
+            return f"looked at by {listed(told)} alone"
+        return "it has no label to look by either, so metrics, logs, traces and the cluster were not asked"
+
+    def _by(self) -> list[str]:
+        return [*self.by_labels.by, *(["the query it fires on"] if self.own_query else [])]
 
     def _symptom(self, series: tuple[Series, ...]) -> Series | None:
         """What the alert fires on where no service is named, or where nothing else of the service moved."""
@@ -288,23 +290,43 @@ class _Look:
         if metrics is None:
             return ()
         start, end = self.alerted_at - METRICS_BEFORE, self.now
-        label = self.questions.by[0] if self.questions.by else self.signals.label
-
-        async def one(signal: Signal, query: str) -> tuple[Series, ...]:
-            found = await metrics.query_range(query, start, end, STEP)
-            self.asked[f"series:{signal.name}"] = Asked(
-                "prometheus", query, start, end, metrics.link(query, start, end)
-            )
-            return tuple(named(each, signal, label, by_service=not self.questions.by) for each in found)
-
         probe = asyncio.ensure_future(self._of_probe(metrics, end))
         await asyncio.wait({probe}, timeout=HEAD_START)
         own = asyncio.ensure_future(self._of_own_query(metrics, start, end))
-        answers = await asyncio.gather(
-            *(self._of("prometheus", one(signal, query), ()) for signal, query in self.questions.metrics)
+        by_name, by_labels = await asyncio.gather(
+            self._of_signals(metrics, self.questions, start, end),
+            self._of_signals(metrics, self.by_labels, start, end),
         )
-        self.own, series = await own, tuple(series for answer in answers for series in answer)
+        # What its labels select stands in where nothing is known by its name.
+        found = {
+            **by_labels,
+            **{name: each for name, each in by_name.items() if each[0] or name not in by_labels},
+        }
+        self.asked |= {f"series:{name}": asked for name, (_, asked) in found.items()}
+        self.own, series = await own, tuple(series for several, _ in found.values() for series in several)
         return (*self._standing_in(await probe, series), *series)
+
+    async def _of_signals(
+        self, metrics: Metrics, asked: Questions, start: float, end: float
+    ) -> dict[str, tuple[tuple[Series, ...], Asked]]:
+        """What is measured, by signal, as far as it was answered."""
+        label = asked.by[0] if asked.by else self.signals.label
+
+        async def one(signal: Signal, query: str) -> tuple[tuple[Series, ...], Asked]:
+            found = await metrics.query_range(query, start, end, STEP)
+            series = tuple(named(each, signal, label, by_service=not asked.by) for each in found)
+            if asked.by:
+                series = tuple(replace(each, service=self.name) for each in series)
+            return series, Asked("prometheus", query, start, end, metrics.link(query, start, end))
+
+        answers = await asyncio.gather(
+            *(self._of("prometheus", one(signal, query), None) for signal, query in asked.metrics)
+        )
+        return {
+            signal.name: answer
+            for (signal, _), answer in zip(asked.metrics, answers, strict=True)
+            if answer is not None
+        }
 
     async def _of_probe(self, metrics: Metrics, end: float) -> tuple[tuple[Series, Asked], ...]:
         """How the service itself does, over a short time: what even a slow source answers."""
@@ -345,33 +367,52 @@ class _Look:
 
     async def _logs(self) -> tuple[LogLine, ...]:
         """The newest lines, and as many from before them to know what is new."""
-        logs, query = self.gatherer.sources.logs, self.questions.logs
-        if logs is None or query is None:
+        logs = self.gatherer.sources.logs
+        queries = [each.logs for each in (self.questions, self.by_labels) if each.logs is not None]
+        if logs is None or not queries:
             return ()
-        parted, start = self.alerted_at - LOGS_BEFORE, self.alerted_at - BASELINE_BEFORE
+        answers = await asyncio.gather(*(self._of_logs(logs, query) for query in queries))
+        query, found = next(
+            (each for each in zip(queries, answers, strict=True) if each[1]), (queries[0], ())
+        )
+        parted = self.alerted_at - LOGS_BEFORE
         self.asked["logs"] = Asked("loki", query, parted, self.now, logs.link(query, parted, self.now))
+        if query == self.by_labels.logs:
+            found = tuple(replace(each, service=each.service or self.name) for each in found)
+        return await self.gatherer.beside(safe_lines, found)
+
+    async def _of_logs(self, logs: Logs, query: str) -> tuple[LogLine, ...]:
+        parted, start = self.alerted_at - LOGS_BEFORE, self.alerted_at - BASELINE_BEFORE
         before, after = await asyncio.gather(
             self._of("loki", logs.query_range(query, start, parted, MOST_LINES), ()),
             self._of("loki", logs.query_range(query, parted, self.now, MOST_LINES), ()),
         )
-        return await self.gatherer.beside(safe_lines, (*before, *after))
+        return (*before, *after)
 
     async def _spans(self) -> tuple[Span, ...]:
         traces = self.gatherer.sources.traces
-        if traces is None or (self.name is None and self.questions.traces is None):
+        # A named service has its traces under its name.
+        asked = [each for each in [(self.name, None if self.name else self.by_labels.traces)] if any(each)]
+        if traces is None or not asked:
             return ()
-        spans = await self._of(
-            "traces",
-            traces.search(
-                start=self.alerted_at - TRACES_BEFORE,
-                end=self.now,
-                service=self.name,
-                traceql=self.questions.traces,
-                error_only=True,
-                limit=MOST_TRACES,
-            ),
-            (),
+        answers = await asyncio.gather(
+            *(
+                self._of(
+                    "traces",
+                    traces.search(
+                        start=self.alerted_at - TRACES_BEFORE,
+                        end=self.now,
+                        service=service,
+                        traceql=traceql,
+                        error_only=True,
+                        limit=MOST_TRACES,
+                    ),
+                    (),
+                )
+                for service, traceql in asked
+            )
         )
+        spans: tuple[Span, ...] = next(filter(None, answers), ())
         self.trace_links |= {span.trace_id: traces.link(span.trace_id) for span in spans}
         return tuple(
             replace(each, name=safe(each.name), error=safe(each.error) if each.error else each.error)
@@ -394,18 +435,19 @@ class _Look:
         cluster = self.gatherer.sources.cluster
         if cluster is None:
             return ()
-        if not self.around:
-            places = narrow(self.alert.labels)
-            found = await self._of("kubernetes", cluster.not_healthy_at(places), ()) if places else ()
-            return tuple(replace(event, message=safe(event.message)) for event in found)
-        answers = await asyncio.gather(
-            *(self._of("kubernetes", cluster.not_healthy(each), ()) for each in self.around)
-        )
-        return tuple(
+        places = narrow(self.alert.labels) if self.service is None else {}
+        asked: list[tuple[str | None, Awaitable[tuple[ClusterEvent, ...]]]] = [
+            (each, cluster.not_healthy(each)) for each in self.around
+        ]
+        if places:
+            asked.append((self.name, cluster.not_healthy_at(places)))
+        answers = await asyncio.gather(*(self._of("kubernetes", answer, ()) for _, answer in asked))
+        found = (
             replace(event, service=event.service or name, message=safe(event.message))
-            for name, events in zip(self.around, answers, strict=True)
+            for (name, _), events in zip(asked, answers, strict=True)
             for event in events
         )
+        return tuple(dict.fromkeys(found))
 
     async def _past(self) -> tuple[PastTime, ...] | None:
         past = self.gatherer.sources.past
@@ -466,6 +508,10 @@ def _around(name: str | None, catalog: Catalog) -> tuple[str, ...]:
     near = catalog.depends_on(name)
     further = (each for callee in near for each in catalog.depends_on(callee))
     return tuple(dict.fromkeys((name, *near, *catalog.dependents(name), *further)))[:MOST_SERVICES]
+
+
+def listed(words: Sequence[str]) -> str:
+    return " and ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
 
 
 def named(series: Series, signal: Signal, label: str, *, by_service: bool = True) -> Series:

@@ -6,24 +6,35 @@ that no two deliveries wait for each other.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import RowMapping, text
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app import jobs
 from app.investigations.alert import Alert, Severity
 from app.investigations.models import Rejected
-from app.storage.engine import as_json
+from app.storage.engine import as_json, begin
 from app.storage.tables import rejected_webhooks
 
 KEEP_REJECTED_SECONDS = 3600
 DELIVERIES_KEPT = 20
 REPEATS_SECONDS = 86_400
 """So long after its end an incident's alerts, delivered again word for word, count as repeats."""
+REPEATS_OF_GROUPS_SECONDS = 120
+"""The same for groups. Their senders tell of a group in order, so what comes after its end is late by no more
+than its replicas are apart; what burns again may read word for word alike, its start included: a source of
+theirs was only cut off."""
+GROUPS = ("alertmanager", "grafana")
+QUIET_SECONDS = 86_400
+"""What its source has told nothing of for so long is over: Alertmanager repeats itself every four hours by
+default, and what burns for a day without a word was forgotten, or its end was lost."""
+MOST_QUIET = 200
+"""Ended at once."""
 
 NEW = (
     ":source, :key, :title, :severity, CAST(:alert AS jsonb), :started_at, :digest, CAST(:service AS text), "
@@ -79,17 +90,19 @@ UPDATE procrastinate_jobs AS job SET priority = :priority
 """)
 ACKNOWLEDGE = text("""
 UPDATE incidents
-   SET acknowledged_at = coalesce(acknowledged_at, now()), status = 'acknowledged',
+   SET acknowledged_at = coalesce(acknowledged_at, now()), status = 'acknowledged', heard_at = now(),
        deliveries = (ARRAY[CAST(:digest AS text)] || deliveries)[1:CAST(:kept AS int)]
  WHERE source = :source AND incident_key = :key AND status <> 'resolved'
    AND NOT CAST(:digest AS text) = ANY(deliveries)
 RETURNING investigation_id
 """)
+# What was only taken to be over is told to be so now.
 RESOLVE = text("""
 UPDATE incidents
-   SET resolved_at = now(), status = 'resolved',
+   SET resolved_at = now(), status = 'resolved', gone_quiet = false, heard_at = now(),
        deliveries = (ARRAY[CAST(:digest AS text)] || deliveries)[1:CAST(:kept AS int)]
- WHERE source = :source AND incident_key = :key AND status <> 'resolved'
+ WHERE source = :source AND incident_key = :key AND (status <> 'resolved' OR gone_quiet)
+   AND id = (SELECT max(id) FROM incidents WHERE source = :source AND incident_key = :key)
    AND NOT EXISTS (SELECT 1 FROM incidents AS earlier
                     WHERE earlier.source = :source AND earlier.incident_key = :key
                       AND CAST(:digest AS text) = ANY(earlier.deliveries)
@@ -116,6 +129,16 @@ BURN_ON = text("""
 UPDATE investigations SET resolved_at = NULL
  WHERE id = :id OR id = (SELECT storm_id FROM investigations WHERE id = :id)
 """)
+QUIET = text("""
+SELECT id FROM incidents
+ WHERE status <> 'resolved' AND heard_at < now() - make_interval(secs => :seconds)
+ ORDER BY heard_at LIMIT :most
+""")
+END_QUIET = text("""
+UPDATE incidents SET status = 'resolved', resolved_at = now(), gone_quiet = true
+ WHERE id = :id AND status <> 'resolved' AND heard_at < now() - make_interval(secs => :seconds)
+RETURNING investigation_id
+""")
 KNOWN = text("""
 SELECT investigation_id, status FROM incidents
  WHERE source = :source AND incident_key = :key ORDER BY id DESC LIMIT 1
@@ -132,6 +155,10 @@ class Delivery:
     severity: Severity
     symptom: str
     digest: str
+
+    @property
+    def repeats_seconds(self) -> float:
+        return float(REPEATS_OF_GROUPS_SECONDS if self.alert.source in GROUPS else REPEATS_SECONDS)
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -182,7 +209,7 @@ async def fires(
     """Open an investigation, or say why not: one of `again` (it is open; its `investigation_id`, whether it
     was `raised`, whether it was acknowledged and is `reopened`), `told_before` (this alert, in an earlier
     life of the incident), `twin` (of another source, about the same), `leaders` (in a storm, the oldest
-    first); else `opened`.
+    first); else `opened`. `forgotten` besides: the investigation of its former life, whose end nobody told.
 
     Nobody else opens one until this transaction ends.
     """
@@ -190,7 +217,7 @@ async def fires(
         **delivery.columns,
         **opening.columns,
         "kept": DELIVERIES_KEPT,
-        "repeats_seconds": float(REPEATS_SECONDS),
+        "repeats_seconds": delivery.repeats_seconds,
         "together_seconds": float(together_seconds),
         "open_together_seconds": float(open_together_seconds),
         "window_seconds": float(window_seconds),
@@ -255,12 +282,36 @@ async def acknowledge(connection: AsyncConnection, delivery: Delivery) -> UUID |
 
 async def resolve(connection: AsyncConnection, delivery: Delivery) -> UUID | None:
     """Close the open incident; the investigation it belonged to. An old resolve told again closes nothing."""
-    told = {"digest": delivery.digest, "kept": DELIVERIES_KEPT, "repeats_seconds": REPEATS_SECONDS}
+    told = {"digest": delivery.digest, "kept": DELIVERIES_KEPT, "repeats_seconds": delivery.repeats_seconds}
     values = {**delivery.identity, **told}
     found: UUID | None = (await connection.execute(RESOLVE, values)).scalar()
     if found:
-        for statement in (HOLD, SETTLE):
-            await connection.execute(statement, {"id": found})
+        await settle(connection, found)
+    return found
+
+
+async def settle(connection: AsyncConnection, investigation_id: UUID) -> None:
+    """One of its incidents is over: so is the investigation, and the one whose thread it is in, if that was
+    the last."""
+    for statement in (HOLD, SETTLE):
+        await connection.execute(statement, {"id": investigation_id})
+
+
+async def quiet(engine: AsyncEngine, *, seconds: float = QUIET_SECONDS) -> Sequence[int]:
+    """The incidents of which their sources have told nothing for so long, at most `MOST_QUIET`."""
+    async with begin(engine) as connection:
+        values = {"seconds": float(seconds), "most": MOST_QUIET}
+        return (await connection.execute(QUIET, values)).scalars().all()
+
+
+async def end_quiet(
+    connection: AsyncConnection, incident_id: int, *, seconds: float = QUIET_SECONDS
+) -> UUID | None:
+    """End it, unless something was heard of it meanwhile; its investigation."""
+    values = {"id": incident_id, "seconds": float(seconds)}
+    found: UUID | None = (await connection.execute(END_QUIET, values)).scalar()
+    if found:
+        await settle(connection, found)
     return found
 
 

@@ -104,6 +104,16 @@ class Intake:
         )
         return accepted
 
+    async def end_quiet(self) -> int:
+        """End what its sources have told nothing of for a day; how many incidents that were."""
+        ended = 0
+        for incident_id in await incidents.quiet(self.engine):
+            async with begin(self.engine) as connection:
+                if investigation_id := await incidents.end_quiet(connection, incident_id):
+                    ended += 1
+                    await self._tell_thread(connection, investigation_id)
+        return ended
+
     async def reject(self, source: str, reason: str, payload: Any) -> None:
         """Keep an authentic payload that was not understood, for an hour.
 
@@ -179,6 +189,9 @@ class Intake:
             window_seconds=self.limits.window_seconds,
             storm_incidents=self.limits.incidents,
         )
+        if forgotten := now.get("forgotten"):
+            await incidents.settle(connection, UUID(forgotten))
+            await self._tell_thread(connection, UUID(forgotten))
         match now:
             case {"again": again}:
                 return await self._fired_again(connection, delivery, again)

@@ -43,11 +43,13 @@ class Place(NamedTuple):
 class Incident(_Frozen):
     """One source's incident as it stands; `alert` is what it said last. `fires` counts different alerts.
 
+    `gone_quiet` says that it was taken to be over because its source told nothing of it any more.
     `joined_because` says why it shares an investigation, `grouped_because` why that one is in a storm's
     thread.
     """
 
     id: int
+    investigation_id: UUID | None = None
     source: str
     incident_key: str
     title: str
@@ -58,6 +60,7 @@ class Incident(_Frozen):
     started_at: datetime
     acknowledged_at: datetime | None = None
     resolved_at: datetime | None = None
+    gone_quiet: bool = False
     joined_because: str | None = None
     grouped_because: str | None = None
     fires: int = 1
@@ -137,9 +140,23 @@ class Investigation(_Frozen):
         return sum(each.over for each in self.reasons)
 
     @property
+    def earlier_brief(self) -> dict[str, Any] | None:
+        """What an earlier round concluded, while the present one has not, or has failed: it stands then."""
+        kept = self.brief
+        if not kept or not kept.get("model"):
+            return None
+        failed = (kept.get("ending") or {}).get("failure")
+        return kept if failed or kept.get("round", 1) < self.round else None
+
+    @property
+    def gone_quiet(self) -> bool:
+        """Whether what is over in its thread was in part only taken to be over."""
+        return any(each.gone_quiet for each in (*self.incidents, *self.members))
+
+    @property
     def paged(self) -> Incident:
-        """The incident people are called about: PagerDuty's own while it is open, whichever source came
-        first, for whoever has it is paged already; else the first one."""
+        """Of its own incidents PagerDuty's while it is open, whichever source came first, for whoever has it
+        is paged already; else the first one."""
         own = (each for each in self.incidents if each.source == PAGERDUTY and each.status != "resolved")
         return next(own, self.incidents[0])
 

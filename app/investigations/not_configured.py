@@ -17,6 +17,7 @@ KINDS = {
     "changes": "deploys (ARGOCD_URL)",
     "cluster": "the cluster (KUBERNETES)",
     "on_call": "who is on call (PAGERDUTY_API_TOKEN)",
+    "tickets": "open tickets (tickets: in MCP_SERVERS)",
 }
 """What is looked at, by its field of `Sources`, and the variable that switches it on."""
 

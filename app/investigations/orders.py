@@ -115,9 +115,39 @@ NOUNS = _words(
     "downgrade deletion removal truncation drain eviction hotfix fix rollout deploy deployment release "
     "scaling scale-up scale-out migration restore patch reset reload"
 )
+UNJOINED = _words(
+    "restart reboot redeploy kill terminate delete remove truncate purge flush wipe erase destroy nuke "
+    "revert undo rollback install uninstall reinstall upgrade downgrade resize drain cordon uncordon "
+    "evict failover promote demote disable enable deactivate activate raise reduce rotate revoke "
+    "regenerate throttle acknowledge ack silence mute recreate rebuild reroute deprovision deallocate "
+    "migrate reindex unblock whitelist allowlist blacklist blocklist quarantine detach unmount reimage "
+    "decommission retire bounce recycle requeue shutdown evacuate disconnect deploy scale stop drop"
+)
+"""Orders even where nothing joins them to what is before: “Check logs restart payments”."""
+HEADS = AS_NOUN | _words(
+    "script scripts behaviour behavior progress config configuration settings setting permissions step "
+    "steps trigger triggers threshold thresholds storm storms sequence timeline delay delays backoff lag "
+    "timeout timeouts notice notices flag flags hook hooks candidate candidates target targets signal "
+    "signals report reports runbook runbooks playbook guide docs documentation dashboard dashboards panel "
+    "panels graph graphs chart charts handling handler handlers logic mechanism feature features option "
+    "options mode modes impact effect effects result results outcome cause causes pattern patterns trend "
+    "trends spike spikes cycle cycles test tests check checks probe probes readiness pr branch branches "
+    "workflow workflows schedule schedules path paths endpoint endpoints route routes api call calls "
+    "switch switches button page pages trace traces budget interval intervals period periods duration "
+    "success failures ratio percentage cost costs request tool tools controller controllers operator "
+    "marker markers annotation annotations command comment health condition conditions grace zone zones "
+    "group groups order region regions"
+)
+"""Behind an order that nothing joins, these make a compound of it: “the restart script of payments”."""
+_DESCRIBING = _words(
+    "last latest recent previous first second third manual automatic automated failed successful "
+    "unexpected planned unplanned scheduled new old current next emergency forced pending ongoing earlier "
+    "known possible full partial rolling graceful many few several frequent same"
+)
 
 # Where clauses meet, and what must not be left at the end of one.
 LINKS = CONNECTIVES | _words("to by via through so after before while when once until upon without for")
+_BE = _words("is are was were")
 _BEING_DONE = MODALS | CAUSATIVE | {"to", "needs", "need"}
 _BETWEEN = CONNECTIVES | ADVERBS | {"to", "which", "who"}
 CONDITIONS = _words("if when once unless otherwise should as")
@@ -223,6 +253,7 @@ def _is_order(said: list[Word], at: int) -> bool:
         (acting is not None and _ordered(said, at, acting))
         or _unknown_order(said, at)
         or _by_doing(said, at)
+        or _unjoined(said, at)
         or _to_be_done(said, at)
         or _by_a_noun(said, at)
     )
@@ -257,6 +288,25 @@ def _unknown_order(said: list[Word], at: int) -> bool:
         return False
     joined = said[at].apart or said[at - 1].text in CONNECTIVES
     return joined and _behind(said, at) in OBJECTS and not _apart_behind(said, at)
+
+
+def _unjoined(said: list[Word], at: int) -> bool:
+    """“Check logs restart payments”: behind what is looked at, with a thing behind it that makes no compound
+    of it. Whose subject stands before it only tells: “whether pods restart”."""
+    if not any(form in UNJOINED for form in said[at].forms) or _ends(said, at):
+        return False
+    behind, before = said[at + 1].text, said[_skip(said, at) - 1].text
+    if behind in HEADS or behind in _AFTER_NOUNS or behind in FUNCTION or _is_adverb(behind):
+        return False
+    if before in LOOKING:
+        return not (behind[0] == "v" or behind[0].isdigit())
+    ends = before not in FUNCTION | OBJECTS | MODALS | CONNECTIVES | _DESCRIBING
+    return ends and not (_told(said, at) and _BE.isdisjoint(each.text for each in said[1:at]))
+
+
+def _told(said: list[Word], at: int) -> bool:
+    """Whether it is part of what is to be found out, or of what is to be true."""
+    return _asked(said, at) or (said[1].text == "that" and len(_same_clause(said, at)) == at)
 
 
 def _by_doing(said: list[Word], at: int) -> bool:

@@ -105,7 +105,8 @@ def _head(record: Record, hosts: Hosts) -> list[str]:
     if record.over_budget:
         lines += ["", "Budget Exceeded: yes", "", f"Which: {text(record.over_budget, hosts)}"]
     if record.failure:
-        lines += ["", f"**There is no diagnosis:** {text(record.failure, hosts)}"]
+        what = "The deeper look failed" if record.brief and record.brief.model else "There is no diagnosis"
+        lines += ["", f"**{what}:** {text(record.failure, hosts)}"]
     return lines
 
 

@@ -357,26 +357,36 @@ async def finish(
     if row is None:
         raise StaleAttempt("This investigation is being carried on by another worker.")
     await connection.execute(END_TURN, {"turn_id": row.turn_id, "status": status, "error_code": error_code})
-    place = investigation.place
-    columns: dict[str, Any] = {
-        "thread_ts": place.thread_ts if place else None,
-        "channel_id": place.channel_id if place else None,
-        "user_id": ALERT,
-        "service_name": investigation.service_name,
-        "sre_tagged": sre_tagged,
-        "knowledge_revision": row.knowledge_revision,
-        "trace_id": investigation.trace_id,
-    }
+    columns = _audited(investigation, row.knowledge_revision)
     await write_audit(
         connection,
         "investigation",
         input_text=investigation.title,
         response_text=said or f"({status}: {error_code or 'no answer'})",
         confidence=confidence,
+        sre_tagged=sre_tagged,
         **columns,
     )
     if sre_tagged:
-        await write_audit(connection, "sre_tagged", **columns)
+        await write_audit(connection, "sre_tagged", sre_tagged=True, **columns)
+
+
+async def audit_call(connection: AsyncConnection, investigation: Investigation, said: str) -> None:
+    """The audit row of people called after the end."""
+    columns = _audited(investigation, await revision_of(connection, investigation))
+    await write_audit(connection, "sre_tagged", response_text=said, sre_tagged=True, **columns)
+
+
+def _audited(investigation: Investigation, revision: str | None) -> dict[str, Any]:
+    place = investigation.place
+    return {
+        "thread_ts": place.thread_ts if place else None,
+        "channel_id": place.channel_id if place else None,
+        "user_id": ALERT,
+        "service_name": investigation.service_name,
+        "knowledge_revision": revision,
+        "trace_id": investigation.trace_id,
+    }
 
 
 async def revision_of(connection: AsyncConnection, investigation: Investigation) -> str | None:

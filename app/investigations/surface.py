@@ -17,7 +17,10 @@ from app.investigations.brief import Brief
 from app.investigations.evidence import Finding, Ranking
 from app.investigations.models import IncidentStatus
 
-HeadlineState = Literal["investigating", "evidence", "evidence_only", "diagnosed", "failed", "resolved"]
+HeadlineState = Literal[
+    "investigating", "evidence", "evidence_only", "diagnosed", "failed", "resolved", "closed"
+]
+"""`closed` is what was taken to be over because nothing is heard of it any more."""
 Button = Literal["correct", "wrong", "dig_deeper", "escalate", "acknowledge"]
 
 LOOKING: tuple[Button, ...] = ("escalate",)
@@ -139,9 +142,16 @@ class IncidentThread(Protocol):
         """
 
     async def failed(
-        self, reason: str, *, trace_id: str = "", buttons: tuple[Button, ...] = FAILED, round: int = 1
+        self,
+        reason: str,
+        *,
+        trace_id: str = "",
+        buttons: tuple[Button, ...] = FAILED,
+        round: int = 1,
+        stands: bool = False,
     ) -> None:
-        """The diagnosis has finally failed, and why."""
+        """The diagnosis has finally failed, and why; with `stands` it was a deeper one, and what was
+        concluded before it stands."""
 
     async def note(self, sentence: str, *, key: str = "", calls: bool = False) -> None:
         """One sentence (too old to diagnose, joined by another incident, resolved); the same one once, or

@@ -33,7 +33,7 @@ def headline(
     over = investigation.resolved_at is not None
     return Headline(
         title=investigation.title,
-        state="resolved" if over else state or _state(investigation),
+        state=_over(investigation) if over else state or _state(investigation),
         service=investigation.service_name,
         severity=investigation.severity,
         started_at=alert.started_at.timestamp(),
@@ -48,15 +48,20 @@ def headline(
 
 
 def concluded(model: str | None, failure: str | None) -> HeadlineState:
-    """What a brief that is the last one means: a diagnosis is only what a model concluded."""
-    if failure:
-        return "failed"
-    return "diagnosed" if model else "evidence_only"
+    """What a brief that is the last one means: a diagnosis is only what a model concluded. It stands also
+    when a deeper look failed."""
+    if model:
+        return "diagnosed"
+    return "failed" if failure else "evidence_only"
+
+
+def _over(investigation: Investigation) -> HeadlineState:
+    return "closed" if investigation.gone_quiet else "resolved"
 
 
 def _state(investigation: Investigation) -> HeadlineState:
     if investigation.status != "done":
-        return STATES[investigation.status]
+        return "diagnosed" if investigation.earlier_brief else STATES[investigation.status]
     brief = investigation.brief or {}
     ending: Mapping[str, Any] = brief.get("ending") or {}
     return concluded(brief.get("model"), ending.get("failure"))

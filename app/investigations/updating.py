@@ -17,7 +17,7 @@ from app.escalation.models import PAGERDUTY
 from app.investigations import afterwards, newcomers, repository
 from app.investigations.assembling import Looked
 from app.investigations.brief import Brief
-from app.investigations.calling import told
+from app.investigations.calling import standing, told
 from app.investigations.diagnose import Diagnoser, in_words
 from app.investigations.digest import digest
 from app.investigations.ledger import InvestigationLedger
@@ -27,12 +27,17 @@ from app.investigations.opening import opened_late
 from app.investigations.surface import IncidentSurface, IncidentThread
 from app.investigations.thread import headline
 from app.investigations.times import clock_of
-from app.investigations.wrapping import EXPIRED, Wrapping
+from app.investigations.wrapping import Wrapping, expired_words
 from app.storage.engine import begin
 from app.storage.errors import StaleAttempt
 from app.tools.masking import mask
 
 log = structlog.get_logger(__name__)
+
+QUIET = (
+    "☑️ Closed here: its source has told nothing of it for long, and may never have told its end. "
+    "If it fires again, it gets a thread of its own."
+)
 
 
 @dataclass(frozen=True)
@@ -64,9 +69,24 @@ class Updater:
         if investigation.status == "expired" and investigation.finished_at is None:
             # First, for it waits for no place; what is to be shown of it comes in an update behind it.
             await self._end(investigation)
-        elif unshown or investigation.place is not None:
-            await self._show(investigation, everything=unshown)
+        else:
+            await self._show_and_call(investigation, unshown=unshown)
         await self._learn(investigation)
+
+    async def _show_and_call(self, investigation: Investigation, *, unshown: bool) -> None:
+        """P1s that joined since call people as the end of the diagnosis did; that nothing could be shown is
+        a reason only as long as nothing can."""
+        why, absent = standing(investigation), None
+        reached = unshown or investigation.place is not None
+        try:
+            if reached:
+                await self._show(investigation, everything=unshown)
+        except NotReached as error:
+            reached, absent = False, error
+        if why is not None and not (reached and why == "unseen"):
+            await self.wrapping.call_later(investigation, why, self.clock())
+        if absent is not None:
+            raise absent
 
     async def _show(self, investigation: Investigation, *, everything: bool) -> None:
         thread = self.surface.thread(
@@ -150,14 +170,16 @@ def stages(investigation: Investigation) -> Iterator[str]:
     if investigation.looked_at and investigation.observations is None:
         yield BLIND
     if investigation.status == "expired":
-        yield EXPIRED
+        yield expired_words(investigation)
 
 
 def notes(investigation: Investigation) -> dict[str, str]:
     """What happened to the incidents since the page, a sentence each; the same key for the same thing."""
     happened = dict(note for each in investigation.incidents for note in _notes(each))
     if at := investigation.resolved_at:
-        happened[f"resolved:{at.isoformat()}"] = f"✅ Resolved at {clock_of(at.timestamp())}."
+        happened[f"resolved:{at.isoformat()}"] = (
+            QUIET if investigation.gone_quiet else f"✅ Resolved at {clock_of(at.timestamp())}."
+        )
     return happened
 
 

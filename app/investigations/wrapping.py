@@ -18,10 +18,10 @@ from app.conversations.reply import NotReached, NotShown
 from app.conversations.turn import MOST_ATTEMPTS
 from app.errors import AgentError
 from app.escalation.escalation import REASONS, Escalation
-from app.escalation.models import PAGERDUTY, EscalationFailed, EscalationNotConfigured, Why
-from app.investigations import journal, queueing, repository
+from app.escalation.models import PAGERDUTY, EscalationFailed, EscalationNotConfigured, Incident, Why
+from app.investigations import calling, journal, later_calls, queueing, repository
 from app.investigations.brief import Brief
-from app.investigations.calling import called_about, calls_unseen
+from app.investigations.calling import burning, called_about, called_before, found, told
 from app.investigations.evidence import Finding
 from app.investigations.filing import ReportNotWritten, report_file_name, write_report
 from app.investigations.gathered import Gathered
@@ -42,8 +42,17 @@ EXPIRED = (
     "This waited longer for its diagnosis than it may (ALERT_QUEUE_TTL_SECONDS), so there is none. "
     "The evidence above stands; ask here, or press “dig deeper”, for more."
 )
+DEEPER_EXPIRED = (
+    "The deeper look waited longer than it may (ALERT_QUEUE_TTL_SECONDS), so there is none. "
+    "The diagnosis above stands; press “dig deeper” for another try."
+)
 MOST_CALLS = 5
 """How often calling people is tried, each time as patiently as `Escalation` does."""
+MOST_ENDS = 20
+"""Attempts of all stages after which it ends also without a call: those of an end that no job counts."""
+PATIENT_SECONDS = 300
+"""How long it is tried about P1s that joined later."""
+JOINED_LATER = "This joined the storm after people had been called."
 
 
 class Afterwards(Protocol):
@@ -76,6 +85,7 @@ class Wrapping:
     thread_link: Callable[[str, str], str | None] = lambda channel, ts: None
     out: Callable[[], TextIO] = lambda: sys.stdout
     afterwards: Afterwards = queueing.update_after
+    apart_seconds: float = later_calls.APART_SECONDS
 
     async def called(self, investigation: Investigation, gathered: Gathered) -> tuple[Finding, ...]:
         """What the model's tool calls of this turn found, as evidence."""
@@ -108,10 +118,12 @@ class Wrapping:
         over_budget: str | None = None,
     ) -> Record:
         async with begin(self.engine) as connection:
+            # As it stands now: what joined it meanwhile, and what is over, belongs into its report.
+            known = await repository.load(connection, investigation.id) or investigation
             return await recorded(
                 connection,
-                investigation,
-                thread=self._link(investigation),
+                known,
+                thread=self.link(known),
                 status=status,
                 finished_at=now,
                 gathered=await seen(connection, investigation),
@@ -119,6 +131,7 @@ class Wrapping:
                 failure=failure,
                 over_budget=over_budget,
                 checked=checked,
+                escalations=told(known),
             )
 
     # -- ends ----------------------------------------------------------------------------------------------
@@ -156,7 +169,9 @@ class Wrapping:
     ) -> None:
         """As `done`, without a brief."""
         ending = await self._told(investigation, thread, showing, why, explanation=sentence)
-        record = await self._record(investigation, status="failed", failure=sentence)
+        record = await self._record(
+            investigation, status="failed", failure=sentence, brief=_before(investigation)
+        )
         await self._end(investigation, record, ending)
 
     async def expired(self, investigation: Investigation, thread: IncidentThread) -> None:
@@ -164,8 +179,32 @@ class Wrapping:
         showing = self._expiry_shown(investigation, thread)
         # Whoever waits here has waited long enough.
         ending = await self._told(investigation, thread, showing, None, patient=False)
-        record = await self._record(investigation, status="expired", failure=EXPIRED)
+        sentence = expired_words(investigation)
+        record = await self._record(
+            investigation, status="expired", failure=sentence, brief=_before(investigation)
+        )
         await self._end(investigation, record, ending)
+
+    async def unsaid(self, investigation: Investigation, sentence: str) -> None:
+        """The end of what could not be ended otherwise: people are called, and logs have its line, as far as
+        that can be done."""
+        said = ""
+        try:
+            said = await self.call_people(investigation, called_before(investigation) or "failure", sentence)
+        except Exception as error:
+            log.error("nobody_called", exc_info=error)
+        try:
+            record = await self._record(investigation, status="failed", failure=sentence)
+            self._announce(announcement(record))
+        except Exception as error:
+            log.error("report_not_announced", exc_info=error)
+        async with begin(self.engine) as connection:
+            if said:
+                await repository.keep_told(connection, investigation, "failure", said)
+            await repository.finish(
+                connection, investigation, "failed", error_code="internal", sre_tagged=bool(said)
+            )
+            await self.afterwards(connection, investigation.id)
 
     async def _expiry_shown(self, investigation: Investigation, thread: IncidentThread) -> bool:
         if investigation.place is None:
@@ -177,7 +216,7 @@ class Wrapping:
             return False
         except NotShown as error:
             log.warning("expiry_not_shown", reason=error.sentence)
-        return await self._noted(thread, EXPIRED)
+        return await self._noted(thread, expired_words(investigation))
 
     async def _told(
         self,
@@ -194,7 +233,7 @@ class Wrapping:
 
         What cannot be shown calls people by itself, for nobody would read it.
         """
-        why = why or ("unseen" if calls_unseen(investigation) else None)
+        why = called_before(investigation) or why
         shown, said = await together(showing, self.call_people(investigation, why, explanation, brief))
         if not shown and investigation.place and patient and investigation.tries < MOST_ATTEMPTS:
             raise NotReached("The thread cannot be reached to show what was found.")
@@ -229,22 +268,63 @@ class Wrapping:
             return ""
         # As it stands now: PagerDuty may have joined while it was diagnosed, and has paged somebody then.
         async with begin(self.engine) as connection:
+            await later_calls.named_now(connection, investigation.id, why)
             now = await repository.load(connection, investigation.id) or investigation
-        about = called_about(now, self._link(now), brief)
+        about = called_about(now, self.link(now), brief)
         if now.resolved_at is not None and about.source != PAGERDUTY:
             log.info("nobody_called", reason="it is over")
             return ""
+        patient = investigation.tries < MOST_CALLS and investigation.attempt < MOST_ENDS
+        return await self._call(now, about, why, explanation, patient=patient)
+
+    async def call_later(self, investigation: Investigation, why: Why, now: datetime) -> None:
+        """Call people about P1s that joined its thread after that was done at its end.
+
+        Raises:
+            EscalationFailed: it may work when it is tried again.
+        """
+        if self.escalation is None or not investigation.storm_size:
+            return
+        async with begin(self.engine) as connection:
+            due = await later_calls.due(connection, investigation.id, why, apart_seconds=self.apart_seconds)
+        for called_at, because in due.items():
+            async with begin(self.engine) as connection:
+                joined = await later_calls.called_about_then(connection, investigation.id, called_at)
+            said = ""
+            if things := burning(joined):
+                about = calling.about(
+                    things, self.link(investigation), found=found(investigation), in_storm=True
+                )
+                patient = (now - called_at).total_seconds() < PATIENT_SECONDS
+                said = await self._call(
+                    investigation, about, because, JOINED_LATER, at=called_at.isoformat(), patient=patient
+                )
+            async with begin(self.engine) as connection:
+                await later_calls.keep_said(connection, investigation, called_at, because, said)
+
+    async def _call(
+        self,
+        investigation: Investigation,
+        about: Incident,
+        why: Why,
+        explanation: str,
+        *,
+        at: str = "",
+        patient: bool,
+    ) -> str:
+        assert self.escalation is not None
+        dedup = "/".join(filter(None, (str(investigation.id), at)))
         try:
             called = await self.escalation(investigation.id).escalate(
-                about, why=why, explanation=explanation, dedup=str(investigation.id)
+                about, why=why, explanation=explanation, dedup=dedup
             )
         except EscalationNotConfigured as error:
             return f"{error.sentence} {REASONS[why]}"
         except EscalationFailed as error:
-            if error.passing and investigation.tries < MOST_CALLS:
+            if error.passing and patient:
                 raise
             return f"I could not call anybody: {error.sentence}"
-        return " ".join(filter(None, (f"📟 I {called.said}.", REASONS[why], explanation)))
+        return calling.said(called, why, explanation)
 
     async def _end(self, investigation: Investigation, record: Record, ending: Ending) -> None:
         """Report, file, log line, and the end with its audit row.
@@ -253,7 +333,7 @@ class Wrapping:
         again. So logs have it once at least.
         """
         if ending.said:
-            record = replace(record, escalations=(ending.said,))
+            record = replace(record, escalations=tuple(dict.fromkeys((*record.escalations, ending.said))))
         written = report(record, hosts=self.hosts() | hosts(record))
         file = await self._filed(record, written)
         brief = record.brief
@@ -269,7 +349,7 @@ class Wrapping:
                 else "failed"
                 if record.status == "failed"
                 else "done",
-                error_code=record.failure and "no_diagnosis",
+                error_code=record.failure and ("no_deeper_look" if brief and brief.model else "no_diagnosis"),
                 said=f"{brief.headline}\n{brief.likely_cause.text}" if brief else "",
                 confidence=brief.confidence if brief else None,
                 sre_tagged=bool(ending.said),
@@ -295,9 +375,19 @@ class Wrapping:
             return None
         return path.name
 
-    def _link(self, investigation: Investigation) -> str | None:
+    def link(self, investigation: Investigation) -> str | None:
         place = investigation.place
         return self.thread_link(place.channel_id, place.thread_ts) if place else None
+
+
+def expired_words(investigation: Investigation) -> str:
+    return DEEPER_EXPIRED if investigation.earlier_brief else EXPIRED
+
+
+def _before(investigation: Investigation) -> Brief | None:
+    """What an earlier round concluded, where the present one came to nothing."""
+    kept = investigation.earlier_brief
+    return Brief.model_validate(kept) if kept else None
 
 
 async def together(showing: Awaitable[bool], calling: Awaitable[str]) -> tuple[bool, str]:

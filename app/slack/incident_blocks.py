@@ -42,6 +42,7 @@ STATES: dict[HeadlineState, tuple[str, str]] = {
     "diagnosed": ("🔎", "diagnosed"),
     "failed": ("⚠️", "diagnosis failed"),
     "resolved": ("☑️", "resolved"),
+    "closed": ("☑️", "closed: nothing is heard of it any more"),
 }
 URGENCY = {"act now": "🔴 Act now", "act today": "🟠 Act today", "watch": "⚪ Watch"}
 RECURRENCE = {"new": "New", "recurring": "Recurring", "unknown": "Not known"}
@@ -224,16 +225,18 @@ def _diagnosis(told: Told, investigation_id: UUID, hosts: frozenset[str]) -> Sho
     return f"{sign} {said(brief.headline, 160)}.{step}", blocks
 
 
-def failed(reason: str, trace_id: str, investigation_id: UUID, offered: Sequence[Button]) -> Shown:
+def failed(
+    reason: str, trace_id: str, investigation_id: UUID, offered: Sequence[Button], *, stands: bool = False
+) -> Shown:
+    """With `stands` it was a deeper look, and what was concluded before it stands."""
     why = said(reason)
+    what, left = ("deeper look", "diagnosis") if stands else ("diagnosis", "evidence brief")
     blocks = [
-        paragraph(
-            "⚠️ *The diagnosis failed.* The evidence brief above stands.", f"Reason: {why}", expand=True
-        ),
+        paragraph(f"⚠️ *The {what} failed.* The {left} above stands.", f"Reason: {why}", expand=True),
         *buttons(investigation_id, offered),
         *([small_print(f"Trace `{said(trace_id.replace('`', ''), LONGEST_NAME)}`")] if trace_id else []),
     ]
-    return f"⚠️ The diagnosis failed: {why}", blocks
+    return f"⚠️ The {what} failed: {why}", blocks
 
 
 def note(sentence: str, team_id: str | None = None) -> Shown:

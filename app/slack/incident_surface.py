@@ -98,9 +98,16 @@ class SlackIncidentThread:
             await self._with_all_evidence(told, f"evidence-{self._id.hex[:8]}-{round}.md")
 
     async def failed(
-        self, reason: str, *, trace_id: str = "", buttons: tuple[Button, ...] = FAILED, round: int = 1
+        self,
+        reason: str,
+        *,
+        trace_id: str = "",
+        buttons: tuple[Button, ...] = FAILED,
+        round: int = 1,
+        stands: bool = False,
     ) -> None:
-        await self._say(f"failed:{round}", kit.failed(reason, trace_id, self._id, buttons))
+        shown = kit.failed(reason, trace_id, self._id, buttons, stands=stands)
+        await self._say(f"failed:{round}", shown)
 
     async def note(self, sentence: str, *, key: str = "", calls: bool = False) -> None:
         digest = hashlib.sha256((key or sentence).encode("utf-8", "replace")).hexdigest()[:12]

@@ -219,6 +219,10 @@ incidents = Table(
     Column("deliveries", ARRAY(Text), nullable=False, server_default=text("'{}'::text[]")),
     Column("fires", Integer, nullable=False, server_default="1"),
     _now(),
+    # When its source told of it last; and whether it was ended because that is long ago.
+    _now("heard_at"),
+    Column("gone_quiet", Boolean, nullable=False, server_default=text("false")),
+    Index("ix_incidents_unresolved", "heard_at", postgresql_where=text("status <> 'resolved'")),
     Index(
         "uq_incidents_open",
         "source",
@@ -260,6 +264,8 @@ investigations = Table(
     _now("storm_at"),
     # Of a P1 in a storm: when the thread it is in was told of it. Those of one note have one time.
     Column("told_at", DateTime(timezone=True)),
+    # And when people were called about it; those of one call have one time.
+    Column("called_at", DateTime(timezone=True)),
     Column("observations", JSONB),
     Column("evidence_brief", JSONB),
     Column("brief", JSONB),

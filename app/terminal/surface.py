@@ -66,7 +66,13 @@ class TerminalThread:
             self.screen.brief("Diagnosis", told)
 
     async def failed(
-        self, reason: str, *, trace_id: str = "", buttons: tuple[Button, ...] = FAILED, round: int = 1
+        self,
+        reason: str,
+        *,
+        trace_id: str = "",
+        buttons: tuple[Button, ...] = FAILED,
+        round: int = 1,
+        stands: bool = False,
     ) -> None:
         self.failure = reason
         await self.catch_up()

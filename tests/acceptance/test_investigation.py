@@ -191,6 +191,21 @@ async def test_an_unsure_diagnosis_goes_to_the_strong_model_once(stack: Stack) -
         assert one.written == []
 
 
+@pytest.mark.parametrize(("confidence", "called"), [(0.3, True), (0.8, False)], ids=["unsure", "sure"])
+async def test_a_second_look_that_fails_leaves_what_the_first_concluded(
+    stack: Stack, confidence: float, called: bool
+) -> None:
+    async with incident(stack, MODEL="claude-haiku-5-5", MODEL_STRONG="claude-sonnet-5-5") as one:
+        first = diagnosis(confidence, headline="The newest version it is", several_services=True)
+        one.model.script.add(say("", first), wrong_key())
+        await one.investigated()
+        final = told(one.said("final"))
+        assert "The newest version it is" in final
+        assert "A second look by the strong model failed" in final
+        assert one.said("root")[0].text.endswith(": diagnosed")
+        assert one.written == (["POST /v2/enqueue"] if called else [])
+
+
 async def test_a_diagnosis_that_stays_unsure_calls_people_and_says_so(stack: Stack) -> None:
     async with incident(stack) as one:
         one.model.script.add(say("", diagnosis(0.3)), say("", diagnosis(0.3)))
@@ -371,6 +386,32 @@ async def test_digging_deeper_is_a_second_diagnosis_by_the_strong_model(stack: S
         assert one.model.requests[1]["model"] == "claude-sonnet-5-5"
         assert "<investigation>" in str(one.model.requests[1]["messages"])
         assert await stack.rows("SELECT status, round FROM investigations") == [("done", 2)]
+
+
+async def test_a_deeper_look_that_fails_leaves_what_was_concluded_and_says_so(stack: Stack) -> None:
+    async with incident(stack) as one:
+        one.model.script.add(
+            say("", diagnosis()), wrong_key(), say("Still the newest version.", conclude(0.9))
+        )
+        await one.investigated()
+        [(before,)] = await stack.rows("SELECT brief - 'round' - 'ending' FROM investigations")
+        await pressed(one, "dig_deeper")
+        await one.seen("The deeper look failed")
+        await one.ended()
+        assert one.said("final:2") == []
+        assert "The diagnosis above stands." in told(one.said("failed:2"))
+        assert await stack.rows("SELECT brief - 'round' - 'ending' FROM investigations") == [(before,)]
+        await one.becomes("SELECT status, error_code FROM investigations", [("done", "no_deeper_look")])
+        assert one.said("root")[0].text.endswith(": diagnosed")
+        [(report,)] = await stack.rows("SELECT report FROM investigations")
+        assert "**The deeper look failed:**" in report
+        assert before["headline"] in report
+        # People are called about it, with what is known; and a follow-up knows both.
+        assert "The automatic diagnosis failed." in told(one.said("note"))
+        assert "Still the newest version." in await asked(one, "and now?")
+        said = str(one.model.requests[-1]["messages"])
+        assert "A deeper look failed" in said
+        assert "What was concluded before stands." in said
 
 
 async def test_a_person_escalates_once(stack: Stack) -> None:

@@ -76,7 +76,7 @@ async def looked_at(systems: Machines, told: Any, signals: Signals = SIGNALS) ->
         return signals
 
     every: Any = systems
-    sources = Sources(every, every, every, every, cluster=every, on_call=every.on_call)
+    sources = Sources(every, every, every, every, cluster=every, on_call=every.on_call, tickets=every.tickets)
     gatherer = Gatherer(sources, lambda: SHOP, given, clock=lambda: NOW, seconds=0.5)
     return await gatherer.gather(investigation(told))
 
@@ -139,6 +139,79 @@ async def test_what_fires_is_the_symptom_of_a_known_service_whose_signals_say_no
     seen = await looked_at(Machines(), told, nothing)
     assert seen.observations.symptom is not None
     assert seen.observations.symptom.name.startswith(NAME)
+
+
+# -- a service that is not in the catalog ------------------------------------------------------------------
+
+
+class Nameless(Machines):
+    """Knows nothing by the name of a service."""
+
+    async def query_range(self, query: str, start: float, end: float, step: float = 30) -> Any:
+        found = await super().query_range(query, start, end, step)
+        return () if '=~"' in query else found
+
+    async def search(self, **asked: Any) -> Any:
+        found = await super().search(**asked)
+        return () if asked["service"] else found
+
+
+def of_ghost(**changes: Any) -> Any:
+    told = {"service": "ghost", "labels": {"pod": "ghost-7f", "namespace": "shop", "service": "ghost"}}
+    return alert(**{**told, **changes})
+
+
+async def test_what_the_catalog_lacks_is_asked_by_its_name_its_labels_and_its_query() -> None:
+    systems = Nameless()
+    seen = await looked_at(systems, of_ghost(links=rule(FULL)))
+    assert set(systems.queries) == {
+        'errors{service=~"ghost"}',
+        'requests{service=~"ghost"}',
+        '{service=~"ghost"}',
+        'errors{pod="ghost-7f",namespace="shop"}',
+        'requests{pod="ghost-7f",namespace="shop"}',
+        '{pod="ghost-7f",namespace="shop"}',
+        "None",
+        '{"pod": "ghost-7f", "namespace": "shop"}',
+        'node_filesystem_avail_bytes{mountpoint="/"} / node_filesystem_size_bytes',
+    }
+    assert [(each.source, each.reason) for each in seen.gaps] == [
+        (
+            "catalog",
+            "ghost is not in the catalog, so its dependencies are not known; looked at by name, pod, "
+            "namespace and the query it fires on alone",
+        )
+    ]
+    assert {each.service for each in seen.observations.series if not each.name.startswith(NAME)} == {"ghost"}
+    assert seen.asked["series:error_rate"].query == 'errors{pod="ghost-7f",namespace="shop"}'
+    assert seen.asked["logs"].query == '{pod="ghost-7f",namespace="shop"}'
+    assert seen.observations.logs
+    assert "DiskPressure" in {each.reason for each in seen.observations.events}
+    assert seen.observations.symptom is not None
+    assert rank(seen.observations).onset == STEPPED[101][0]
+    gathered = assembled(investigation(of_ghost()), seen, rank(seen.observations)).gathered
+    assert any("not in the catalog" in each for each in first_brief(gathered).gaps)
+
+
+async def test_what_is_known_by_its_name_is_not_told_twice() -> None:
+    systems = Machines()
+    seen = await looked_at(systems, of_ghost())
+    names = [(each.service, each.name) for each in seen.observations.series]
+    assert len(names) == len(set(names))
+    assert seen.asked["series:error_rate"].query == 'errors{service=~"ghost"}'
+    assert seen.asked["logs"].query == '{service=~"ghost"}'
+
+
+async def test_a_service_of_the_catalog_is_not_asked_by_its_labels() -> None:
+    systems = Machines()
+    seen = await looked_at(systems, of_ghost(service="payments"))
+    assert not any("ghost" in each for each in systems.queries)
+    assert seen.gaps == ()
+
+
+async def test_a_name_alone_is_looked_at_by_the_name() -> None:
+    seen = await looked_at(Machines(), of_ghost(labels={}))
+    assert seen.gaps[0].reason.endswith("not known; looked at by name alone")
 
 
 # -- the brief ---------------------------------------------------------------------------------------------

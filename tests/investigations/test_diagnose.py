@@ -77,6 +77,7 @@ def test_only_what_a_model_concluded_is_a_diagnosis() -> None:
     assert concluded("claude-haiku-5-5", None) == "diagnosed"
     assert concluded(None, None) == "evidence_only"
     assert concluded(None, "The model service refused the API key.") == "failed"
+    assert concluded("claude-haiku-5-5", "A deeper look failed.") == "diagnosed"
 
 
 def test_a_second_look_is_known_by_its_question() -> None:

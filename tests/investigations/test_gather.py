@@ -95,6 +95,9 @@ class Systems:
     async def on_call(self, investigation: Investigation) -> str:
         return await self._answer("pagerduty", "Maya")
 
+    async def tickets(self, investigation: Investigation) -> tuple[str, ...]:
+        return await self._answer("tickets", ())
+
     async def runbooks(self) -> Runbooks:
         return await self._answer("runbooks", Runbooks(()))
 
@@ -141,6 +144,7 @@ async def gathered(systems: Systems, told: Alert | None = None, signals: Any = N
         past=systems.past,
         on_call=systems.on_call,
         runbooks=systems.runbooks,
+        tickets=systems.tickets,
     )
     gatherer = Gatherer(sources, lambda: SHOP, given, clock=lambda: NOW, seconds=0.1)
     return await gatherer.gather(investigation(told or alert()))
@@ -175,7 +179,7 @@ async def test_a_source_that_fails_is_a_gap_and_nothing_else(source: str, fault:
     systems = Systems({source: fault})
     seen = await gathered(systems)
     assert {each.source for each in seen.gaps} == {NAMES[source]}
-    assert len(set(systems.asked)) == 8
+    assert len(set(systems.asked)) == 9
     assert NAMES[source] not in seen.observations.sources_asked
 
 
@@ -266,9 +270,17 @@ async def test_what_is_not_configured_is_one_gap() -> None:
     systems: Any = Systems()
     source = "not configured, so not looked at"
     assert await looked(Sources(metrics=systems, logs=systems, traces=systems, on_call=systems.on_call)) == (
-        Gap(source, "deploys (ARGOCD_URL), the cluster (KUBERNETES)"),
+        Gap(source, "deploys (ARGOCD_URL), the cluster (KUBERNETES), open tickets (tickets: in MCP_SERVERS)"),
     )
-    sources = Sources(systems, systems, systems, commits=systems, cluster=systems, on_call=systems.on_call)
+    sources = Sources(
+        systems,
+        systems,
+        systems,
+        commits=systems,
+        cluster=systems,
+        on_call=systems.on_call,
+        tickets=systems.tickets,
+    )
     assert await looked(sources) == (Gap(source, "deploys (ARGOCD_URL; commits on GitHub stand in)"),)
 
 

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.investigations import incidents, queueing
+from app.investigations import incidents, queueing, repository
 from app.investigations.by_hand import open_by_hand
 from app.investigations.incidents import Opening
 from app.investigations.intake import Intake
-from app.storage.engine import create_engine
+from app.investigations.models import Investigation
+from app.investigations.thread import headline
+from app.investigations.updating import QUIET, notes
+from app.storage.engine import begin, create_engine
 from app.storage.errors import DatabaseUnavailable
 from tests.investigations.conftest import STARTED, Rows, alert, intake_on
 
@@ -399,3 +402,132 @@ async def test_a_database_that_is_away_takes_nothing() -> None:
     with pytest.raises(DatabaseUnavailable):
         await intake_on(away).accept(alert())
     await away.dispose()
+
+
+# -- ends that come late, are taken back, or never come -----------------------------------------------------
+
+
+async def test_what_began_after_the_end_of_the_other_is_looked_into_by_itself(
+    intake: Intake, rows: Rows
+) -> None:
+    first = await intake.accept(alert())
+    await intake.accept(alert(status="resolved"))
+    await rows(f"UPDATE incidents SET resolved_at = timestamptz '{STARTED}' + interval '3 minutes'")
+    burns_again = await intake.accept(other_source("later", started_at=STARTED + timedelta(minutes=5)))
+    assert burns_again.status == "queued"
+    await rows("UPDATE incidents SET status = 'resolved' WHERE incident_key = 'later'")
+    same = await intake.accept(
+        other_source("same", source="grafana", started_at=STARTED + timedelta(minutes=2))
+    )
+    assert (same.status, same.investigation_id) == ("joined", first.investigation_id)
+
+
+@pytest.mark.parametrize(
+    ("source", "again"),
+    [("alertmanager", "queued"), ("grafana", "queued"), ("pagerduty", "joined"), ("gcp", "joined")],
+)
+async def test_a_group_that_burns_again_word_for_word_is_looked_into_anew(
+    intake: Intake, rows: Rows, source: str, again: str
+) -> None:
+    """Its sender was cut off from what it hears: it ends the group, and tells of it again as it was."""
+    first = await intake.accept(alert(source=source))
+    await intake.accept(alert(source=source, status="resolved"))
+    late = await intake.accept(alert(source=source))
+    assert (late.status, late.reason) == ("joined", "a repeat of an alert that is over")
+    await rows("UPDATE incidents SET resolved_at = now() - interval '3 minutes'")
+    assert (await intake.accept(alert(source=source))).status == again
+    if again == "queued":
+        over = await intake.accept(alert(source=source, status="resolved"))
+        assert over.reason == "resolved"
+        assert over.investigation_id != first.investigation_id
+        assert await rows("SELECT DISTINCT status FROM incidents") == [("resolved",)]
+
+
+async def test_a_storm_that_comes_back_after_its_brief_is_looked_into_anew(
+    engine: AsyncEngine, rows: Rows
+) -> None:
+    intake = intake_on(engine, incidents=2)
+    for n in range(4):
+        await intake.accept(alert(f"Q{n}"))
+    for n in range(4):
+        await intake.accept(alert(f"Q{n}", status="resolved"))
+    # Its look is still to come: it will show what fires now.
+    assert (await intake.accept(alert("Q4"))).status == "joined"
+    await intake.accept(alert("Q4", status="resolved"))
+    await rows("UPDATE investigations SET finished_at = now(), status = 'done' WHERE storm_id IS NULL")
+    again = [await intake.accept(alert(f"Q{n}", started_at=STARTED + timedelta(hours=1))) for n in range(4)]
+    assert [each.status for each in again] == ["queued", "joined", "joined", "joined"]
+    assert await rows("SELECT count(*) FROM procrastinate_jobs WHERE task_name = 'look'") == [(3,)]
+
+
+LONG_AGO = "UPDATE incidents SET heard_at = now() - interval '{}'"
+
+
+async def test_what_begins_anew_hours_after_the_last_word_of_it_is_looked_into_anew(
+    intake: Intake, rows: Rows
+) -> None:
+    first = await intake.accept(alert())
+    await rows("UPDATE procrastinate_jobs SET status = 'succeeded'")
+    await rows(LONG_AGO.format("7 hours"))
+    # A repetition of what burns has the start it had.
+    still = await intake.accept(alert(title="still"))
+    assert still.investigation_id == first.investigation_id
+    await rows(LONG_AGO.format("5 hours"))
+    soon = await intake.accept(alert(started_at=datetime.now(UTC)))
+    assert soon.investigation_id == first.investigation_id
+
+    await rows(LONG_AGO.format("7 hours"))
+    anew = await intake.accept(alert(started_at=datetime.now(UTC), title="again"))
+    assert anew.status == "queued"
+    assert await rows("SELECT status, gone_quiet FROM incidents ORDER BY id") == [
+        ("resolved", True),
+        ("open", False),
+    ]
+    waiting = await rows(
+        "SELECT task_name, args->>'investigation_id' FROM procrastinate_jobs WHERE status = 'todo'"
+    )
+    assert set(waiting) == {
+        ("look", str(anew.investigation_id)),
+        ("update_incident", str(first.investigation_id)),
+    }
+    assert await rows("SELECT count(*) FROM investigations WHERE resolved_at IS NOT NULL") == [(1,)]
+
+
+async def test_what_nobody_told_of_for_a_day_is_over_until_its_end_is_told(
+    engine: AsyncEngine, intake: Intake, rows: Rows
+) -> None:
+    first = await intake.accept(alert())
+    await intake.accept(alert("Q2", service="mail"))
+    await rows(LONG_AGO.format("25 hours"))
+    await intake.accept(alert())  # told again, word for word: it burns
+    assert await intake.end_quiet() == 1
+    assert await intake.end_quiet() == 0
+    assert await rows("SELECT incident_key, status, gone_quiet FROM incidents ORDER BY id") == [
+        ("Q1", "open", False),
+        ("Q2", "resolved", True),
+    ]
+
+    await rows(LONG_AGO.format("25 hours"))
+    await rows("UPDATE procrastinate_jobs SET status = 'succeeded'")
+    assert await intake.end_quiet() == 1
+    taken = await loaded(engine, first.investigation_id)
+    assert headline(taken).state == "closed"
+    assert list(notes(taken).values()) == [QUIET]
+    assert await rows("SELECT task_name FROM procrastinate_jobs WHERE status = 'todo'") == [
+        ("update_incident",)
+    ]
+
+    told = await intake.accept(alert(status="resolved", note="It was the pool."))
+    assert told.reason == "resolved"
+    taken = await loaded(engine, first.investigation_id)
+    assert headline(taken).state == "resolved"
+    assert await rows("SELECT cause FROM outcomes") == [("It was the pool.",)]
+    assert (await intake.accept(alert(started_at=datetime.now(UTC)))).status == "queued"
+
+
+async def loaded(engine: AsyncEngine, investigation_id: UUID | None) -> Investigation:
+    assert investigation_id
+    async with begin(engine) as connection:
+        found = await repository.load(connection, investigation_id)
+    assert found
+    return found

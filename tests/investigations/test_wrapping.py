@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.escalation.escalation import Escalation
-from app.investigations import recording, repository
+from app.investigations import afterwards, recording, repository
 from app.investigations.brief import Brief, Cited
 from app.investigations.diagnose import Outcome
 from app.investigations.intake import Intake
@@ -19,7 +19,8 @@ from app.investigations.intents import StoredIntents
 from app.investigations.models import Investigation
 from app.investigations.queueing import defer_diagnose
 from app.investigations.surface import Headline, Opened, Told
-from app.investigations.wrapping import Wrapping
+from app.investigations.thread import headline
+from app.investigations.wrapping import DEEPER_EXPIRED, Wrapping
 from app.settings import Settings
 from app.storage.engine import begin
 from app.storage.errors import StaleAttempt
@@ -173,6 +174,29 @@ async def test_nobody_is_called_about_what_is_over(engine: AsyncEngine, intake: 
     await wrapping(engine, io.StringIO()).done(mine, thread, unsure, STARTED, shown())
     assert thread.notes == []
     assert await rows("SELECT status, escalations FROM investigations") == [("done", {})]
+
+
+async def test_a_deeper_look_that_waits_too_long_leaves_what_was_concluded(
+    engine: AsyncEngine, intake: Intake, rows: Rows
+) -> None:
+    taken, given, thread = await diagnosing(engine, intake), wrapping(engine, io.StringIO()), Heard()
+    sure = Outcome(BRIEF.model_copy(update={"model": "claude-haiku-5-5"}), FINDINGS)
+    async with begin(engine) as connection:
+        await repository.save(connection, taken, brief=sure.stored(1))
+    await concluded(taken, given, sure)
+    async with begin(engine) as connection:
+        await afterwards.reopen(connection, taken.id, priority=100)
+        mine = await repository.begin_diagnose(connection, taken.id, ttl_seconds=-1)
+    assert mine
+    await given.expired(mine, thread)
+    assert thread.notes == [DEEPER_EXPIRED]
+    async with begin(engine) as connection:
+        found = await repository.load(connection, taken.id)
+    assert found
+    assert (found.status, headline(found).state) == ("expired", "diagnosed")
+    assert found.report
+    assert "The deeper look failed" in found.report
+    assert BRIEF.headline in found.report
 
 
 async def test_a_line_that_nobody_reads_costs_no_investigation_its_end(

@@ -12,13 +12,17 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.conversations.reply import Ledger
 from app.investigations import opening, repository
+from app.investigations.assembling import Looked
 from app.investigations.intake import Intake
 from app.investigations.ledger import InvestigationLedger
+from app.investigations.queueing import defer_diagnose
 from app.investigations.surface import IncidentSurface, IncidentThread
 from app.investigations.updating import Updater
 from app.investigations.wrapping import Wrapping
 from app.playground.slack import Message
 from app.storage.engine import begin, create_engine
+from tests.investigations import stages
+from tests.investigations.cases import NOTHING
 from tests.investigations.conftest import alert, intake_on
 from tests.slack.conftest import Play
 from tests.slack.test_incident_blocks import texts
@@ -69,7 +73,7 @@ def updater(
     given: IncidentSurface = surface(play)
     shown = given if dies_at is None else Dying(given, dies_at)
     wrapping = Wrapping(engine, nobody)
-    return Updater(engine, shown, CHANNEL, wrapping, ttl_seconds=600, apart_seconds=apart_seconds)
+    return stages.updater(engine, shown, wrapping, apart_seconds=apart_seconds)
 
 
 async def in_a_thread(engine: AsyncEngine, play: Play) -> tuple[Intake, str]:
@@ -83,6 +87,9 @@ async def in_a_thread(engine: AsyncEngine, play: Play) -> tuple[Intake, str]:
     assert taken
     ledger = InvestigationLedger(engine, leader, taken.attempt)
     await opening.opened(engine, surface(play).thread(leader, CHANNEL, ledger), taken)
+    async with begin(engine) as connection:
+        await defer_diagnose(connection, taken)
+        await repository.save(connection, taken, observations=Looked(NOTHING).stored())
     return intake, str(leader)
 
 
@@ -208,8 +215,8 @@ async def test_the_thread_says_why_each_is_in_it_and_is_over_with_the_last(
     await updater(engine, play).run(leader)
 
     head, facts, *_, storm = texts(root(play).blocks)
-    assert head.startswith("🔴 P1")
-    assert "*Investigating* · 1 of 3 over" in facts
+    assert head.startswith("🟠 P1")
+    assert "1 of 3 over" in facts
     assert storm.split("\n") == [
         "*3 incidents*, grouped because:",
         "• *P1* payments: alarm 1: checkout depends on payments",

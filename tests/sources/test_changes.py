@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,9 +17,10 @@ from app.sources.commits import Commits
 from app.sources.failures import NotThere
 from app.sources.github_changes import GitHubChanges
 from app.sources.kubernetes import KubernetesReader
+from app.sources.parts import stamp
 from app.sources.rollouts import Rollouts
 from tests.fakes.changes import FakeArgoCd, FakeGitHub, application, commit, sha
-from tests.fakes.kubernetes import FakeKubernetes, replica_set
+from tests.fakes.kubernetes import FakeKubernetes, deployment, pod, replica_set
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC).timestamp()
 DAY_BEFORE = NOON - 24 * 3600
@@ -137,6 +139,154 @@ async def test_replica_sets_tell_the_rollouts_of_a_service(tmp_path: Path) -> No
             "kubernetes",
         ),
     ]
+
+
+REVISION = "deployment.kubernetes.io/revision"
+
+
+def revised(
+    name: str, at: str, tag: str, revision: int, history: str = "", namespace: str = "shop"
+) -> dict[str, Any]:
+    made = replica_set(name, at, f"registry.acme.example/checkout:{tag}")
+    annotations = {REVISION: str(revision)} | ({f"{REVISION}-history": history} if history else {})
+    made["metadata"] |= {"annotations": annotations, "namespace": namespace}
+    return made
+
+
+def of_set(name: str, owner: str, at: str) -> dict[str, Any]:
+    made = pod(name)
+    made["metadata"] |= {
+        "creationTimestamp": at,
+        "ownerReferences": [{"kind": "ReplicaSet", "name": owner, "controller": True}],
+    }
+    return made
+
+
+def progressed(owner: str, at: str) -> dict[str, Any]:
+    made = deployment("checkout")
+    made["status"]["conditions"] = [
+        {
+            "type": "Progressing",
+            "status": "True",
+            "reason": "NewReplicaSetAvailable",
+            "message": f'ReplicaSet "{owner}" has successfully progressed.',
+            "lastUpdateTime": at,
+        }
+    ]
+    return made
+
+
+BACK = (
+    revised("checkout-a", "2026-11-18T09:00:00Z", "1.14.0", 3, history="1"),
+    revised("checkout-b", "2026-11-20T10:00:00Z", "1.15.0", 2),
+)
+PODS_OF_BOTH = (
+    of_set("a-1", "checkout-a", "2026-11-20T11:30:00Z"),
+    of_set("a-2", "checkout-a", "2026-11-20T11:31:00Z"),
+    of_set("a-old", "checkout-a", "2026-11-18T09:00:05Z"),  # a rollout that was never finished left it
+    of_set("b-1", "checkout-b", "2026-11-20T10:00:05Z"),
+)
+PUT_BACK = ("deploy", "checkout: put back on 1.14.0, which had run before")
+ROLLBACKS: dict[str, tuple[dict[str, Any], list[tuple[str, str, str]]]] = {
+    "its pods are made anew": (
+        {"sets": BACK, "pods": PODS_OF_BOTH, "deployments": [progressed("checkout-a", "2026-11-20T11:33:00Z")]},
+        [("2026-11-20T11:30:00Z", *PUT_BACK)],
+    ),
+    "its last progress, where no pod of it is there": (
+        {"sets": BACK, "pods": PODS_OF_BOTH[3:], "deployments": [progressed("checkout-a", "2026-11-20T11:33:00Z")]},
+        [("2026-11-20T11:33:00Z", *PUT_BACK)],
+    ),
+    "a pod that was replaced later is no better than the progress": (
+        {
+            "sets": BACK,
+            "pods": [of_set("a-9", "checkout-a", "2026-11-20T11:55:00Z")],
+            "deployments": [progressed("checkout-a", "2026-11-20T11:33:00Z")],
+        },
+        [("2026-11-20T11:33:00Z", *PUT_BACK)],
+    ),
+    "nothing tells its time": ({"sets": BACK, "deployments": [progressed("checkout-b", "2026-11-20T11:33:00Z")]}, []),
+    "no rollback": (
+        {
+            "sets": [
+                revised("checkout-a", "2026-11-18T09:00:00Z", "1.14.0", 1),
+                revised("checkout-b", "2026-11-20T10:00:00Z", "1.15.0", 2),
+            ],
+            "pods": PODS_OF_BOTH,
+        },
+        [],
+    ),
+    "one of another namespace is none of it": (
+        {
+            "sets": [
+                revised("checkout-a", "2026-11-18T09:00:00Z", "1.14.0", 7),
+                revised("checkout-b", "2026-11-20T10:00:00Z", "1.15.0", 2, namespace="stage"),
+            ],
+            "pods": PODS_OF_BOTH,
+        },
+        [],
+    ),
+    "the one it took over from is gone": (
+        {"sets": BACK[:1], "pods": PODS_OF_BOTH[:2]},
+        [("2026-11-20T11:30:00Z", *PUT_BACK)],
+    ),
+    "the same images with the settings they had": (
+        {
+            "sets": [BACK[0], revised("checkout-b", "2026-11-20T10:00:00Z", "1.14.0", 2)],
+            "pods": PODS_OF_BOTH,
+        },
+        [
+            (
+                "2026-11-20T11:30:00Z",
+                "config",
+                "checkout: put back on earlier settings of the same images",
+            )
+        ],
+    ),
+    "what is no number is no revision": (
+        {
+            "sets": [
+                {**each, "metadata": {**each["metadata"], "annotations": {REVISION: "²", f"{REVISION}-history": 7}}}
+                for each in BACK
+            ],
+            "pods": PODS_OF_BOTH,
+        },
+        [],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", ROLLBACKS)
+async def test_a_rollback_to_a_replica_set_that_was_there_is_a_rollout(tmp_path: Path, what: str) -> None:
+    cluster, wanted = ROLLBACKS[what]
+    async with FakeKubernetes() as server:
+        server.objects["replicasets"] = list(cluster["sets"])
+        server.objects["pods"] = list(cluster.get("pods", ()))
+        server.objects["deployments"] = list(cluster.get("deployments", ()))
+        reader = KubernetesReader(server.kubeconfig(tmp_path), timeout_seconds=5)
+        found = await ClusterRollouts(reader).between(DAY_BEFORE, NOON, ["checkout"])
+        await reader.aclose()
+    told = [(stamp(each.at), each.kind, each.title) for each in found.changes if "put back" in each.title]
+    assert told == wanted
+    assert len({each.id for each in found.changes}) == len(found.changes)
+
+
+async def test_a_rollback_whose_time_may_not_be_asked_for_does_not_hide_the_rollouts(tmp_path: Path) -> None:
+    async with FakeKubernetes() as server:
+        server.objects["replicasets"] = list(BACK)
+        server.forbidden = {"pods", "deployments"}
+        reader = KubernetesReader(server.kubeconfig(tmp_path), timeout_seconds=5)
+        found = await ClusterRollouts(reader).between(DAY_BEFORE, NOON, ["checkout"])
+        await reader.aclose()
+    assert [each.title for each in found.changes] == ["checkout 1.15.0"]
+
+
+async def test_without_a_rollback_nothing_more_is_asked(tmp_path: Path) -> None:
+    async with FakeKubernetes() as server:
+        server.objects["replicasets"] = [BACK[1]]
+        reader = KubernetesReader(server.kubeconfig(tmp_path), timeout_seconds=5)
+        await ClusterRollouts(reader).between(DAY_BEFORE, NOON, ["checkout"])
+        await reader.aclose()
+        assert {each.raw_path.rsplit("/", 1)[-1] for each in server.asked} == {"replicasets"}
 
 
 # -- kinds -----------------------------------------------------------------------------------------------
