@@ -6,13 +6,13 @@ from alembic import op
 
 from app.storage.migrate import run_sql_file
 
-revision = "0010"
-down_revision = "0006"
+revision = "0008"
+down_revision = "0007"
 
 
 def upgrade() -> None:
-    run_sql_file(op.get_bind(), "0010_accepting.sql")
+    run_sql_file(op.get_bind(), "0008_accepting.sql")
 
 
 def downgrade() -> None:
-    run_sql_file(op.get_bind(), "0010_accepting_down.sql")
+    run_sql_file(op.get_bind(), "0008_accepting_down.sql")
