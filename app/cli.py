@@ -368,12 +368,13 @@ def check(
     from app.knowledge.checking import check as check_tree
     from app.knowledge.packaged import packaged_path
     from app.storage.tree import read_folder
+    from app.workflows.checking import RULES
 
     folder = path or packaged_path()
     if not folder.is_dir():
         print(f"{folder} is not a folder; name the root of a knowledge repo.", file=sys.stderr)
         raise typer.Exit(2)
-    faults = check_tree(read_folder(folder))
+    faults = check_tree(read_folder(folder), more=RULES)
     for fault in faults:
         print(fault)
     errors = sum(fault.severity == "error" for fault in faults)

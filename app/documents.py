@@ -17,6 +17,7 @@ from app.knowledge.models import Document
 from app.knowledge.packaged import packaged_path
 from app.settings import Settings, SettingsError
 from app.storage.tree import Tree
+from app.workflows.checking import RULES as workflow_rules
 
 Documents = tuple[Keeper, Library, Repos]
 
@@ -46,6 +47,7 @@ async def read(
         on_refused=on_refused,
         system_prompt=_system_prompt(settings),
         history=StoredHistory(engine),
+        rules=workflow_rules,
     )
     blueprints = _blueprints(settings)
     repos = _repos(settings, engine)

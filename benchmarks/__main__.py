@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from benchmarks import conversation, investigation, rca, runbooks
+from benchmarks import conversation, investigation, rca, runbooks, workflows
 from benchmarks.figures import Row, machine, median_of, table
 
 OUT = Path(__file__).resolve().parent.parent / ".bench"
@@ -20,6 +20,7 @@ BENCHMARKS: dict[str, Any] = {
     "conversation": conversation,
     "investigation": investigation,
     "runbooks": runbooks,
+    "workflows": workflows,
 }
 HELP = f"""\
 benchmarks:
@@ -31,6 +32,8 @@ benchmarks:
                  --show says why. Half a minute.
   runbooks       whether an alert's text finds its runbook among those of ../shared/data/runbooks, how fast,
                  in how much memory. Two seconds; its parts are recall and speed.
+  workflows      how long a workflow takes from a message to the next question, without model and database.
+                 Half a minute; its parts are usual and largest.
 
 parts of conversation, for --only:
   start     how long `serve` takes until it is ready, and its memory then

@@ -17,6 +17,8 @@ from yaml.nodes import Node
 DEEPEST = 64
 LONGEST_FRONT_MATTER = 16_000
 """Characters; some numbers and dates take quadratic time to read."""
+LONGEST_FILE = 200_000
+"""Characters of a file of many short values."""
 
 
 _Events: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -83,3 +85,21 @@ def load_front_matter(text: str) -> Any:
         return loader.get_single_data()
     finally:
         loader.dispose()
+
+
+def load_documents(text: str) -> list[Any]:
+    """The plain values of a file's documents, without aliases.
+
+    Raises:
+        yaml.YAMLError, ValueError: it is no YAML, nested too deeply, too long, or has aliases.
+    """
+    if len(text) > LONGEST_FILE:
+        raise ValueError(f"it has {len(text):,} characters, at most {LONGEST_FILE:,} are read")
+    loader = _WithoutAliases(text)
+    documents = []
+    try:
+        while loader.check_data():
+            documents.append(loader.get_data())
+    finally:
+        loader.dispose()
+    return documents

@@ -6,7 +6,7 @@ import difflib
 import json
 import posixpath
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from urllib.parse import urlsplit
@@ -44,6 +44,9 @@ class Repo:
                 yield path, self.pages[path]
 
 
+Rule = Callable[[Repo], Iterator[Fault]]
+
+
 def read(tree: Tree, *, needs_system_prompt: bool = True) -> Repo:
     """Take the files apart that belong to knowledge."""
     pages = {
@@ -60,17 +63,18 @@ def is_ours(path: str) -> bool:
     return not slash or folder in FOLDERS
 
 
-def check(tree: Tree, *, needs_system_prompt: bool = True) -> tuple[Fault, ...]:
+def check(tree: Tree, *, needs_system_prompt: bool = True, more: Sequence[Rule] = ()) -> tuple[Fault, ...]:
     """All faults of a tree, errors and warnings, by path and line.
 
-    `needs_system_prompt` is False when the prompt comes from elsewhere (`SYSTEM_PROMPT_FILE`).
+    `needs_system_prompt` is False when the prompt comes from elsewhere (`SYSTEM_PROMPT_FILE`); `more` are the
+    rules of those who read what is nobody's business here, such as workflows.
     """
-    return faults_of(read(tree, needs_system_prompt=needs_system_prompt))
+    return faults_of(read(tree, needs_system_prompt=needs_system_prompt), more)
 
 
-def faults_of(repo: Repo) -> tuple[Fault, ...]:
+def faults_of(repo: Repo, more: Sequence[Rule] = ()) -> tuple[Fault, ...]:
     """All faults of a repo that was read already."""
-    return tuple(sorted({fault for rule in RULES for fault in rule(repo)}))
+    return tuple(sorted({fault for rule in (*RULES, *more) for fault in rule(repo)}))
 
 
 def error(path: str, line: int, message: str) -> Fault:
@@ -280,7 +284,7 @@ def unknown_folders(repo: Repo) -> Iterator[Fault]:
         yield warning(f"{folder}/", 1, f"is not read; {hint}")
 
 
-RULES: tuple[Callable[[Repo], Iterator[Fault]], ...] = (
+RULES: tuple[Rule, ...] = (
     system_prompt,
     front_matter,
     tiers,

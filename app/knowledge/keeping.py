@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict, deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -18,6 +18,7 @@ from typing import Protocol
 import structlog
 
 from app.errors import AgentError
+from app.knowledge.checking import Rule
 from app.knowledge.loading import KnowledgeBroken, load
 from app.knowledge.models import Document, Fault, Knowledge
 from app.knowledge.packaged import packaged_path
@@ -99,7 +100,8 @@ class Keeper:
     `on_loaded` and `on_refused` are told of each change once; a call that fails is repeated at the next
     refresh, so a database that is away costs no audit row. `remembered` is how many older revisions stay in
     memory. `history` knows the last good revision where the source's newest is broken at the first refresh;
-    `fallback` is the folder that serves while no good revision can be had.
+    `fallback` is the folder that serves while no good revision can be had; `rules` are checked besides those
+    of this room.
     """
 
     def __init__(
@@ -111,6 +113,7 @@ class Keeper:
         system_prompt: Document | None = None,
         history: History | None = None,
         fallback: Path | None = None,
+        rules: Sequence[Rule] = (),
         remembered: int = 16,
         clock: Clock = time.monotonic,
     ) -> None:
@@ -120,6 +123,7 @@ class Keeper:
         self._system_prompt = system_prompt
         self._history = history or NoHistory()
         self._fallback = fallback or packaged_path()
+        self._rules = rules
         self._remembered = remembered
         self._clock = clock
         self._recent: OrderedDict[str, Knowledge] = OrderedDict()
@@ -283,8 +287,8 @@ class Keeper:
 
     async def _load(self, tree: Tree) -> Knowledge:
         if sum(map(len, tree.files.values())) < LARGE:
-            return load(tree, system_prompt=self._system_prompt)
-        return await asyncio.to_thread(load, tree, system_prompt=self._system_prompt)
+            return load(tree, system_prompt=self._system_prompt, more=self._rules)
+        return await asyncio.to_thread(load, tree, system_prompt=self._system_prompt, more=self._rules)
 
     async def _recall(self, revision: str) -> Knowledge | None:
         """Read an older revision again, which another replica or an earlier process had in force."""

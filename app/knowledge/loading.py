@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import PurePosixPath
 from types import MappingProxyType
 
 from app.errors import AgentError
-from app.knowledge.checking import LEVELS, SYSTEM_PROMPT, Repo, faults_of, read, tier_level
+from app.knowledge.checking import LEVELS, SYSTEM_PROMPT, Repo, Rule, faults_of, read, tier_level
 from app.knowledge.models import Document, Fault, Knowledge
 from app.storage.tree import Tree
 
@@ -23,16 +24,16 @@ class KnowledgeBroken(AgentError):
         self.faults = faults
 
 
-def load(tree: Tree, *, system_prompt: Document | None = None) -> Knowledge:
+def load(tree: Tree, *, system_prompt: Document | None = None, more: Sequence[Rule] = ()) -> Knowledge:
     """Read all parts of a knowledge repo; every part but the system prompt may be absent.
 
-    `system_prompt` takes the place of the repo's own (`SYSTEM_PROMPT_FILE`).
+    `system_prompt` takes the place of the repo's own (`SYSTEM_PROMPT_FILE`); `more` are further rules.
 
     Raises:
-        KnowledgeBroken: when a rule of `app.knowledge.checking` finds an error.
+        KnowledgeBroken: when a rule of `app.knowledge.checking`, or one of `more`, finds an error.
     """
     repo = read(tree, needs_system_prompt=system_prompt is None)
-    faults = faults_of(repo)
+    faults = faults_of(repo, more)
     if errors := tuple(fault for fault in faults if fault.severity == "error"):
         raise KnowledgeBroken(tree.revision, errors)
     return Knowledge(

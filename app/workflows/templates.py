@@ -23,6 +23,7 @@ a YAML or JSON value, within a line, as lines of their own, in a row of a table.
 Path = tuple[str, ...]
 
 DEEPEST_INCLUDE = 8
+DEEPEST_TAG = 20
 MOST_NODES = 5_000
 LARGEST_OUTPUT = 500_000
 """Characters that a template may render to."""
@@ -268,6 +269,8 @@ class _Parser:
             raise TemplateBroken(pieces.opened.pop(), f"this tag has no {{% {until[-1]} %}}", pieces.file)
 
     def _tag(self, tag: str, line: int, pieces: _Pieces, within: tuple[str, ...]) -> Iterator[Node]:
+        if len(pieces.opened) >= DEEPEST_TAG:
+            raise TemplateBroken(line, f"tags are nested deeper than {DEEPEST_TAG}", pieces.file)
         if match := FOR.match(tag):
             pieces.opened.append(line)
             body = tuple(self._block(pieces, within, ("endfor",)))

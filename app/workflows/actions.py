@@ -1,0 +1,121 @@
+"""What the engine wants done: asked, said, looked up, made. Whoever carries it out words it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from app.workflows.state import How, State
+from app.workflows.view import Slot
+
+
+@dataclass(frozen=True)
+class Look:
+    """Look these up and come back with `Looked`; nothing else is asked before."""
+
+    wants: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Ask:
+    """Ask for one slot. `proposal` is None when there is none; `number` of `total` says how far it is."""
+
+    slot: Slot
+    question: str
+    proposal: Any = None
+    number: int = 1
+    total: int = 1
+    present: Any = None
+    is_new_phase: bool = False
+
+
+@dataclass(frozen=True)
+class Took:
+    """An answer that counts from now on; `instead_of` is what it replaces."""
+
+    slot: Slot
+    value: Any
+    how: How
+    instead_of: Any = None
+
+
+@dataclass(frozen=True)
+class Refused:
+    """An answer that does not fit."""
+
+    slot: Slot
+    reason: str
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """A name that is no field."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Left:
+    """A slot that is left open: a TODO when it is required. `capped`: nobody was asked any more."""
+
+    slot: Slot
+    capped: bool = False
+
+
+@dataclass(frozen=True)
+class Explain:
+    slot: Slot
+    text: str
+
+
+@dataclass(frozen=True)
+class PhaseStanding:
+    name: str
+    filled: int
+    total: int
+    is_current: bool
+
+
+@dataclass(frozen=True)
+class Report:
+    """Where it stands: phases, and the answers with who gave them."""
+
+    phases: tuple[PhaseStanding, ...]
+    answers: tuple[tuple[Slot, Any, str], ...]
+
+
+@dataclass(frozen=True)
+class Say:
+    """Something short about the workflow itself: `paused`, `resumed`, `cancelled`, `at_the_start`,
+    `not_found`, `what_to_change`, `over`."""
+
+    what: str
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class AnswerAside:
+    """Let the analyst answer this."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class AskToConfirm:
+    answers: tuple[tuple[Slot, Any, str], ...]
+
+
+@dataclass(frozen=True)
+class Make:
+    """Make the artifact of what is known, and come back with `Made` or `NotMade`."""
+
+
+Action = (
+    Look | Ask | Took | Refused | Unknown | Left | Explain | Report | Say | AnswerAside | AskToConfirm | Make
+)
+
+
+@dataclass(frozen=True)
+class Step:
+    state: State
+    actions: tuple[Action, ...]

@@ -1,0 +1,100 @@
+"""What somebody means by a message in a thread with a workflow, as far as no model is needed to tell."""
+
+from __future__ import annotations
+
+import re
+
+from app.workflows.events import (
+    Aside,
+    AskStatus,
+    Back,
+    Cancel,
+    Event,
+    Pause,
+    Resume,
+    Skip,
+    Values,
+    Why,
+    Words,
+)
+from app.workflows.finding import find
+from app.workflows.view import View
+
+IT = r"(?:\s+(?:it|this|that|this one|that one|here|please|for now|the (?:question|workflow)))*"
+END = r"\s*[.!]*$"
+SKIP = re.compile(rf"^(?:skip|pass|next|(?:i )?(?:don'?t|do not) know|dunno|no idea|not sure){IT}{END}", re.I)
+BACK = re.compile(r"^(?:please )?(?:go |take me )?back(?:\s+(?:to\s+)?(?P<to>[^?]{1,80}?))?\s*[.!]*$", re.I)
+WHY = re.compile(r"^why(?:\s+(?:do|would|should|is|are|must)\b.{0,60})?\s*[?.!]*$", re.I)
+WHY_ASKED = re.compile(r"^why$|\b(?:you|i|we|that|this|it)\b", re.I)
+STATUS = re.compile(
+    r"^(?:status|progress|where (?:are|were) we|how far are we|show (?:me )?(?:the )?status)\s*[?.!]*$", re.I
+)
+PAUSE = re.compile(
+    rf"^(?:pause|later|let'?s (?:pause|stop here|(?:continue|go on) (?:later|tomorrow|on \w+))){IT}{END}",
+    re.I,
+)
+RESUME = re.compile(rf"^(?:resume|continue|go on|carry on|let'?s (?:resume|continue|go on)){IT}{END}", re.I)
+CANCEL = re.compile(
+    rf"^(?:cancel|abort|quit|never ?mind|forget (?:it|about it)|stop the workflow){IT}{END}", re.I
+)
+PAIR = re.compile(r"^\s*(?:[-*•]\s*)?(?P<name>[A-Za-z][\w \[\]./-]{0,80}?)\s*(?::|=)\s*(?P<value>\S.*)$")
+CHANGE = re.compile(
+    r"^(?:please )?(?:change|set|correct|update|make)\s+(?:the\s+)?(?P<name>.{1,80}?)\s+(?:to|=|into)\s+"
+    r"(?P<value>\S.*)$",
+    re.IGNORECASE | re.DOTALL,
+)
+
+
+def event_of(text: str, by: str, view: View) -> Event | None:
+    """The event that a message is; None when the workflow has nothing to do with it.
+
+    What ends in a question mark is a question beside the workflow; corrections name a field.
+    """
+    said = text.strip()
+    status = view.state.status
+    if status == "cancelled":
+        return None
+    if values := corrections(said, view):
+        return Values(values, by)
+    event = command(said, by) if status != "done" else None
+    if status in ("done", "paused"):
+        return event if isinstance(event, Resume | Cancel | AskStatus) else None
+    return event or (Aside(text, by) if said.endswith("?") else Words(text, by))
+
+
+def command(said: str, by: str) -> Event | None:
+    """What is said about the workflow itself."""
+    if match := BACK.match(said):
+        return Back(by, (match["to"] or "").strip())
+    if WHY.match(said) and WHY_ASKED.search(said.rstrip("?.! ")):
+        return Why(by)
+    for pattern, event in (
+        (SKIP, Skip(by)),
+        (STATUS, AskStatus(by)),
+        (PAUSE, Pause(by)),
+        (RESUME, Resume(by)),
+        (CANCEL, Cancel(by)),
+    ):
+        if pattern.match(said):
+            return event
+    return None
+
+
+def corrections(said: str, view: View) -> dict[str, str]:
+    """Values that a message gives to fields by name: `target: 99.9`, one a line, or `change target to 99.9`.
+
+    A message that is only partly so is none: it is an answer in words.
+    """
+    if match := CHANGE.match(said):
+        slot = find(view, match["name"])
+        return {slot.id: match["value"].strip()} if slot else {}
+    found = {}
+    for line in said.splitlines():
+        if not line.strip():
+            continue
+        pair = PAIR.match(line)
+        slot = find(view, pair["name"]) if pair else None
+        if pair is None or slot is None:
+            return {}
+        found[slot.id] = pair["value"].strip()
+    return found

@@ -1,0 +1,427 @@
+"""The phase machine: (document, state, event) → (state, actions). Pure; no model decides where it goes.
+
+What is asked next follows from which slots are filled and valid. Whoever carries out the actions comes back
+with events: what was looked up, whether the artifact could be made, what somebody said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from app.workflows.actions import (
+    Action,
+    AnswerAside,
+    Ask,
+    AskToConfirm,
+    Explain,
+    Left,
+    Look,
+    Make,
+    PhaseStanding,
+    Refused,
+    Report,
+    Say,
+    Step,
+    Took,
+    Unknown,
+)
+from app.workflows.document import Phase, Workflow
+from app.workflows.events import (
+    Aside,
+    AskStatus,
+    Back,
+    Cancel,
+    Confirm,
+    Event,
+    Looked,
+    Made,
+    NotMade,
+    Pause,
+    Resume,
+    Skip,
+    Values,
+    Why,
+    Words,
+)
+from app.workflows.finding import agrees, answered, circumstances, find, slots_of_phase
+from app.workflows.state import MOST_EARLIER, Earlier, Given, How, State
+from app.workflows.templates import MISSING
+from app.workflows.values import NO, Invalid, ServiceNames, anything, parse
+from app.workflows.view import Slot, View
+
+MOST_TRAIL = 500
+
+
+def begin(
+    workflow: Workflow,
+    *,
+    revision: str,
+    by: str,
+    service: str | None = None,
+    facts: Mapping[str, Any] | None = None,
+    services: ServiceNames = anything,
+) -> Step:
+    """A new workflow, about a service if one was named."""
+    known = dict(facts or {})
+    state = State(workflow=workflow.path, title=workflow.title, revision=revision, started_by=by, facts=known)
+    asks_for = next(
+        (
+            each
+            for phase in workflow.phases
+            if phase.each is None
+            for each in phase.fields
+            if each.type == "service"
+        ),
+        None,
+    )
+    if service and asks_for:
+        state = state.model_copy(
+            update={"answers": {asks_for.name: Given(value=service, by=by, how="opening")}}
+        )
+    elif service:
+        state = state.model_copy(update={"facts": {**known, "service": {"name": service}}})
+    machine = _Machine(workflow, state, services)
+    machine.go_on()
+    return machine.step()
+
+
+def step(workflow: Workflow, state: State, event: Event, *, services: ServiceNames = anything) -> Step:
+    """What becomes of an event; the same every time."""
+    machine = _Machine(workflow, state, services)
+    machine.take(event)
+    return machine.step()
+
+
+@dataclass
+class _Machine:
+    workflow: Workflow
+    state: State
+    services: ServiceNames
+    actions: list[Action] = field(default_factory=list)
+
+    def step(self) -> Step:
+        return Step(self.state, tuple(self.actions))
+
+    @property
+    def view(self) -> View:
+        return View(self.workflow, self.state, self.services)
+
+    def change(self, **values: Any) -> None:
+        self.state = self.state.model_copy(update=values)
+
+    def take(self, event: Event) -> None:
+        match event:
+            case Words():
+                self.words(event)
+            case Values():
+                self.values(event)
+            case Skip():
+                self.skip(event.by)
+            case Back():
+                self.back(event.to)
+            case Looked():
+                self.looked(event)
+            case Confirm():
+                self.confirm()
+            case _:
+                self.about_itself(event)
+
+    def about_itself(self, event: Event) -> None:
+        """What changes no answer."""
+        match event:
+            case Why():
+                self.why()
+            case AskStatus():
+                self.actions.append(self.report())
+                self.ask_again()
+            case Pause():
+                self.pause()
+            case Resume():
+                self.resume()
+            case Cancel():
+                self.cancel()
+            case Aside():
+                self.actions.append(AnswerAside(event.text))
+                self.ask_again()
+            case Made():
+                self.change(status="done", at=None, proposed=None, made=self.state.made + 1)
+            case NotMade():
+                self.change(status="confirming", at=None, proposed=None)
+
+    # -- answers ---------------------------------------------------------------------------------------------
+
+    def words(self, event: Words) -> None:
+        if self.state.status == "confirming":
+            self.words_to_confirm(event)
+            return
+        slot = self.view.slot(self.state.at) if self.state.status == "asking" else None
+        if slot is None:
+            self.actions.append(AnswerAside(event.text))
+            return
+        if self.state.proposed is not None and slot.field.type != "yes_no" and agrees(event.text):
+            self.fill(slot, self.state.proposed, event.by, "proposed")
+        elif not self.try_to_fill(slot, event.text, event.by, "said"):
+            self.ask_again()
+            return
+        self.go_on()
+
+    def words_to_confirm(self, event: Words) -> None:
+        first = event.text.strip().casefold().rstrip("!. ")
+        if agrees(event.text):
+            self.confirm()
+        elif first.split(" ")[:1] and first.split(" ")[0].strip(",") in NO:
+            self.actions.append(Say("what_to_change"))
+        else:
+            self.actions.append(AnswerAside(event.text))
+            self.ask_again()
+
+    def values(self, event: Values) -> None:
+        """Each that is valid is taken, whatever becomes of the others."""
+        if self.state.status == "cancelled":
+            self.actions.append(Say("over"))
+            return
+        taken = False
+        for name, said in event.values.items():
+            slot = find(self.view, name)
+            if slot is None:
+                self.actions.append(Unknown(name))
+            elif self.try_to_fill(slot, said, event.by, event.how):
+                taken = True
+        if self.state.status == "paused" or (self.state.status == "done" and not taken):
+            return
+        if taken:
+            self.go_on()
+        else:
+            self.ask_again()
+
+    def try_to_fill(self, slot: Slot, said: Any, by: str, how: How) -> bool:
+        try:
+            value = parse(slot.field, said, self.services)
+        except Invalid as refused:
+            self.actions.append(Refused(slot, refused.sentence))
+            return False
+        self.fill(slot, value, by, how)
+        return True
+
+    def fill(self, slot: Slot, value: Any, by: str, how: How) -> None:
+        old = self.state.answers.get(slot.id)
+        before = (*old.before, Earlier(value=old.value, by=old.by))[-MOST_EARLIER:] if old else ()
+        given = Given(value=value, by=by, how=how, before=before)
+        skipped = {each: who for each, who in self.state.skipped.items() if each != slot.id}
+        self.change(
+            answers={**self.state.answers, slot.id: given},
+            skipped=skipped,
+            trail=self.trail_with(slot.id),
+            reopened=None if self.state.reopened == slot.id else self.state.reopened,
+        )
+        self.actions.append(Took(slot, value, how, old.value if old else None))
+
+    def trail_with(self, slot_id: str) -> tuple[str, ...]:
+        return (*(each for each in self.state.trail if each != slot_id), slot_id)[-MOST_TRAIL:]
+
+    def skip(self, by: str) -> None:
+        slot = self.view.slot(self.state.at) if self.state.status == "asking" else None
+        if slot is None:
+            self.ask_again()
+            return
+        if self.state.reopened == slot.id:
+            self.change(reopened=None)  # what was answered stands
+        elif self.state.proposed is not None:
+            self.fill(slot, self.state.proposed, by, "proposed")
+        if slot.id not in self.state.answers and slot.id not in self.state.skipped:
+            self.change(skipped={**self.state.skipped, slot.id: by}, trail=self.trail_with(slot.id))
+            self.actions.append(Left(slot))
+        self.go_on()
+
+    def back(self, to: str) -> None:
+        """To a slot that was closed; what it holds stands until somebody says something else."""
+        if self.state.is_over or self.state.status == "paused":
+            self.actions.append(Say("over" if self.state.is_over else "paused"))
+            return
+        view = self.view
+        if to:
+            slot = find(view, to) or next(iter(slots_of_phase(view, to)), None)
+            if slot is None:
+                self.actions.append(Say("not_found", to))
+                self.ask_again()
+                return
+        else:
+            trail = self.state.trail
+            here = self.state.reopened if self.state.reopened in trail else None
+            earlier = trail[: trail.index(here)] if here else trail
+            slot = next((found for each in reversed(earlier) if (found := view.slot(each))), None)
+            if slot is None:
+                self.actions.append(Say("at_the_start"))
+                self.ask_again()
+                return
+        self.change(reopened=slot.id, status="asking")
+        self.go_on()
+
+    # -- what comes next -------------------------------------------------------------------------------------
+
+    def go_on(self) -> None:
+        """Look up what is wanted, else ask for the next open slot, else make the artifact."""
+        if self.state.status not in ("asking", "confirming", "making", "done"):
+            return
+        self.forget_what_is_gone()
+        view = self.view
+        reopened = view.slot(self.state.reopened)
+        for phase, wants in self.reached(view):
+            if wants:
+                self.actions.append(Look(wants))
+                return
+            if reopened is not None:
+                break
+            if phase is not None and (slot := self.next_open(view, phase)) is not None:
+                self.ask(slot)
+                return
+        if reopened is not None:
+            self.ask(reopened)
+        elif self.workflow.confirm and self.state.status != "making":
+            self.change(status="confirming", at=None, proposed=None)
+            self.actions.append(AskToConfirm(self.answered()))
+        else:
+            self.make()
+
+    def forget_what_is_gone(self) -> None:
+        """A slot of an item that is in the list no more is not asked any more; its answer is kept."""
+        if self.state.reopened is not None and self.view.slot(self.state.reopened) is None:
+            self.change(reopened=None)
+
+    def reached(self, view: View) -> Iterator[tuple[Phase | None, tuple[str, ...]]]:
+        """The phases in order, each with what has to be looked up before it; the workflow itself first."""
+        service = view.service
+        stamp = service or ""
+        first = tuple(dict.fromkeys((*(("service",) if service else ()), *self.workflow.wants)))
+        yield None, tuple(want for want in first if self.state.looked.get(want) != stamp)
+        for number, phase in enumerate(self.workflow.phases):
+            wants: tuple[str, ...] = ()
+            if phase.wants:
+                stamp = circumstances(view, number)
+                wants = tuple(
+                    each for each in phase.wants if self.state.looked.get(f"{number}:{each}") != stamp
+                )
+            yield phase, wants
+
+    def next_open(self, view: View, phase: Phase) -> Slot | None:
+        """The first open slot of a phase; beyond its follow-ups the others are left."""
+        cap = phase.follow_ups if phase.follow_ups is not None else self.workflow.follow_up_cap
+        for slot in view.slots_of(phase):
+            if not view.is_open(slot):
+                continue
+            if cap is None or slot.id in self.state.asked:
+                return slot
+            same = sum(
+                each in self.state.asked
+                for each in (Slot(phase, other, slot.item).id for other in phase.fields)
+            )
+            if same <= cap:
+                return slot
+            self.change(skipped={**self.state.skipped, slot.id: ""})
+            self.actions.append(Left(slot, capped=True))
+        return None
+
+    def ask(self, slot: Slot) -> None:
+        view = self.view
+        proposal = view.proposal(slot)
+        before = view.slot(self.state.asked[-1]) if self.state.asked else None
+        given = self.state.answers.get(slot.id)
+        is_first = not self.state.asked or (before is not None and before.phase is not slot.phase)
+        asked = (*(each for each in self.state.asked if each != slot.id), slot.id)
+        self.change(
+            status="asking", at=slot.id, asked=asked, proposed=None if proposal is MISSING else proposal
+        )
+        slots = list(view.slots())
+        closed = sum(not view.is_open(each) for each in slots)
+        self.actions.append(
+            Ask(
+                slot,
+                view.text(slot.field.question, slot),
+                self.state.proposed,
+                min(closed + (given is None), len(slots)),
+                len(slots),
+                given.value if given else None,
+                is_first,
+            )
+        )
+
+    def ask_again(self) -> None:
+        """What is open stands again, after something else was said."""
+        if self.state.status == "asking":
+            self.go_on()
+        elif self.state.status == "confirming":
+            self.actions.append(AskToConfirm(self.answered()))
+
+    def looked(self, event: Looked) -> None:
+        view = self.view
+        stamp = view.service or ""
+        looked = dict(self.state.looked)
+        for want in event.wants:
+            looked[want] = stamp
+            for number, phase in enumerate(self.workflow.phases):
+                if want in phase.wants:
+                    looked[f"{number}:{want}"] = circumstances(view, number)
+        kept = {name: value for name, value in self.state.facts.items() if name not in event.wants}
+        self.change(facts={**kept, **event.facts}, looked=looked)
+        self.go_on()
+
+    def confirm(self) -> None:
+        if self.state.status == "confirming":
+            self.make()
+        else:
+            self.ask_again()
+
+    def make(self) -> None:
+        self.change(status="making", at=None, proposed=None)
+        self.actions.append(Make())
+
+    # -- about the workflow itself ---------------------------------------------------------------------------
+
+    def why(self) -> None:
+        slot = self.view.slot(self.state.at) if self.state.status == "asking" else None
+        if slot is not None:
+            why = self.view.text(slot.field.why, slot) if slot.field.why else slot.phase.prose
+            self.actions.append(Explain(slot, why))
+        self.ask_again()
+
+    def pause(self) -> None:
+        if self.state.is_over:
+            self.actions.append(Say("over"))
+        else:
+            if self.state.status != "paused":
+                self.change(paused_in=self.state.status, status="paused")
+            self.actions.append(Say("paused"))
+
+    def resume(self) -> None:
+        if self.state.is_over:
+            self.actions.append(Say("over"))
+            return
+        if self.state.status == "paused":
+            self.change(status=self.state.paused_in)
+            self.actions.append(Say("resumed"))
+        self.ask_again()
+
+    def cancel(self) -> None:
+        if self.state.is_over:
+            self.actions.append(Say("over"))
+            return
+        self.change(status="cancelled", at=None, proposed=None, reopened=None)
+        self.actions.append(Say("cancelled"))
+
+    def answered(self) -> tuple[tuple[Slot, Any, str], ...]:
+        return answered(self.view)
+
+    def report(self) -> Report:
+        view = self.view
+        at = view.slot(self.state.at)
+        phases = []
+        for phase in self.workflow.phases:
+            slots = list(view.slots_of(phase))
+            if slots:
+                filled = sum(not view.is_open(slot) for slot in slots)
+                phases.append(
+                    PhaseStanding(phase.name, filled, len(slots), at is not None and at.phase is phase)
+                )
+        return Report(tuple(phases), self.answered())

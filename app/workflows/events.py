@@ -1,0 +1,113 @@
+"""What can happen to a workflow: what people say and what comes back of its actions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from app.workflows.state import How
+
+
+@dataclass(frozen=True)
+class Words:
+    """Free text to what is asked now."""
+
+    text: str
+    by: str
+
+
+@dataclass(frozen=True)
+class Values:
+    """Values for fields by name or slot: corrections, a form, or what a model has read."""
+
+    values: Mapping[str, Any]
+    by: str
+    how: How = "said"
+
+
+@dataclass(frozen=True)
+class Skip:
+    by: str
+
+
+@dataclass(frozen=True)
+class Back:
+    """To the last slot, or to the phase or field that `to` names."""
+
+    by: str
+    to: str = ""
+
+
+@dataclass(frozen=True)
+class Why:
+    by: str
+
+
+@dataclass(frozen=True)
+class AskStatus:
+    by: str
+
+
+@dataclass(frozen=True)
+class Pause:
+    by: str
+
+
+@dataclass(frozen=True)
+class Resume:
+    by: str
+
+
+@dataclass(frozen=True)
+class Cancel:
+    by: str
+
+
+@dataclass(frozen=True)
+class Aside:
+    """A question beside the workflow."""
+
+    text: str
+    by: str
+
+
+@dataclass(frozen=True)
+class Confirm:
+    by: str
+
+
+@dataclass(frozen=True)
+class Looked:
+    """What was found for `wants`, by their names; what nobody could find is not among `facts`."""
+
+    wants: tuple[str, ...]
+    facts: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Made:
+    """The artifact is in the thread."""
+
+
+@dataclass(frozen=True)
+class NotMade:
+    reason: str
+
+
+Event = (
+    Words
+    | Values
+    | Skip
+    | Back
+    | Why
+    | AskStatus
+    | Pause
+    | Resume
+    | Cancel
+    | Aside
+    | Confirm
+    | Looked
+    | Made
+    | NotMade
+)

@@ -1,0 +1,92 @@
+"""Which slot somebody means, what words agree, and what has been answered so far."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from app.workflows.templates import MISSING
+from app.workflows.values import YES
+from app.workflows.view import Slot, View
+
+AGREED = (
+    YES
+    | frozenset(
+        [
+            "ok",
+            "okay",
+            "sure",
+            "fine",
+            "agreed",
+            "good",
+            "great",
+            "perfect",
+            "accept",
+            "take it",
+            "looks good",
+        ]
+    )
+    | frozenset(["sounds good", "do it", "go ahead", "make it", "go", "confirm", "as proposed", "that works"])
+)
+
+
+def answered(view: View) -> tuple[tuple[Slot, Any, str], ...]:
+    """All values there are, in order, each with who gave it; nobody gave a default."""
+    found = []
+    for slot in view.slots():
+        value = view.value(slot)
+        if value is not MISSING:
+            given = view.state.answers.get(slot.id)
+            found.append((slot, value, given.by if given else ""))
+    return tuple(found)
+
+
+def circumstances(view: View, number: int) -> str:
+    """A digest of what was answered before a phase, by which it is known whether to look again."""
+    values = [
+        (slot.id, view.value(slot))
+        for phase in view.workflow.phases[:number]
+        for slot in view.slots_of(phase)
+        if not view.is_open(slot)
+    ]
+    text = json.dumps([view.service, *((name, str(value)) for name, value in values)])
+    return hashlib.blake2s(text.encode(), digest_size=6).hexdigest()
+
+
+def agrees(text: str) -> bool:
+    """Whether these words take what was proposed, and say nothing else."""
+    words = " ".join(text.casefold().replace(",", " ").split()).strip("!. :)")
+    return words in AGREED or words.removesuffix(" please") in AGREED or words.removeprefix("yes ") in AGREED
+
+
+def find(view: View, name: str) -> Slot | None:
+    """The slot somebody means: by its id, its label, or a field's name, then for the item in hand."""
+    wanted = _plain(name)
+    at = view.slot(view.state.at)
+    named = []
+    for slot in view.slots():
+        if wanted in (_plain(slot.id), _plain(slot.label)):
+            return slot
+        if slot.key is not None and wanted == _plain(f"{slot.key} {slot.field.label}"):
+            return slot
+        if wanted == _plain(slot.field.label):
+            named.append(slot)
+    here = [slot for slot in named if at is not None and slot.key == at.key]
+    filled = [slot for slot in named if slot.id in view.state.answers]
+    return next(iter((*here, *filled, *named)), None)
+
+
+def slots_of_phase(view: View, to: str) -> Iterator[Slot]:
+    """The slots of the phase somebody names, by its name or its number."""
+    wanted = _plain(to).removeprefix("the ").removeprefix("phase ").strip()
+    for number, phase in enumerate(view.workflow.phases, 1):
+        name = _plain(phase.name)
+        if wanted in (str(number), name) or (len(wanted) > 3 and wanted in name):
+            yield from view.slots_of(phase)
+
+
+def _plain(words: str) -> str:
+    spaced = "".join(letter if letter.isalnum() else " " for letter in words.casefold())
+    return " ".join(spaced.split())

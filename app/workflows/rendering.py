@@ -1,0 +1,193 @@
+"""From answers to files: templates filled in, what is missing marked, and what is wrong with the result."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from app.knowledge.bounded_yaml import load_documents
+from app.knowledge.pages import yaml_problem
+from app.workflows.document import Artifact
+from app.workflows.finding import answered
+from app.workflows.schemas import violations
+from app.workflows.templates import MISSING, Path, Scope, TooLarge, plain, render, text_of, within
+from app.workflows.view import View
+
+MARKER = re.compile(r"TODO\([^)\n]*\)|\[TODO(?::[^\]\n]*)?\]")
+LONGEST_FILE_NAME = 200
+COMMENTS = {"application/yaml": "# ", "text/plain": ""}
+
+
+@dataclass(frozen=True)
+class Handed:
+    """One file. `todos` are what is open in it, `faults` why it is not valid, each a sentence's worth."""
+
+    file_name: str
+    title: str
+    media_type: str
+    content: str
+    todos: tuple[str, ...] = ()
+    faults: tuple[str, ...] = ()
+
+    @property
+    def base_name(self) -> str:
+        return self.file_name.rpartition("/")[2]
+
+
+def render_artifacts(view: View) -> tuple[Handed, ...]:
+    """The files of a workflow, in order; the same for the same answers."""
+    made: list[Handed] = []
+    taken: set[str] = set()
+    for artifact in view.workflow.artifacts:
+        if not wanted(artifact, view):
+            continue
+        for scope in scopes(artifact, view):
+            handed = render_one(artifact, view, scope)
+            name = unique(handed.file_name, taken)
+            taken.add(name)
+            made.append(handed if name == handed.file_name else _renamed(handed, name))
+    return tuple(made)
+
+
+def wanted(artifact: Artifact, view: View) -> bool:
+    """Whether the answers are those for which it is made; what is not answered yet excludes nothing."""
+    for name, value in artifact.when.items():
+        found = view.resolve(tuple(name.split(".")))
+        if found is not MISSING and text_of(found) != value:
+            return False
+    return True
+
+
+def scopes(artifact: Artifact, view: View) -> Iterator[Scope]:
+    base = with_blanks(view)
+    if artifact.each is None:
+        yield base
+        return
+    path = tuple(artifact.each.split("."))
+    for item in view.items(artifact.each):
+        yield within(base, artifact.item, item, path)
+
+
+def with_blanks(view: View) -> Scope:
+    """What names mean in a template: a field that may be left out and was is empty, no TODO."""
+
+    def scope(path: Path) -> Any:
+        found = view.resolve(path)
+        if found is MISSING and path[0] in view.fields and not view.fields[path[0]][1].required:
+            return ""
+        return found
+
+    return scope
+
+
+def render_one(artifact: Artifact, view: View, scope: Scope) -> Handed:
+    in_markdown = artifact.media_type == "text/markdown"
+
+    def marker(path: Path) -> str:
+        return f"[TODO: {named(path)}]" if in_markdown else f"TODO({named(path)})"
+
+    faults: tuple[str, ...] = ()
+    try:
+        content = render(artifact.template, scope, marker=marker).text
+    except TooLarge as error:
+        content, faults = "", (error.sentence,)
+    if view.workflow.plain:
+        content = with_what_no_placeholder_took(content, artifact, view)
+    content = content.strip("\n") + "\n"
+    return Handed(
+        file_name=file_name(plain(artifact.file_name, scope)),
+        title=plain(artifact.title, scope)[:200] or view.workflow.title,
+        media_type=artifact.media_type,
+        content=content,
+        todos=todos(content),
+        faults=faults or faults_of(content, artifact.media_type, artifact.schema),
+    )
+
+
+def named(path: Path) -> str:
+    """`target of pay` for what a template refers to."""
+    words = [part[1:-1] if part.startswith("[") else part.replace("_", " ") for part in path]
+    return " of ".join(words) if path[-1].startswith("[") else " ".join(words)
+
+
+def with_what_no_placeholder_took(content: str, artifact: Artifact, view: View) -> str:
+    """Another author's template may have no place for an answer; nothing that was said is lost."""
+    used = {ref.path[0] for ref in artifact.template.refs()}
+    rest = [(slot, value) for slot, value, _ in answered(view) if slot.field.name not in used]
+    if not rest or artifact.media_type == "application/json":
+        return content
+    if artifact.media_type == "text/markdown":
+        lines = [f"### {slot.phase.name}\n\n{text_of(value)}\n" for slot, value in rest]
+        return content.rstrip() + "\n\n## From the conversation\n\n" + "\n".join(lines)
+    mark = COMMENTS.get(artifact.media_type, "# ")
+    said = [f"{slot.phase.name}: {' '.join(text_of(value).split())}" for slot, value in rest]
+    return content.rstrip() + "\n" + "\n".join(f"{mark}{line}" for line in said)
+
+
+def todos(content: str) -> tuple[str, ...]:
+    """What is open, once each: the words of its markers."""
+    found = (re.sub(r"^\W*TODO\W*|\W+$", "", match[0]) for match in MARKER.finditer(content))
+    return tuple(dict.fromkeys(each or "unnamed" for each in found))
+
+
+def file_name(said: str) -> str:
+    """A path that stays where it is put: letters, digits, dots and dashes, no step upwards."""
+    parts = [re.sub(r"[^A-Za-z0-9._-]+", "-", part).lstrip(".-").rstrip("-") for part in said.split("/")]
+    return "/".join(part for part in parts if part)[-LONGEST_FILE_NAME:] or "artifact.txt"
+
+
+def unique(name: str, taken: set[str]) -> str:
+    folder, slash, base = name.rpartition("/")
+    stem, dot, suffix = base.partition(".")
+    number = 2
+    while name in taken:
+        name = f"{folder}{slash}{stem}-{number}{dot}{suffix}"
+        number += 1
+    return name
+
+
+def _renamed(handed: Handed, name: str) -> Handed:
+    return Handed(name, handed.title, handed.media_type, handed.content, handed.todos, handed.faults)
+
+
+# -- what is wrong -------------------------------------------------------------------------------------------
+
+
+def faults_of(
+    content: str, media_type: str, schema: Mapping[str, Any] | None, *, sample: str | None = None
+) -> tuple[str, ...]:
+    """Why a file is not valid: it does not parse, or its documents do not satisfy the schema.
+
+    A value that is still a TODO is told as that and not as a fault; `sample` is a text that stands for what
+    nobody knows yet.
+    """
+    try:
+        documents = parsed(content, media_type)
+    except json.JSONDecodeError as problem:
+        return (f"line {problem.lineno} is not valid JSON: {problem.msg}",)
+    except (yaml.YAMLError, ValueError, RecursionError) as problem:
+        line, reason = yaml_problem(problem, content)
+        return (f"line {line} is not valid YAML: {reason}",)
+    if schema is None:
+        return ()
+    found = []
+    for number, document in enumerate(documents, 1):
+        where = f"document {number}, " if len(documents) > 1 else ""
+        for said, at in violations(schema, document):
+            if not (isinstance(at, str) and (MARKER.search(at) or (sample and sample in at))):
+                found.append(f"{where}{said}")
+    return tuple(found)
+
+
+def parsed(content: str, media_type: str) -> list[Any]:
+    """The documents of a file of data; none of any other."""
+    if media_type == "application/json":
+        return [json.loads(content)]
+    if media_type == "application/yaml":
+        return [each for each in load_documents(content) if each is not None]
+    return []

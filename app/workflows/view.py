@@ -1,0 +1,176 @@
+"""What a workflow knows at one moment: the slots to fill, the values there are, and what each name means."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from app.workflows.document import MOST_ITEMS, Field, Phase, Workflow
+from app.workflows.state import State
+from app.workflows.templates import (
+    MISSING,
+    Path,
+    Scope,
+    Template,
+    dig,
+    key_of,
+    listed,
+    plain,
+    render,
+    within,
+)
+from app.workflows.values import Invalid, ServiceNames, anything, parse
+
+
+@dataclass(frozen=True)
+class Slot:
+    """One field to fill, of one item where its phase is walked for each of a list."""
+
+    phase: Phase
+    field: Field
+    item: Any = None
+
+    @property
+    def key(self) -> str | None:
+        return None if self.phase.each is None else key_of(self.item)
+
+    @property
+    def id(self) -> str:
+        return self.field.name if self.key is None else f"{self.field.name}[{self.key}]"
+
+    @property
+    def label(self) -> str:
+        """As people read it: `target of pay`."""
+        return self.field.label if self.key is None else f"{self.field.label} of {self.key}"
+
+
+@dataclass
+class View:
+    """A document and a state, read together. Pure; what is found once is remembered."""
+
+    workflow: Workflow
+    state: State
+    services: ServiceNames = anything
+    _values: dict[str, Any] = field(default_factory=dict)
+    _busy: set[str] = field(default_factory=set)
+
+    @cached_property
+    def fields(self) -> Mapping[str, tuple[Phase, Field]]:
+        return {each.name: (phase, each) for phase in self.workflow.phases for each in phase.fields}
+
+    def slots(self) -> Iterator[Slot]:
+        """All that is to be filled, as far as the lists are known that phases are walked for."""
+        for phase in self.workflow.phases:
+            yield from self.slots_of(phase)
+
+    def slots_of(self, phase: Phase) -> Iterator[Slot]:
+        for item in (None,) if phase.each is None else self.items(phase.each):
+            for each in phase.fields:
+                yield Slot(phase, each, item)
+
+    def items(self, each: str) -> tuple[Any, ...]:
+        """The entries of a list, each once."""
+        found = listed(self.resolve(tuple(each.split("."))))
+        return tuple({key_of(item): item for item in found}.values())[:MOST_ITEMS]
+
+    def slot(self, slot_id: str | None) -> Slot | None:
+        return next((slot for slot in self.slots() if slot.id == slot_id), None) if slot_id else None
+
+    # -- values ----------------------------------------------------------------------------------------------
+
+    def value(self, slot: Slot) -> Any:
+        """What was answered, or the default when all it refers to is known; else `MISSING`."""
+        slot_id = slot.id
+        if (given := self.state.answers.get(slot_id)) is not None:
+            return given.value
+        if slot.field.default is None or slot_id in self.state.skipped or slot_id in self._busy:
+            return MISSING
+        if slot_id not in self._values:
+            self._busy.add(slot_id)
+            try:
+                found = self.worked_out(slot, slot.field.default)
+            finally:
+                self._busy.discard(slot_id)
+            # Within a circle of defaults nothing is final.
+            if self._busy:
+                return found
+            self._values[slot_id] = found
+        return self._values[slot_id]
+
+    def worked_out(self, slot: Slot, template: Template) -> Any:
+        """A default or a proposal as a valid value; `MISSING` when it is none."""
+        scope = self.scope(slot)
+        if not template.known(scope):
+            return MISSING
+        only = template.sole()
+        said = scope(only.path) if only else render(template, scope, marker=lambda path: "").text
+        try:
+            return parse(slot.field, said, self.services)
+        except Invalid:
+            return MISSING
+
+    def proposal(self, slot: Slot) -> Any:
+        return MISSING if slot.field.propose is None else self.worked_out(slot, slot.field.propose)
+
+    def is_open(self, slot: Slot) -> bool:
+        """Whether it has neither a value nor somebody who left it."""
+        if slot.id in self.state.answers or slot.id in self.state.skipped:
+            return False
+        return self.value(slot) is MISSING
+
+    def is_default(self, slot: Slot) -> bool:
+        return slot.id not in self.state.answers and self.value(slot) is not MISSING
+
+    # -- names -----------------------------------------------------------------------------------------------
+
+    def scope(self, slot: Slot) -> Scope:
+        """What names mean in the questions of a slot."""
+        if slot.phase.each is None:
+            return self.resolve
+        return within(self.resolve, slot.phase.item, slot.item)
+
+    def resolve(self, path: Path) -> Any:
+        """What a name means: a field, else what was looked up, else something of the service.
+
+        A last part such as `[pay]` asks for the value of one item."""
+        key = path[-1][1:-1] if path[-1].startswith("[") else None
+        path = path[:-1] if key is not None else path
+        name = path[0]
+        if len(path) > 1:
+            return dig(self.state.facts, path)
+        if name in self.fields:
+            phase, found = self.fields[name]
+            if phase.each is None:
+                return self.value(Slot(phase, found))
+            values = [self.value(Slot(phase, found, item)) for item in self._of(phase, key)]
+            if key is not None:
+                return values[0] if values else MISSING
+            return [value for value in values if value is not MISSING] or MISSING
+        known = self.state.facts.get(name)
+        if isinstance(known, Mapping):
+            known = known.get("name", known) or None
+        if known is not None:
+            return known
+        return dig(self.state.facts, ("service", name.removeprefix("service_")))
+
+    def _of(self, phase: Phase, key: str | None) -> list[Any]:
+        assert phase.each is not None
+        items = self.items(phase.each)
+        return [item for item in items if key is None or key_of(item) == key]
+
+    def text(self, template: Template, slot: Slot | None = None) -> str:
+        """A question or a title with what is known filled in."""
+        return plain(template, self.scope(slot) if slot else self.resolve)
+
+    @property
+    def service(self) -> str | None:
+        """The service it is about, as far as anybody said."""
+        for phase, each in self.fields.values():
+            if each.type == "service" and phase.each is None:
+                value = self.value(Slot(phase, each))
+                if value is not MISSING:
+                    return str(value)
+        name = dig(self.state.facts, ("service", "name"))
+        return None if name is MISSING else str(name)
