@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from app.workflows.document import Slot
 from app.workflows.state import How, State
-from app.workflows.view import Slot
 
 
 @dataclass(frozen=True)

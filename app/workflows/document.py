@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any, Literal
 
-from app.workflows.templates import Template
+from app.workflows.templates import Template, key_of
 
 FieldType = Literal["text", "number", "percent", "duration", "choice", "list", "yes_no", "service"]
 FIELD_TYPES: tuple[FieldType, ...] = (
@@ -86,6 +87,33 @@ class Phase:
     follow_ups: int | None = None
     line: int = 1
 
+    @cached_property
+    def slots(self) -> tuple[Slot, ...]:
+        """Those of a phase that is walked once."""
+        return tuple(Slot(self, each) for each in self.fields)
+
+
+@dataclass(frozen=True)
+class Slot:
+    """One field to fill, of one item where its phase is walked for each of a list."""
+
+    phase: Phase
+    field: Field
+    item: Any = None
+
+    @cached_property
+    def key(self) -> str | None:
+        return None if self.phase.each is None else key_of(self.item)
+
+    @cached_property
+    def id(self) -> str:
+        return self.field.name if self.key is None else f"{self.field.name}[{self.key}]"
+
+    @property
+    def label(self) -> str:
+        """As people read it: `target of pay`."""
+        return self.field.label if self.key is None else f"{self.field.label} of {self.key}"
+
 
 @dataclass(frozen=True)
 class Artifact:
@@ -128,8 +156,7 @@ class Workflow:
     guidance: str = ""
     plain: bool = False
 
-    def field(self, name: str) -> tuple[Phase, Field] | None:
-        """The field of that name and its phase."""
-        return next(
-            ((phase, each) for phase in self.phases for each in phase.fields if each.name == name), None
-        )
+    @cached_property
+    def fields(self) -> Mapping[str, tuple[Phase, Field]]:
+        """All fields by name, each with its phase."""
+        return {each.name: (phase, each) for phase in self.phases for each in phase.fields}

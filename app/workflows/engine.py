@@ -27,7 +27,7 @@ from app.workflows.actions import (
     Took,
     Unknown,
 )
-from app.workflows.document import Phase, Workflow
+from app.workflows.document import Phase, Slot, Workflow
 from app.workflows.events import (
     Aside,
     AskStatus,
@@ -49,7 +49,7 @@ from app.workflows.finding import agrees, answered, circumstances, find, slots_o
 from app.workflows.state import MOST_EARLIER, Earlier, Given, How, State
 from app.workflows.templates import MISSING
 from app.workflows.values import NO, Invalid, ServiceNames, anything, parse
-from app.workflows.view import Slot, View
+from app.workflows.view import View
 
 MOST_TRAIL = 500
 
@@ -100,13 +100,17 @@ class _Machine:
     state: State
     services: ServiceNames
     actions: list[Action] = field(default_factory=list)
+    _view: View | None = None
 
     def step(self) -> Step:
         return Step(self.state, tuple(self.actions))
 
     @property
     def view(self) -> View:
-        return View(self.workflow, self.state, self.services)
+        """Of the state as it is now."""
+        if self._view is None or self._view.state is not self.state:
+            self._view = View(self.workflow, self.state, self.services)
+        return self._view
 
     def change(self, **values: Any) -> None:
         self.state = self.state.model_copy(update=values)
@@ -313,10 +317,7 @@ class _Machine:
                 continue
             if cap is None or slot.id in self.state.asked:
                 return slot
-            same = sum(
-                each in self.state.asked
-                for each in (Slot(phase, other, slot.item).id for other in phase.fields)
-            )
+            same = sum(each.id in self.state.asked for each in view.slots_of(phase) if each.key == slot.key)
             if same <= cap:
                 return slot
             self.change(skipped={**self.state.skipped, slot.id: ""})
@@ -333,7 +334,7 @@ class _Machine:
         self.change(
             status="asking", at=slot.id, asked=asked, proposed=None if proposal is MISSING else proposal
         )
-        slots = list(view.slots())
+        slots = view.slots
         closed = sum(not view.is_open(each) for each in slots)
         self.actions.append(
             Ask(
@@ -418,7 +419,7 @@ class _Machine:
         at = view.slot(self.state.at)
         phases = []
         for phase in self.workflow.phases:
-            slots = list(view.slots_of(phase))
+            slots = view.slots_of(phase)
             if slots:
                 filled = sum(not view.is_open(slot) for slot in slots)
                 phases.append(

@@ -7,9 +7,10 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from app.workflows.document import Slot
 from app.workflows.templates import MISSING
 from app.workflows.values import YES
-from app.workflows.view import Slot, View
+from app.workflows.view import View
 
 AGREED = (
     YES
@@ -35,7 +36,7 @@ AGREED = (
 def answered(view: View) -> tuple[tuple[Slot, Any, str], ...]:
     """All values there are, in order, each with who gave it; nobody gave a default."""
     found = []
-    for slot in view.slots():
+    for slot in view.slots:
         value = view.value(slot)
         if value is not MISSING:
             given = view.state.answers.get(slot.id)
@@ -66,7 +67,7 @@ def find(view: View, name: str) -> Slot | None:
     wanted = _plain(name)
     at = view.slot(view.state.at)
     named = []
-    for slot in view.slots():
+    for slot in view.slots:
         if wanted in (_plain(slot.id), _plain(slot.label)):
             return slot
         if slot.key is not None and wanted == _plain(f"{slot.key} {slot.field.label}"):

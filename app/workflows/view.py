@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from app.workflows.document import MOST_ITEMS, Field, Phase, Workflow
+from app.workflows.document import MOST_ITEMS, Field, Phase, Slot, Workflow
 from app.workflows.state import State
 from app.workflows.templates import (
     MISSING,
@@ -24,28 +24,6 @@ from app.workflows.templates import (
 from app.workflows.values import Invalid, ServiceNames, anything, parse
 
 
-@dataclass(frozen=True)
-class Slot:
-    """One field to fill, of one item where its phase is walked for each of a list."""
-
-    phase: Phase
-    field: Field
-    item: Any = None
-
-    @property
-    def key(self) -> str | None:
-        return None if self.phase.each is None else key_of(self.item)
-
-    @property
-    def id(self) -> str:
-        return self.field.name if self.key is None else f"{self.field.name}[{self.key}]"
-
-    @property
-    def label(self) -> str:
-        """As people read it: `target of pay`."""
-        return self.field.label if self.key is None else f"{self.field.label} of {self.key}"
-
-
 @dataclass
 class View:
     """A document and a state, read together. Pure; what is found once is remembered."""
@@ -56,19 +34,19 @@ class View:
     _values: dict[str, Any] = field(default_factory=dict)
     _busy: set[str] = field(default_factory=set)
 
-    @cached_property
+    @property
     def fields(self) -> Mapping[str, tuple[Phase, Field]]:
-        return {each.name: (phase, each) for phase in self.workflow.phases for each in phase.fields}
+        return self.workflow.fields
 
-    def slots(self) -> Iterator[Slot]:
+    @cached_property
+    def slots(self) -> tuple[Slot, ...]:
         """All that is to be filled, as far as the lists are known that phases are walked for."""
-        for phase in self.workflow.phases:
-            yield from self.slots_of(phase)
+        return tuple(slot for phase in self.workflow.phases for slot in self.slots_of(phase))
 
-    def slots_of(self, phase: Phase) -> Iterator[Slot]:
-        for item in (None,) if phase.each is None else self.items(phase.each):
-            for each in phase.fields:
-                yield Slot(phase, each, item)
+    def slots_of(self, phase: Phase) -> tuple[Slot, ...]:
+        if phase.each is None:
+            return phase.slots
+        return tuple(Slot(phase, each, item) for item in self.items(phase.each) for each in phase.fields)
 
     def items(self, each: str) -> tuple[Any, ...]:
         """The entries of a list, each once."""
@@ -76,7 +54,11 @@ class View:
         return tuple({key_of(item): item for item in found}.values())[:MOST_ITEMS]
 
     def slot(self, slot_id: str | None) -> Slot | None:
-        return next((slot for slot in self.slots() if slot.id == slot_id), None) if slot_id else None
+        return self._by_id.get(slot_id) if slot_id else None
+
+    @cached_property
+    def _by_id(self) -> Mapping[str, Slot]:
+        return {slot.id: slot for slot in reversed(self.slots)}
 
     # -- values ----------------------------------------------------------------------------------------------
 

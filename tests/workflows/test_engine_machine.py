@@ -148,8 +148,8 @@ class Workflows(RuleBasedStateMachine):
     @precondition(lambda self: len(self.believed) > 3)
     @rule()
     def cancel(self) -> None:
+        self.cancelled |= self.state.status != "done"
         self.do(Cancel("U1"))
-        self.cancelled = True
 
     @invariant()
     def no_answer_is_lost(self) -> None:
@@ -165,12 +165,11 @@ class Workflows(RuleBasedStateMachine):
     def cancelled_is_cancelled(self) -> None:
         assert (self.state.status == "cancelled") is self.cancelled
 
-    @invariant()
-    def it_is_never_stuck(self) -> None:
-        """From wherever it is, going on and skipping what is asked ends with an artifact."""
-        if self.cancelled:
+    def teardown(self) -> None:
+        """It is never stuck: from wherever it is, skipping what is asked ends with an artifact."""
+        if not hasattr(self, "state") or self.cancelled:
             return
-        here, believed, actions = self.state, dict(self.believed), self.actions
+        believed = dict(self.believed)
         for _ in range(60):
             if self.state.status == "done":
                 break
@@ -186,8 +185,7 @@ class Workflows(RuleBasedStateMachine):
             )
         assert self.state.status == "done"
         assert believed.items() <= self.believed.items()
-        self.state, self.believed, self.actions = here, believed, actions
 
 
 TestWorkflows = Workflows.TestCase
-TestWorkflows.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+TestWorkflows.settings = settings(max_examples=100, stateful_step_count=25, deadline=None)

@@ -40,9 +40,8 @@ def test_the_workflow_of_the_docs_page_is_read_without_a_fault() -> None:
     assert [phase.name for phase in it.phases] == ["What is released", "The way back", "The plan"]
     names = [field.name for phase in it.phases for field in phase.fields]
     assert names == ["service", "change", "migration", "how", "within", "team"]
-    within = it.field("within")
-    assert within is not None
-    assert (within[1].type, within[1].maximum) == ("duration", 3600)
+    within = it.fields["within"][1]
+    assert (within.type, within.maximum) == ("duration", 3600)
     assert it.artifacts[0].media_type == "text/markdown"
     assert not it.plain
 
