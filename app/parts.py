@@ -25,6 +25,7 @@ from app.context.repos import Repos
 from app.context.runbook_shelf import RunbookShelf
 from app.conversations.analyst import Analyst
 from app.conversations.drafts import Drafts
+from app.conversations.guide import Guide
 from app.conversations.results import StoredResults
 from app.errors import AgentError
 from app.escalation.escalation import Escalation
@@ -141,6 +142,9 @@ class Parts:
 
     def drafts(self) -> Drafts:
         return Postmortems(self.engine)
+
+    def guide(self) -> Guide:
+        return Guide(self.keeper, self.library, link=self.link)
 
     def means(self) -> Means:
         budgets = self.settings.budgets

@@ -163,7 +163,7 @@ class Runtime:
         if self._worker:
             pace, means = Pace(), parts.means()
             surface = SlackSurface(client, me, pace, channels, admission, settings.slack.sre_team_id)
-            runner = TurnRunner(engine, surface, keeper, parts.analyst(means), parts.drafts())
+            runner = TurnRunner(engine, surface, keeper, parts.analyst(means), parts.drafts(), parts.guide())
             queue = Queue(
                 url,
                 concurrency=settings.process.worker_concurrency,

@@ -58,6 +58,7 @@ class Session(_Frozen):
     thread_ts: str
     service_name: str | None = None
     knowledge_revision: str | None = None
+    workflow_state: dict[str, Any] | None = None
     updated_at: datetime
 
     def pin(self, now: datetime) -> str | None:

@@ -34,7 +34,7 @@ WITH held AS (
     RETURNING turns.*
 )
 SELECT begun.*, session.team_id, session.channel_id, session.thread_ts,
-       session.service_name, session.knowledge_revision, session.updated_at,
+       session.service_name, session.knowledge_revision, session.workflow_state, session.updated_at,
        EXISTS (SELECT 1 FROM sightings AS heard
                 WHERE heard.kind = 'overheard' AND heard.team_id = session.team_id
                   AND heard.channel_id = session.channel_id AND heard.thread_ts = session.thread_ts

@@ -17,7 +17,7 @@ from uuid import UUID
 
 import structlog
 from pydantic import TypeAdapter
-from pydantic_ai.messages import ModelResponse, TextPart
+from pydantic_ai.messages import ModelRequest, ModelResponse, TextPart, UserPromptPart
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.agent.answer import Answer
@@ -26,6 +26,7 @@ from app.conversations import repository
 from app.conversations.accept import accept
 from app.conversations.analyst import Analyst
 from app.conversations.drafts import Drafts
+from app.conversations.guide import Guide, Guided
 from app.conversations.models import Turn, TurnStatus
 from app.conversations.reply import Closing, Place, Reply, Surface
 from app.conversations.shortcuts import shortcut
@@ -62,6 +63,7 @@ class TurnRunner:
     keeper: Keeper
     analyst: Analyst
     drafts: Drafts | None = None
+    guide: Guide | None = None
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep
     tails: Tails = field(default_factory=Tails)
@@ -185,8 +187,16 @@ class _Work:
         transcript.session = self.turn.session.pinned(knowledge.revision)
         if (answer := shortcut(self.turn, knowledge) or await self.drafted()) is not None:
             return await self.decide(answer, transcript, pin=True)
+        guide, guided = self.runner.guide, None
+        if guide is not None:
+            guided = await guide.go_on(self.turn, knowledge, self.reply, self.place)
+        if guided is not None and not guided.aside:
+            self.revision = guided.state.revision
+            return await self.decide(guided.answer(None), transcript, pin=True, guided=guided)
         answer = await self.runner.analyst.answer(self.turn, knowledge, transcript, self.reply, self.place)
-        return await self.decide(answer, transcript)
+        if guided is not None:
+            answer = guided.answer(answer)
+        return await self.decide(answer, transcript, guided=guided)
 
     async def drafted(self) -> Answer | None:
         """A document that the message asks for, attached before it is spoken of; None for none."""
@@ -207,22 +217,35 @@ class _Work:
             return Answer(f"I could not attach {draft.file_name}: {error.sentence} {draft.otherwise}".strip())
         return Answer(draft.said)
 
-    async def decide(self, answer: Answer, transcript: SessionTranscript, *, pin: bool = False) -> Answer:
+    async def decide(
+        self,
+        answer: Answer,
+        transcript: SessionTranscript,
+        *,
+        pin: bool = False,
+        guided: Guided | None = None,
+    ) -> Answer:
         """Store the answer before it is shown as final: from here on no attempt says anything else.
 
         What is stored is what counts: it has lost the characters that a database does not take. `pin` is for
-        a turn that stores no question, which is what else pins the session.
+        a turn that stores no question, which is what else pins the session; `guided` is where a workflow
+        then stands.
         """
         body = as_json(ANSWER.dump_python(answer, mode="json"))
         answer = ANSWER.validate_json(body)
-        more = answer.model is None or pin
+        more = answer.model is None or pin or guided is not None
         async with (begin if more else autocommit)(self.runner.engine) as connection:
+            if guided is not None and not guided.aside:
+                asked = ModelRequest([UserPromptPart(self.turn.question)])
+                await transcript.add(connection, asked, kind="question")
             if answer.model is None:
                 response = ModelResponse([TextPart(answer.text)], model_name="offline")
                 await transcript.add(connection, response, kind="model")
             await repository.save_answer(connection, self.turn, body)
             if pin:
                 await repository.pin_knowledge(connection, transcript.session)
+            if guided is not None and self.runner.guide is not None:
+                await self.runner.guide.store(connection, self.turn, guided)
         self.decided = answer
         return answer
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from app.workflows import engine
-from app.workflows.actions import Action, Ask, Look, Make
+from app.workflows.actions import Action, Ask, Look, Make, Step
 from app.workflows.commands import event_of
 from app.workflows.document import Workflow
 from app.workflows.events import Event, Looked, Made
@@ -86,7 +86,7 @@ class Play:
         self._take(engine.step(self.workflow, self.state, event))
         return self
 
-    def _take(self, step: engine.Step) -> None:
+    def _take(self, step: Step) -> None:
         # What is stored is what the next turn reads.
         state = State.from_json(step.state.to_json())
         assert state == step.state

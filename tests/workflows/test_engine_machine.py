@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from app.workflows import engine
-from app.workflows.actions import Ask, AskToConfirm, Look, Make, Took
+from app.workflows.actions import Ask, AskToConfirm, Look, Make, Step, Took
 from app.workflows.events import (
     Aside,
     AskStatus,
@@ -82,7 +82,7 @@ class Workflows(RuleBasedStateMachine):
         self.believed |= {name: given.value for name, given in began.state.answers.items()}
         self.follow(began)
 
-    def follow(self, step: engine.Step) -> None:
+    def follow(self, step: Step) -> None:
         """Carry out what is wanted, as whoever runs workflows does."""
         for _ in range(20):
             self.state = State.from_json(step.state.to_json())

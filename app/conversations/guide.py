@@ -1,0 +1,327 @@
+"""A turn that a workflow carries on: from a message to the next question or the finished file.
+
+The engine decides; here what it wants is looked up, made and attached, and what comes of it is stored in the
+transaction of the turn's decision.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from http import HTTPStatus
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.agent.answer import Answer
+from app.agent.links import hosts_of, keep_known_links
+from app.context.library import Library
+from app.context.models import Source
+from app.context.resolve import resolve
+from app.conversations.models import Turn
+from app.conversations.reply import Place, Reply
+from app.errors import AgentError
+from app.knowledge.keeping import Keeper
+from app.knowledge.models import Knowledge
+from app.storage.audit import write_audit
+from app.storage.errors import StaleAttempt
+from app.tools.masking import mask
+from app.workflows import engine, repository
+from app.workflows.actions import Action, AnswerAside, Look, Make, Step
+from app.workflows.commands import event_of
+from app.workflows.document import Workflow
+from app.workflows.events import Event, Looked, Made, NotMade, Resume
+from app.workflows.facts import Asked, Gathered, Lookups, Picture, gather
+from app.workflows.library import WorkflowLibrary
+from app.workflows.of_service import OfService
+from app.workflows.rendering import Handed, render_artifacts
+from app.workflows.state import State
+from app.workflows.view import View
+from app.workflows.wording import handed_over, opening, worded
+
+log = structlog.get_logger(__name__)
+
+MOST_ROUNDS = 30
+"""Looks and makings that one message may cause; the engine needs as many as the workflow has phases."""
+Link = Callable[[str, str], str | None]
+
+
+@dataclass(frozen=True)
+class Guided:
+    """What a workflow says in a turn, and where it then stands. With `aside`, the analyst answers the
+    message first. `actions` are the audit's."""
+
+    text: str
+    state: State
+    service: str | None
+    actions: tuple[str, ...] = ()
+    aside: bool = False
+    files: tuple[Handed, ...] = ()
+    sources: tuple[Source, ...] = ()
+    notices: tuple[str, ...] = ()
+
+    def answer(self, said: Answer | None) -> Answer:
+        """With what the analyst said to a question beside it, when one was asked."""
+        if said is None:
+            return Answer(self.text, sources=self.sources, notices=self.notices)
+        return replace(said, text=f"{said.text}\n\n---\n\n{self.text}" if self.text else said.text)
+
+
+@dataclass
+class _Course:
+    """One message's way through the engine: what was said, looked up and made on it."""
+
+    workflow: Workflow
+    step: Step
+    said: list[Action] = field(default_factory=list)
+    files: tuple[Handed, ...] = ()
+    gathered: list[Gathered] = field(default_factory=list)
+    done: bool = False
+    problem: str = ""
+
+    @property
+    def state(self) -> State:
+        return self.step.state
+
+
+@dataclass(frozen=True)
+class Guide:
+    """`lookups` find what workflows want besides the service."""
+
+    keeper: Keeper
+    library: Library
+    lookups: Lookups = field(default_factory=dict)
+    link: Link = lambda channel, ts: None
+    workflows: WorkflowLibrary = field(default_factory=WorkflowLibrary)
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+
+    @property
+    def services(self) -> OfService:
+        return OfService(lambda: self.library.catalog)
+
+    async def go_on(self, turn: Turn, knowledge: Knowledge, reply: Reply, place: Place) -> Guided | None:
+        """What the session's workflow makes of a message, or one that the message starts; None for neither.
+
+        Raises:
+            AgentError: the place cannot be reached just now (status 503).
+        """
+        state = State.from_json(turn.session.workflow_state)
+        if state is not None:
+            workflow, notices = await self._document(state)
+            if workflow is None:
+                return None if state.is_over else self._lost(state, notices)
+            view = View(workflow, state, self.services.name)
+            event = event_of(turn.question, turn.user_id, view)
+            if event is not None:
+                return await self._carry_on(workflow, state, event, reply, notices)
+        started = self.workflows.started(turn.question, knowledge)
+        if started is None:
+            return None
+        if state is not None and not state.is_over:
+            return await self._already(turn, state, started, reply)
+        return await self._begin(turn, started, knowledge, reply, place)
+
+    async def store(self, connection: AsyncConnection, turn: Turn, guided: Guided) -> None:
+        """In the transaction of the turn's decision: where it stands, what it made, and its audit rows."""
+        session = turn.session
+        await repository.save_state(connection, session.id, guided.state, guided.service)
+        await repository.add_artifacts(connection, session.id, turn.id, guided.files)
+        for action in guided.actions:
+            await write_audit(
+                connection,
+                action,
+                workflow=guided.state.title,
+                service_name=guided.service,
+                knowledge_revision=guided.state.revision,
+                thread_ts=session.thread_ts,
+                channel_id=session.channel_id,
+                user_id=turn.user_id,
+                trace_id=turn.trace_id,
+            )
+
+    # -- the document ----------------------------------------------------------------------------------------
+
+    async def _document(self, state: State) -> tuple[Workflow | None, tuple[str, ...]]:
+        """The workflow at the revision it began with, and what is to be said about that."""
+        knowledge = await self.keeper.at(state.revision)
+        workflow = self.workflows.at(knowledge, state.workflow)
+        if knowledge.revision != state.revision:
+            notice = (
+                f"The revision that “{state.title}” began with ({state.revision}) cannot be read any more; "
+                f"it goes on with {knowledge.revision}."
+            )
+            return workflow, (notice,)
+        newest = self.keeper.current
+        if newest.revision != state.revision and not _same(state.workflow, knowledge, newest):
+            notice = f"“{state.title}” has changed since; this one finishes on revision {state.revision}."
+            return workflow, (notice,)
+        return workflow, ()
+
+    def _lost(self, state: State, notices: tuple[str, ...]) -> Guided:
+        """The document is gone for good: what was answered is handed back, and the session is free again."""
+        answers = "\n".join(f"- {name}: {given.value}" for name, given in state.answers.items())
+        text = (
+            f"“{state.title}” is gone from the knowledge repo, so I cannot go on with it. "
+            f"Your answers:\n{answers}"
+        )
+        over = state.model_copy(update={"status": "cancelled", "at": None})
+        return Guided(self._clean(text), over, None, notices=notices)
+
+    # -- one message -----------------------------------------------------------------------------------------
+
+    async def _begin(
+        self, turn: Turn, workflow: Workflow, knowledge: Knowledge, reply: Reply, place: Place
+    ) -> Guided:
+        session = turn.session
+        found = resolve(
+            turn.question,
+            self.library.catalog,
+            thread_service=session.service_name,
+            channel=await place.channel_name() or session.channel_id,
+        )
+        thread = self.link(session.channel_id, session.thread_ts)
+        facts = {"today": f"{self.clock():%Y-%m-%d}", "started_by": turn.user_id}
+        step = engine.begin(
+            workflow,
+            revision=knowledge.revision,
+            by=turn.user_id,
+            service=found.service.name if found.service else None,
+            facts=facts | ({"thread": thread} if thread else {}),
+            services=self.services.name,
+        )
+        course = await self._follow(_Course(workflow, step), reply)
+        return self._guided(course, ("workflow_start",), begun=True)
+
+    async def _carry_on(
+        self, workflow: Workflow, state: State, event: Event, reply: Reply, notices: tuple[str, ...]
+    ) -> Guided:
+        step = engine.step(workflow, state, event, services=self.services.name)
+        course = await self._follow(_Course(workflow, step), reply)
+        return self._guided(course, (), notices=notices)
+
+    async def _already(self, turn: Turn, state: State, started: Workflow, reply: Reply) -> Guided:
+        """Somebody starts one while another one rests: that one goes on, or has to be ended first."""
+        workflow, notices = await self._document(state)
+        if workflow is not None and workflow.path == started.path:
+            return await self._carry_on(workflow, state, Resume(turn.user_id), reply, notices)
+        text = (
+            f"“{state.title}” is paused in this thread. Say **resume** or **cancel** first, "
+            "or start the other one in a thread of its own."
+        )
+        return Guided(text, state, None)
+
+    async def _follow(self, course: _Course, reply: Reply) -> _Course:
+        """Carry out what the engine wants until it waits for people."""
+        for _ in range(MOST_ROUNDS):
+            course.said += course.step.actions
+            last = course.step.actions[-1] if course.step.actions else None
+            if isinstance(last, Look):
+                event: Event = await self._look(course, last, reply)
+            elif isinstance(last, Make):
+                event = await self._make(course, reply)
+            else:
+                break
+            course.step = engine.step(course.workflow, course.state, event, services=self.services.name)
+        return course
+
+    async def _look(self, course: _Course, look: Look, reply: Reply) -> Looked:
+        view = self._view(course)
+        answers = {slot_id: given.value for slot_id, given in course.state.answers.items()}
+        asked = Asked(view.service, answers, course.state.facts)
+        lookups = {"service": self.services, **self.lookups}
+        gathered = await gather(look.wants, asked, lookups)
+        others = [want for want in look.wants if want != "service"]
+        if others:
+            await reply.task(
+                f"facts-{len(course.gathered)}",
+                f"Looked up {', '.join(others)}",
+                "complete",
+                sources=gathered.sources,
+            )
+        for picture in gathered.pictures:
+            await self._show(picture, reply)
+        course.gathered.append(gathered)
+        return Looked(look.wants, gathered.facts)
+
+    async def _show(self, picture: Picture, reply: Reply) -> None:
+        """A chart is a help: the workflow goes on without it where it cannot be shown."""
+        try:
+            await reply.attach(picture.file_name, picture.title, picture.content, picture.media_type)
+        except StaleAttempt:
+            raise
+        except AgentError as error:
+            log.warning("picture_not_attached", reason=error.sentence)
+
+    async def _make(self, course: _Course, reply: Reply) -> Event:
+        files = tuple(
+            replace(each, content=mask(each.content)) for each in render_artifacts(self._view(course))
+        )
+        try:
+            for each in files:
+                await reply.attach(each.base_name, each.title, each.content.encode(), each.media_type)
+        except StaleAttempt:
+            raise
+        except AgentError as error:
+            if error.status == HTTPStatus.SERVICE_UNAVAILABLE:
+                raise
+            log.warning("artifact_not_attached", reason=error.sentence)
+            course.problem = (
+                f"I made it, but could not attach it: {error.sentence} Say **make it** to try again."
+            )
+            return NotMade(error.sentence)
+        course.files, course.done = files, True
+        return Made()
+
+    # -- what is said ----------------------------------------------------------------------------------------
+
+    def _guided(
+        self,
+        course: _Course,
+        audit: tuple[str, ...],
+        *,
+        begun: bool = False,
+        notices: tuple[str, ...] = (),
+    ) -> Guided:
+        view = self._view(course)
+        parts = [opening(course.workflow, view)] if begun else []
+        parts += [_wrong_tier(course.workflow, view), worded(course.said), course.problem]
+        if course.done:
+            parts.append(handed_over(course.workflow, view, course.files, course.state))
+        told = dict.fromkeys((*notices, *(said for each in course.gathered for said in each.notices)))
+        sources = tuple(dict.fromkeys(source for each in course.gathered for source in each.sources))
+        return Guided(
+            self._clean("\n\n".join(part for part in parts if part), sources),
+            course.state,
+            view.service,
+            actions=audit + (("workflow_complete",) if course.done else ()),
+            aside=any(isinstance(each, AnswerAside) for each in course.said),
+            files=course.files,
+            sources=sources,
+            notices=tuple(map(mask, told)),
+        )
+
+    def _view(self, course: _Course) -> View:
+        return View(course.workflow, course.state, self.services.name)
+
+    def _clean(self, text: str, sources: Iterable[Source] = ()) -> str:
+        """People's words are in it: what they bring along leads nowhere and shows no secret."""
+        return keep_known_links(mask(text), self.library.catalog.hosts() | hosts_of(tuple(sources)))
+
+
+def _wrong_tier(workflow: Workflow, view: View) -> str:
+    tier = view.resolve(("service", "tier"))
+    if not workflow.tiers or not isinstance(tier, int) or tier in workflow.tiers:
+        return ""
+    meant = " and ".join(map(str, workflow.tiers))
+    return f"This workflow is meant for tier {meant}; {view.service} is tier {tier}. It runs nevertheless."
+
+
+def _same(path: str, one: Knowledge, other: Knowledge) -> bool:
+    """Whether two revisions make the same of a workflow: its text and the files it may be made from."""
+
+    def files(knowledge: Knowledge) -> list[tuple[str, str]]:
+        own = [(each.path, each.text) for each in knowledge.workflows if each.path == path]
+        return own + [(each.path, each.text) for each in (*knowledge.artifacts, *knowledge.templates)]
+
+    return files(one) == files(other)

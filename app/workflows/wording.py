@@ -1,0 +1,157 @@
+"""What the engine wants said, in markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from app.workflows.actions import (
+    Action,
+    Ask,
+    AskToConfirm,
+    Explain,
+    Left,
+    Refused,
+    Report,
+    Say,
+    Took,
+    Unknown,
+)
+from app.workflows.document import Field, Slot, Workflow
+from app.workflows.rendering import Handed
+from app.workflows.state import State
+from app.workflows.templates import text_of
+from app.workflows.view import View
+
+LONGEST_SHOWN = 300
+LONGEST_WHY = 800
+HOW = (
+    "Say **skip**, **back**, **why**, **status**, **pause** or **cancel** at any time; anyone in this thread "
+    "may answer, and `name: value` corrects an earlier answer."
+)
+SAID = {
+    "paused": "Paused. Say **resume** in this thread to go on, today or next week; nothing is lost.",
+    "resumed": "Going on where we were.",
+    "cancelled": "Cancelled. Nothing was made; what you answered stays in this thread.",
+    "at_the_start": "This is the first question; there is nothing to go back to.",
+    "not_found": "I know no phase and no field “{detail}” here.",
+    "what_to_change": "What should I change? Say `name: value`, or **back to** a phase.",
+    "over": "This workflow is over; start it again to make another one.",
+}
+
+
+def opening(workflow: Workflow, view: View) -> str:
+    about = f" for **{view.service}**" if view.service else ""
+    count = len(workflow.phases)
+    return f"**{workflow.title}**{about}: {count} phase{'s' * (count != 1)}. {HOW}"
+
+
+def worded(actions: Sequence[Action]) -> str:
+    """Everything that is to be said, in the order in which the engine said it."""
+    return "\n\n".join(said for each in actions if (said := _one(each)))
+
+
+def _one(action: Action) -> str:
+    match action:
+        case Took() | Refused() | Left():
+            return _of_answer(action)
+        case Unknown():
+            return f"I know no field “{_short(action.name)}” here."
+        case Say():
+            return SAID[action.what].format(detail=_short(action.detail))
+        case Explain():
+            return _short(action.text, LONGEST_WHY) or "It goes into what I make at the end."
+    return _of_standing(action)
+
+
+def _of_answer(action: Took | Refused | Left) -> str:
+    slot = action.slot
+    if isinstance(action, Refused):
+        return f"{slot.label.capitalize()}: {action.reason}"
+    if isinstance(action, Left):
+        why = "I ask no more in this phase" if action.capped else "Left open"
+        return f"{why}: {slot.label}{'; it is a TODO in what I make' * slot.field.required}."
+    old = action.instead_of
+    instead = "" if old is None else f" (instead of {shown(slot.field, old)})"
+    return f"Noted: {slot.label} is **{shown(slot.field, action.value)}**{instead}."
+
+
+def _of_standing(action: Action) -> str:
+    if isinstance(action, Report):
+        return _report(action)
+    if isinstance(action, Ask):
+        return _asked(action)
+    if isinstance(action, AskToConfirm):
+        return f"{_answers(action.answers)}\n\nShall I make it? Say **yes**, or correct with `name: value`."
+    return ""
+
+
+def _asked(ask: Ask) -> str:
+    field = ask.slot.field
+    lines = [f"**{ask.slot.phase.name}** · question {ask.number} of {ask.total}", "", ask.question]
+    if field.choices:
+        lines += ["", *(f"{n}. {each.label}" for n, each in enumerate(field.choices, 1))]
+    if ask.present is not None:
+        lines += ["", f"It is **{shown(field, ask.present)}** now; **skip** keeps that."]
+    elif ask.proposal is not None:
+        lines += ["", f"I propose **{shown(field, ask.proposal)}**; say **yes** to take it."]
+    return "\n".join(lines)
+
+
+def _report(report: Report) -> str:
+    lines = [
+        f"{'→' if each.is_current else '✓' if each.filled == each.total else '·'} {each.name}: "
+        f"{each.filled} of {each.total}"
+        for each in report.phases
+    ]
+    return "\n".join((*(f"- {line}" for line in lines), "", _answers(report.answers))).strip()
+
+
+def _answers(answers: Sequence[tuple[Slot, Any, str]]) -> str:
+    return "\n".join(
+        f"- {slot.label}: **{shown(slot.field, value)}**{f' ({by})' if by else ' (default)'}"
+        for slot, value, by in answers
+    )
+
+
+def handed_over(workflow: Workflow, view: View, files: Sequence[Handed], state: State) -> str:
+    """What was made, what is open in it, where defaults were left, and what is wrong."""
+    again = " anew" if state.made > 1 else ""
+    names = ", ".join(f"`{file.base_name}`" for file in files)
+    about = f" for **{view.service}**" if view.service else ""
+    lines = [f"**{workflow.title}**{about} is done. I attached {names}{again}."]
+    if not files:
+        lines = [f"**{workflow.title}**{about} is done; by your answers there is no file to make."]
+    for file in files:
+        if file.faults:
+            faults = "\n".join(f"- {fault}" for fault in file.faults)
+            lines.append(f"`{file.base_name}` is **not valid**:\n{faults}")
+    todos = dict.fromkeys(todo for file in files for todo in file.todos)
+    if todos:
+        lines.append(f"Open, marked as TODO: {', '.join(todos)}.")
+    defaults = [
+        f"{slot.label} = {shown(slot.field, view.value(slot))}"
+        for slot in view.slots
+        if view.is_default(slot)
+    ]
+    if defaults:
+        lines.append(f"Nobody was asked for these: {', '.join(defaults)}.")
+    lines.append("To change something, say `name: value`; then I make it anew.")
+    return "\n\n".join(lines)
+
+
+def shown(field: Field, value: Any) -> str:
+    """A value as people read it, with its unit or label."""
+    if field.type == "percent":
+        return f"{text_of(value)} %"
+    if field.unit and field.type == "number":
+        return f"{text_of(value)} {field.unit}"
+    labels = {each.value: each.label for each in field.choices}
+    if isinstance(value, list):
+        return _short(", ".join(labels.get(text_of(each), text_of(each)) for each in value))
+    return _short(labels.get(text_of(value), text_of(value)))
+
+
+def _short(text: str, longest: int = LONGEST_SHOWN) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= longest else line[: longest - 1] + "…"

@@ -1,0 +1,171 @@
+"""A workflow in a thread, from the message that starts it to the file, without a model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from app.playground.example import git, write_repos
+from app.playground.slack.records import Message
+from tests.acceptance.conftest import CHECKOUT, MAYA, OMAR, Stack
+from tests.acceptance.test_conversation import commit, revisions, shown
+from tests.workflows.play import FILES, SAMPLES
+
+SLO = (SAMPLES / "slo.md").read_text("utf-8")
+START = "<@U0AGENT> let's define SLOs for checkout"
+PAY = "What share of “pay” must succeed?"
+
+
+@pytest.fixture
+def repo(stack: Stack, tmp_path: Path) -> Path:
+    """A knowledge repo with workflows of the test's own."""
+    organisation = write_repos(tmp_path / "own")
+    folder = tmp_path / "own" / "knowledge"
+    (folder / "workflows").mkdir(exist_ok=True)
+    handover = (SAMPLES / "service-handover.md").read_text("utf-8")
+    for path, content in {**FILES, "workflows/slo.md": SLO, "workflows/handover.md": handover}.items():
+        (folder / path).write_text(content, "utf-8")
+    git(folder, "add", "--all")
+    git(folder, "commit", "--quiet", "--message", "Add workflows")
+    stack.environment |= {"KNOWLEDGE_REPO_URL": organisation.knowledge, "GIT_POLL_SECONDS": "0.1"}
+    return folder
+
+
+async def said(stack: Stack, ts: str, *words: str, user: str = MAYA) -> Message:
+    """Say things in the thread one after the other; the agent's last message, files aside."""
+    for each in words:
+        _, answers = await stack.ask(each, thread_ts=ts, user=user)
+    return [answer for answer in answers if not answer.files][-1]
+
+
+def files(stack: Stack, ts: str) -> dict[str, str]:
+    """What was attached in a thread, by name."""
+    return {
+        file.name: (file.content or b"").decode()
+        for message in stack.slack.thread(CHECKOUT, ts)
+        for file in map(stack.slack.workspace.files.__getitem__, message.files)
+    }
+
+
+async def test_from_a_mention_to_a_valid_file(stack: Stack, repo: Path) -> None:
+    await stack.serve()
+    ts, [first] = await stack.ask(START)
+    assert "SLO Sample" in first.text
+    assert "Which journeys does checkout serve?" in first.text
+    assert "no model" not in shown([first]).lower()
+
+    assert PAY in (await said(stack, ts, "pay and search")).text
+    refused = await said(stack, ts, "half of them")
+    assert "I need a number in percent and could not read one. For example: 90" in refused.text
+    assert PAY in refused.text
+    assert "Noted: target of pay is *99.95 %*" in (await said(stack, ts, "99.95")).text.replace("**", "*")
+    await said(stack, ts, "skip", "99.5", user=OMAR)
+    last = await said(stack, ts, "skip", "yes")
+
+    assert "is done" in last.text
+    assert "slo/checkout.yaml" not in last.text
+    assert "`checkout.yaml`" in last.text
+    assert "team = Checkout" in last.text
+    attached = files(stack, ts)
+    assert list(attached) == ["checkout.yaml"]
+    assert yaml.safe_load(attached["checkout.yaml"]) == {
+        "service": "checkout",
+        "team": "Checkout",
+        "slos": [{"name": "pay", "target": 99.95}, {"name": "search", "target": 99.5}],
+    }
+    [(name, content, media, faults)] = await stack.rows(
+        "SELECT file_name, content, media_type, faults FROM artifacts"
+    )
+    assert (name, content, media, faults) == (
+        "slo/checkout.yaml", attached["checkout.yaml"], "application/yaml", None,
+    )  # fmt: skip
+    [(workflow, service, status, by)] = await stack.rows(
+        "SELECT workflow, service_name, workflow_state ->> 'status', "
+        "workflow_state #>> '{answers,target[search],by}' FROM sessions"
+    )
+    assert (workflow, service, status, by) == ("SLO Sample", "checkout", "done", OMAR)
+    assert await stack.rows(
+        "SELECT action, workflow, service_name, user_id FROM audit_log WHERE action LIKE 'workflow%' ORDER BY id"
+    ) == [
+        ("workflow_start", "SLO Sample", "checkout", MAYA),
+        ("workflow_complete", "SLO Sample", "checkout", MAYA),
+    ]
+
+
+async def test_a_side_question_is_answered_and_the_place_is_kept(stack: Stack, repo: Path) -> None:
+    await stack.serve()
+    ts, _ = await stack.ask(START)
+    await said(stack, ts, "pay")
+    beside = await said(stack, ts, "what does tier 1 ask of us?")
+
+    assert "tier-1" in shown([beside]).lower() or "tier 1" in beside.text.lower()
+    assert PAY in beside.text
+    assert "Anything to say about pay?" in (await said(stack, ts, "99")).text
+
+
+async def test_it_goes_on_after_a_restart_and_finishes_on_the_revision_it_began_with(
+    stack: Stack, repo: Path
+) -> None:
+    first = await stack.serve()
+    ts, _ = await stack.ask(START)
+    await said(stack, ts, "pay", "pause")
+    [(known,)] = await stack.rows("SELECT count(*) FROM knowledge_revisions")
+    commit(repo, "workflows/slo.md", SLO.replace("must succeed?", "has to succeed?"))
+    await revisions(stack, known + 1)
+    await first.stop()
+    await stack.serve()
+    # A pause hears nothing but what ends it: this is a question like any other.
+    answer = await said(stack, ts, "which timeout does checkout use towards payments?")
+    assert PAY not in answer.text
+    resumed = await said(stack, ts, "resume", user=OMAR)
+
+    assert PAY in resumed.text
+    assert "has changed since; this one finishes on revision" in shown([resumed])
+    other, [begun] = await stack.ask(START)
+    assert "has to succeed?" in (await said(stack, other, "pay")).text
+
+
+async def test_a_workflow_that_was_removed_finishes_nevertheless(stack: Stack, repo: Path) -> None:
+    await stack.serve()
+    ts, _ = await stack.ask(START)
+    [(known,)] = await stack.rows("SELECT count(*) FROM knowledge_revisions")
+    commit(repo, "workflows/slo.md", '# Other\n## Phase 1\n"Is it other?"\n')
+    await revisions(stack, known + 1)
+    last = await said(stack, ts, "pay", "99", "skip", "no")
+
+    assert "is done" in last.text
+    assert list(files(stack, ts)) == ["checkout.yaml"]
+    assert "yes" not in files(stack, ts)["checkout.yaml"]
+
+
+async def test_markdown_of_another_system_runs_in_a_thread(stack: Stack, repo: Path) -> None:
+    await stack.serve()
+    ts, [first] = await stack.ask("<@U0AGENT> start the service handover interview for checkout please")
+    assert "for its users, in one or two sentences?" in first.text
+    last = await said(stack, ts, "People pay with it.", "Nights are quiet.", "Ada and Linus")
+
+    assert "is done" in last.text
+    [content] = files(stack, ts).values()
+    assert "## What it does\nPeople pay with it." in content
+    assert "Owner until now: Checkout" in content
+
+
+async def test_a_question_about_a_workflow_starts_none(stack: Stack, repo: Path) -> None:
+    await stack.serve()
+    await stack.ask("<@U0AGENT> why should we define SLOs for checkout?")
+
+    assert await stack.rows("SELECT workflow, workflow_state FROM sessions") == [(None, None)]
+
+
+async def test_cancelled_the_thread_is_a_conversation_again(stack: Stack, repo: Path) -> None:
+    await stack.serve()
+    ts, _ = await stack.ask(START)
+    assert "Cancelled" in (await said(stack, ts, "cancel")).text
+    answer = await said(stack, ts, "99.9")
+
+    assert "question" not in answer.text
+    assert await stack.rows("SELECT count(*) FROM artifacts") == [(0,)]
+    again = await said(stack, ts, "define SLOs for checkout")
+    assert "Which journeys does checkout serve?" in again.text

@@ -1,0 +1,145 @@
+"""Which message starts which workflow, what is looked up for it, and how it is said."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from app.context.catalog import read_catalog
+from app.errors import AgentError
+from app.knowledge.models import Document, Knowledge
+from app.storage.tree import Tree
+from app.workflows.facts import LARGEST_FACT, Asked, Found, gather
+from app.workflows.library import WorkflowLibrary
+from app.workflows.of_service import OfService
+from app.workflows.wording import worded
+from tests.workflows.play import FILES, SAMPLES, Play, sample
+from tests.workflows.test_engine import at_targets
+
+HANDOVER = "workflows/handover.md"
+SLO = "workflows/slo.md"
+
+
+def knowledge(*more: tuple[str, str]) -> Knowledge:
+    texts = {
+        SLO: (SAMPLES / "slo.md").read_text("utf-8"),
+        HANDOVER: (SAMPLES / "service-handover.md").read_text("utf-8"),
+        "workflows/broken.md": "# SLO\nno phases",
+        **dict(more),
+    }
+    return Knowledge(
+        "r1",
+        Document("system-prompt.md", "", ""),
+        workflows=tuple(Document(path, path, text) for path, text in texts.items()),
+        artifacts=tuple(Document(path, path, text) for path, text in FILES.items()),
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "path"),
+    [
+        ("let's define SLOs for checkout", SLO),
+        ("Define SLOs", SLO),
+        ("can you help us define  slos?", SLO),
+        ("hey, could we run the SLO sample for payments?", SLO),
+        ("start the Service-Handover Interview", HANDOVER),
+        ("how do we define SLOs?", None),
+        ("what is the SLO sample?", None),
+        ("Is the service handover interview any good?", None),
+        ("define SLOsphere", None),
+        ("what do I need before launch?", None),
+        ("define SLOs " + "and a long page that somebody pasted " * 10, None),
+    ],
+)
+def test_a_message_starts_the_workflow_whose_trigger_it_holds(words: str, path: str | None) -> None:
+    started = WorkflowLibrary().started(words, knowledge())
+
+    assert (started.path if started else None) == path
+
+
+def test_the_longest_trigger_counts() -> None:
+    other = (
+        "workflows/other.md",
+        '---\ntriggers: [define SLOs for checkout]\n---\n# X\n## Phase 1\n"Is it so?"\n',
+    )
+
+    started = WorkflowLibrary().started("define SLOs for checkout", knowledge(other))
+    assert started is not None
+    assert started.path == other[0]
+
+
+class Refusing(AgentError):
+    code = "refusing"
+
+
+async def test_one_lookup_that_fails_costs_the_others_nothing() -> None:
+    async def found(asked: Asked) -> Found:
+        return Found({"value": asked.answers["target"]})
+
+    async def failing(asked: Asked) -> Found:
+        raise Refusing("Prometheus is away.")
+
+    async def slow(asked: Asked) -> Found:
+        await asyncio.sleep(5)
+        return Found(1)
+
+    async def huge(asked: Asked) -> Found:
+        return Found("x" * (LARGEST_FACT + 1))
+
+    lookups = {"found": found, "failing": failing, "slow": slow, "huge": huge}
+    asked = Asked("checkout", {"target": 99.9}, {})
+    gathered = await gather((*lookups, "unknown"), asked, lookups, seconds=0.05)
+
+    assert gathered.facts == {"found": {"value": 99.9}}
+    assert gathered.notices == (
+        "I could not look up “failing”: Prometheus is away.",
+        "I could not look up “slow” within 0.05 seconds.",
+        "What I found for “huge” is too large to keep (60,003 characters).",
+        "I cannot look up “unknown” here; what depends on it I ask, or leave as a TODO.",
+    )
+
+
+CATALOG = read_catalog(
+    Tree(
+        "b1",
+        {
+            "services.yaml": "services:\n"
+            "  - {name: checkout, aliases: [cart-checkout], tier: 1, team: Checkout, depends_on: [payments]}\n"
+            "  - {name: payments}\n"
+        },
+    )
+)
+
+
+async def test_the_catalog_answers_for_a_service() -> None:
+    service = OfService(lambda: CATALOG)
+
+    found = await service(Asked("checkout", {}, {}))
+    assert found.value == {"name": "checkout", "tier": 1, "team": "Checkout", "depends_on": ["payments"]}
+    assert (await service(Asked("payments", {}, {}))).value == {"name": "payments", "callers": ["checkout"]}
+    assert [service.name(words) for words in ("Cart Checkout", "the checkout service", "billing")] == [
+        "checkout", "checkout", None,
+    ]  # fmt: skip
+
+
+def test_what_is_asked_is_said_with_what_helps_to_answer_it() -> None:
+    play = at_targets()
+    assert worded(play.said) == (
+        "Noted: journeys is **pay, search**.\n\n"
+        "**Targets** · question 4 of 8\n\nWhat share of “pay” must succeed?\n\nI propose **99.9 %**; say **yes** to take it."
+    )
+    play.say("99", "skip", "98", "back")
+    assert worded(play.said).endswith(
+        "What share of “search” must succeed?\n\nIt is **98 %** now; **skip** keeps that."
+    )
+    play.say("why?")
+    assert worded(play.said).startswith("A target below what search delivers today is no target.")
+
+
+def test_choices_are_numbered_and_labels_are_shown() -> None:
+    text = "# T\n## Phase 1: Format\n```fields\n- name: format\n  choices: {datadog: Datadog SLO, prom: Rules}\n- name: x\n```\n"
+    play = Play(sample("t.md", text)).begin()
+    assert worded(play.said).endswith("What is the format?\n\n1. Datadog SLO\n2. Rules")
+    play.say("1")
+    assert worded(play.said).startswith("Noted: format is **Datadog SLO**.")
