@@ -16,6 +16,7 @@ from app.agent.budget import PostgresBudget, WindowLimits
 from app.agent.compaction import CompactionLimits
 from app.agent.models import Models
 from app.agent.prices import Prices
+from app.agent.reader import Reader
 from app.agent.run import Means
 from app.agent.tally import RunLimits
 from app.context.addresses import of_service
@@ -143,8 +144,10 @@ class Parts:
     def drafts(self) -> Drafts:
         return Postmortems(self.engine)
 
-    def guide(self) -> Guide:
-        return Guide(self.keeper, self.library, link=self.link)
+    def guide(self, means: Means) -> Guide:
+        fast = self.models.fast if self.models else None
+        reader = Reader(fast, means.budget, means.prices) if fast else None
+        return Guide(self.keeper, self.library, reader=reader, link=self.link)
 
     def means(self) -> Means:
         budgets = self.settings.budgets

@@ -163,7 +163,9 @@ class Runtime:
         if self._worker:
             pace, means = Pace(), parts.means()
             surface = SlackSurface(client, me, pace, channels, admission, settings.slack.sre_team_id)
-            runner = TurnRunner(engine, surface, keeper, parts.analyst(means), parts.drafts(), parts.guide())
+            runner = TurnRunner(
+                engine, surface, keeper, parts.analyst(means), parts.drafts(), parts.guide(means)
+            )
             queue = Queue(
                 url,
                 concurrency=settings.process.worker_concurrency,

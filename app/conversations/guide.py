@@ -15,7 +15,10 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.agent.answer import Answer
+from app.agent.budget import BudgetSpent
+from app.agent.failures import ModelUnavailable
 from app.agent.links import hosts_of, keep_known_links
+from app.agent.reader import Reader, ReadFor
 from app.context.library import Library
 from app.context.models import Source
 from app.context.resolve import resolve
@@ -31,8 +34,9 @@ from app.workflows import engine, repository
 from app.workflows.actions import Action, AnswerAside, Look, Make, Step
 from app.workflows.commands import event_of
 from app.workflows.document import Workflow
-from app.workflows.events import Event, Looked, Made, NotMade, Resume
+from app.workflows.events import Event, Looked, Made, NotMade, Resume, Words
 from app.workflows.facts import Asked, Gathered, Lookups, Picture, gather
+from app.workflows.hearing import TASK, FieldsRead, needs_reading, prompt, read_into
 from app.workflows.library import WorkflowLibrary
 from app.workflows.of_service import OfService
 from app.workflows.rendering import Handed, render_artifacts
@@ -87,11 +91,13 @@ class _Course:
 
 @dataclass(frozen=True)
 class Guide:
-    """`lookups` find what workflows want besides the service."""
+    """`lookups` find what workflows want besides the service; `reader` reads answers in free text, and is
+    None without a model."""
 
     keeper: Keeper
     library: Library
     lookups: Lookups = field(default_factory=dict)
+    reader: Reader | None = None
     link: Link = lambda channel, ts: None
     workflows: WorkflowLibrary = field(default_factory=WorkflowLibrary)
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
@@ -113,6 +119,9 @@ class Guide:
                 return None if state.is_over else self._lost(state, notices)
             view = View(workflow, state, self.services.name)
             event = event_of(turn.question, turn.user_id, view)
+            if isinstance(event, Words) and self.reader is not None and needs_reading(event, view):
+                event, more = await self._read(turn, event, view, self.reader)
+                notices += more
             if event is not None:
                 return await self._carry_on(workflow, state, event, reply, notices)
         started = self.workflows.started(turn.question, knowledge)
@@ -139,6 +148,17 @@ class Guide:
                 user_id=turn.user_id,
                 trace_id=turn.trace_id,
             )
+
+    async def _read(
+        self, turn: Turn, words: Words, view: View, reader: Reader
+    ) -> tuple[Event, tuple[str, ...]]:
+        """What a model reads out of an answer; the words themselves when it cannot, and why."""
+        reading = ReadFor(turn.id, turn.session.id, turn.attempt)
+        try:
+            read = await reader.read(FieldsRead, TASK, prompt(words, view), reading)
+        except (ModelUnavailable, BudgetSpent) as error:
+            return words, (f"{error.sentence} I took your answer word for word.",)
+        return read_into(words, read, view), ()
 
     # -- the document ----------------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,8 @@ from app.playground.example import git, write_repos
 from app.playground.slack.records import Message
 from tests.acceptance.conftest import CHECKOUT, MAYA, OMAR, Stack
 from tests.acceptance.test_conversation import commit, revisions, shown
+from tests.fakes.anthropic import FakeAnthropic
+from tests.fakes.script import Call, Reply, call, say
 from tests.workflows.play import FILES, SAMPLES
 
 SLO = (SAMPLES / "slo.md").read_text("utf-8")
@@ -169,3 +172,48 @@ async def test_cancelled_the_thread_is_a_conversation_again(stack: Stack, repo: 
     assert await stack.rows("SELECT count(*) FROM artifacts") == [(0,)]
     again = await said(stack, ts, "define SLOs for checkout")
     assert "Which journeys does checkout serve?" in again.text
+
+
+def read(**values: str) -> Call:
+    return call("conclude", fields=[{"name": name, "value": value} for name, value in values.items()])
+
+
+async def test_a_model_reads_several_fields_out_of_one_message(
+    stack: Stack, repo: Path, model: FakeAnthropic
+) -> None:
+    await stack.serve()
+    ts, [first] = await stack.ask(START)
+    assert model.requests == []
+    assert "Which journeys does checkout serve?" in first.text
+    model.script.add(say("", read(journeys="pay, search", team="Shop", nonsense="x", accept="perhaps")))
+    answer = await said(
+        stack, ts, "We have pay and search, and by now it is Shop who owns them, not Checkout"
+    )
+
+    assert "Noted: journeys is" in answer.text
+    assert PAY in answer.text
+    assert "nonsense" not in answer.text
+    asked = json.dumps(model.requests[-1], ensure_ascii=False)
+    assert "<message>" in asked
+    assert "Which journeys does checkout serve?" in asked
+    assert "99.9" in (await said(stack, ts, "99.9")).text
+    assert len(model.requests) == 1
+    [(how, value)] = await stack.rows(
+        "SELECT workflow_state #>> '{answers,journeys,how}', workflow_state #>> '{answers,journeys,value}' FROM sessions"
+    )
+    assert (how, json.loads(value)) == ("model", ["pay", "search"])
+    assert await stack.rows("SELECT count(*) FROM usage") == [(1,)]
+
+
+async def test_when_the_model_fails_an_answer_counts_word_for_word(
+    stack: Stack, repo: Path, model: FakeAnthropic
+) -> None:
+    await stack.serve()
+    ts, _ = await stack.ask(START)
+    model.script.add(Reply(status=401, message="no"))
+    answer = await said(
+        stack, ts, "- pay, with a card or an invoice of ours\n- search, by text and by picture"
+    )
+
+    assert "What share of “pay, with a card or an invoice of ours” must succeed?" in answer.text
+    assert "word for word" in shown([answer])
