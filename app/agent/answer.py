@@ -36,12 +36,20 @@ class Conclusion(BaseModel):
 
 
 @dataclass(frozen=True)
+class Offer:
+    """Something to choose instead of writing it: what stands on it, and what choosing it says."""
+
+    label: str
+    says: str
+
+
+@dataclass(frozen=True)
 class Answer:
     """What a turn says in the end.
 
     `confidence` is 0 to 1, None when the model did not express it; `model` is None and
     `offline_reason` a sentence when no model took part; `notices` are sentences for the reader about
-    the answer's making (a stale copy, a spent budget).
+    the answer's making (a stale copy, a spent budget); `offers` are answers to what it asks.
     """
 
     text: str
@@ -52,6 +60,7 @@ class Answer:
     model: str | None = None
     offline_reason: str | None = None
     notices: tuple[str, ...] = ()
+    offers: tuple[Offer, ...] = ()
 
 
 def named_sources(names: list[str], known: tuple[Source, ...]) -> tuple[Source, ...]:

@@ -14,7 +14,7 @@ from http import HTTPStatus
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.agent.answer import Answer
+from app.agent.answer import Answer, Offer
 from app.agent.budget import BudgetSpent
 from app.agent.failures import ModelUnavailable
 from app.agent.links import hosts_of, keep_known_links
@@ -42,7 +42,7 @@ from app.workflows.of_service import OfService
 from app.workflows.rendering import Handed, render_artifacts
 from app.workflows.state import State
 from app.workflows.view import View
-from app.workflows.wording import handed_over, opening, worded
+from app.workflows.wording import handed_over, offers, opening, worded
 
 log = structlog.get_logger(__name__)
 
@@ -64,12 +64,14 @@ class Guided:
     files: tuple[Handed, ...] = ()
     sources: tuple[Source, ...] = ()
     notices: tuple[str, ...] = ()
+    offers: tuple[Offer, ...] = ()
 
     def answer(self, said: Answer | None) -> Answer:
         """With what the analyst said to a question beside it, when one was asked."""
         if said is None:
-            return Answer(self.text, sources=self.sources, notices=self.notices)
-        return replace(said, text=f"{said.text}\n\n---\n\n{self.text}" if self.text else said.text)
+            return Answer(self.text, sources=self.sources, notices=self.notices, offers=self.offers)
+        text = f"{said.text}\n\n---\n\n{self.text}" if self.text else said.text
+        return replace(said, text=text, offers=self.offers)
 
 
 @dataclass
@@ -319,6 +321,7 @@ class Guide:
             files=course.files,
             sources=sources,
             notices=tuple(map(mask, told)),
+            offers=tuple(Offer(mask(label), says) for label, says in offers(course.said)),
         )
 
     def _view(self, course: _Course) -> View:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
+from app.agent.answer import Offer
 from app.agent.phrases.languages import ENGLISH
 from app.context.models import Source
 from app.conversations.models import Incoming, Turn
@@ -23,7 +24,8 @@ class Closing:
     """How an answer ends: the whole text as it shall stand, and what is said below it.
 
     `text` is markdown. `confidence` is 0–1, None when it was not expressed. `offline_reason` says why no
-    model took part; None when one did. `language` is that of the question, by its two letters.
+    model took part; None when one did. `language` is that of the question, by its two letters. `offers` are
+    what may be chosen as an answer to it.
     """
 
     text: str
@@ -34,6 +36,7 @@ class Closing:
     offline_reason: str | None = None
     knowledge_revision: str | None = None
     language: str = ENGLISH
+    offers: tuple[Offer, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -98,6 +98,10 @@ REMOVE_SESSIONS = (
     text("UPDATE investigations SET session_id = NULL, turn_id = NULL WHERE session_id = ANY(:sessions)"),
     text("DELETE FROM sessions WHERE id = ANY(:sessions)"),
 )
+OFFERED = text("""
+SELECT turn.answer -> 'offers' AS offers, session.team_id, session.channel_id, session.thread_ts
+  FROM turns AS turn JOIN sessions AS session ON session.id = turn.session_id WHERE turn.id = :turn_id
+""")
 SIGHT = text("""
 INSERT INTO sightings (kind, team_id, channel_id, thread_ts, message_ts, forget_at)
 VALUES (:kind, :team, :channel, :thread, :message, now() + make_interval(secs => :seconds))
@@ -276,6 +280,12 @@ async def remove_sessions(connection: AsyncConnection, session_ids: Sequence[int
     """With their turns, transcripts and artifacts."""
     for statement in REMOVE_SESSIONS:
         await connection.execute(statement, {"sessions": list(session_ids)})
+
+
+async def offered(connection: AsyncConnection, turn_id: UUID) -> dict[str, Any] | None:
+    """The offers of a turn's answer and the thread it is in; None when there is no such turn."""
+    found = (await connection.execute(OFFERED, {"turn_id": turn_id})).mappings().first()
+    return dict(found) if found else None
 
 
 async def save_feedback(

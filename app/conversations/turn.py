@@ -359,4 +359,5 @@ def closing(answer: Answer, revision: str | None, language: str) -> Closing:
         offline_reason=answer.offline_reason,
         knowledge_revision=revision,
         language=language,
+        offers=answer.offers,
     )

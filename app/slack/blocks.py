@@ -34,6 +34,12 @@ LONGEST_FALLBACK = 300
 
 ENGLISH = Phrases()
 
+MOST_CHOICES = 5
+"""More are a menu."""
+MOST_OPTIONS = 100
+
+CHOOSE = "choose"
+"""How the action ids of offers begin; the value is the turn's id, a colon, and the offer's number."""
 FEEDBACK = "feedback"
 """The action id of the two feedback buttons; the value is `up:` or `down:` and the turn's id."""
 
@@ -63,8 +69,9 @@ def answer_blocks(
     offline_reason: str | None = None,
     knowledge_revision: str | None = None,
     words: Phrases = ENGLISH,
+    offers: Sequence[str] = (),
 ) -> list[Block]:
-    """What stands under an answer: notices, the call for the SRE team, how sure it is, sources, feedback.
+    """What stands under an answer: offers, notices, the SRE team, how sure it is, sources, feedback.
 
     `sre_team_id` is given only when the team is to be tagged, and only ever comes from the settings.
     """
@@ -79,6 +86,7 @@ def answer_blocks(
     ]
     listed = _sources(sources, words)
     return [
+        *choices(turn_id, offers),
         *(
             context(f":information_source: {mrkdwn(plain(notice, LONGEST_NOTICE))}")
             for notice in list(notices)[:5]
@@ -89,6 +97,28 @@ def answer_blocks(
         *([context(listed)] if listed else []),
         feedback(turn_id),
     ]
+
+
+def choices(turn_id: str, offers: Sequence[str]) -> list[Block]:
+    """A button each, or a menu where they are many; the value says which of which turn's it is."""
+    named = [plain(label, LONGEST_BUTTON) or "-" for label in offers[:MOST_OPTIONS]]
+    if not named:
+        return []
+    words = [{"type": "plain_text", "text": label, "emoji": False} for label in named]
+    values = [f"{turn_id}:{number}" for number in range(len(named))]
+    if len(named) <= MOST_CHOICES:
+        buttons = [
+            {"type": "button", "action_id": f"{CHOOSE}_{number}", "text": text, "value": value}
+            for number, (text, value) in enumerate(zip(words, values, strict=True))
+        ]
+        return [{"type": "actions", "elements": buttons}]
+    menu = {
+        "type": "static_select",
+        "action_id": f"{CHOOSE}_menu",
+        "placeholder": {"type": "plain_text", "text": "Choose", "emoji": False},
+        "options": [{"text": text, "value": value} for text, value in zip(words, values, strict=True)],
+    }
+    return [{"type": "actions", "elements": [menu]}]
 
 
 def error_blocks(sentence: str, trace_id: str) -> list[Block]:

@@ -114,6 +114,7 @@ class SlackReply:
             offline_reason=closing.offline_reason,
             knowledge_revision=closing.knowledge_revision,
             words=Phrases(closing.language),
+            offers=[offer.label for offer in closing.offers],
         )
         async with _for_good():
             await self._message.close(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from app.workflows.document import Slot
 from app.workflows.events import (
     Aside,
     AskStatus,
@@ -92,9 +93,17 @@ def corrections(said: str, view: View) -> dict[str, str]:
     for line in said.splitlines():
         if not line.strip():
             continue
-        pair = PAIR.match(line)
-        slot = find(view, pair["name"]) if pair else None
-        if pair is None or slot is None:
+        slot, value = _pair(line, view)
+        if slot is None:
             return {}
-        found[slot.id] = pair["value"].strip()
+        found[slot.id] = value
     return found
+
+
+def _pair(line: str, view: View) -> tuple[Slot | None, str]:
+    """The slot that a line names and the value it gives, whatever characters are in an item's name."""
+    for slot in view.slots:
+        if line.startswith(f"{slot.id}: "):
+            return slot, line[len(slot.id) + 1 :].strip()
+    pair = PAIR.match(line)
+    return (find(view, pair["name"]), pair["value"].strip()) if pair else (None, "")

@@ -98,6 +98,27 @@ def _asked(ask: Ask) -> str:
     return "\n".join(lines)
 
 
+def offers(actions: Sequence[Action]) -> tuple[tuple[str, str], ...]:
+    """What may be chosen as an answer to what is asked last, with what choosing it says.
+
+    It names its field: chosen late, it corrects that field and answers no other question.
+    """
+    last = actions[-1] if actions else None
+    if isinstance(last, AskToConfirm):
+        return (("Make it", "make it"),)
+    if not isinstance(last, Ask):
+        return ()
+    field, slot_id = last.slot.field, last.slot.id
+    offered: list[tuple[str, Any]] = []
+    if field.type == "choice":
+        offered = [(each.label, each.value) for each in field.choices]
+    elif field.type == "yes_no":
+        offered = [("Yes", "yes"), ("No", "no")]
+    elif last.proposal is not None:
+        offered = [(f"Take {shown(field, last.proposal)}", text_of(last.proposal))]
+    return tuple((label, f"{slot_id}: {' '.join(text_of(value).split())}") for label, value in offered)
+
+
 def _report(report: Report) -> str:
     lines = [
         f"{'→' if each.is_current else '✓' if each.filled == each.total else '·'} {each.name}: "

@@ -217,3 +217,68 @@ async def test_when_the_model_fails_an_answer_counts_word_for_word(
 
     assert "What share of “pay, with a card or an invoice of ours” must succeed?" in answer.text
     assert "word for word" in shown([answer])
+
+
+CHOICES = """---
+triggers: [pick a format]
+---
+# Format
+## Phase 1: Format
+```fields
+- name: format
+  choices: {datadog: Datadog SLO, prometheus: Prometheus rules}
+- name: region
+  choices: [eu1, eu2, us1, us2, ap1, ap2]
+- name: live
+  type: yes/no
+- name: within
+  type: duration
+  propose: 5m
+```
+"""
+
+
+async def test_choices_are_buttons_and_menus_and_need_no_writing(stack: Stack, repo: Path) -> None:
+    (repo / "workflows" / "format.md").write_text(CHOICES)
+    git(repo, "add", "--all")
+    git(repo, "commit", "--quiet", "--message", "Add one")
+    await stack.serve()
+    ts, [first] = await stack.ask("<@U0AGENT> let's pick a format for checkout")
+    await stack.slack.click(MAYA, first.ts, "choose_1")
+    region = await after(stack, ts, "What is the region?")
+    assert "Noted: format is" in region.text
+    assert [block["elements"][0]["type"] for block in region.blocks if block["type"] == "actions"] == [
+        "static_select"
+    ]
+    option = next(block for block in region.blocks if block["type"] == "actions")["elements"][0]["options"][4]
+    await stack.slack.click(OMAR, region.ts, "choose_menu", option["value"])
+    live = await after(stack, ts, "What is the live?")
+    # Chosen late, or twice, it answers no other question.
+    await stack.slack.click(MAYA, first.ts, "choose_0")
+    await stack.slack.wait_for(lambda: stack.slack.ephemeral(MAYA))
+    await stack.slack.click(MAYA, live.ts, "choose_0")
+    within = await after(stack, ts, "What is the within?")
+    await stack.slack.click(MAYA, within.ts, "choose_0")
+    await after(stack, ts, "is done")
+
+    assert await stack.rows(
+        "SELECT answer.key, answer.value -> 'value', answer.value ->> 'by' FROM sessions, "
+        "jsonb_each(workflow_state -> 'answers') AS answer ORDER BY 1"
+    ) == [
+        ("format", "prometheus", MAYA),
+        ("live", True, MAYA),
+        ("region", "ap1", OMAR),
+        ("within", "5m", MAYA),
+    ]
+
+
+async def after(stack: Stack, ts: str, words: str) -> Message:
+    """The agent's message that says this, once it is complete."""
+
+    def found() -> Message | None:
+        said = [each for each in stack.answers(CHECKOUT, ts) if words in each.text and not each.streaming]
+        return said[-1] if said and said[-1].blocks else None
+
+    message = await stack.slack.wait_for(found)
+    assert message is not None
+    return message

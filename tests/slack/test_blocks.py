@@ -201,3 +201,21 @@ def test_a_task_is_one_line_within_slacks_limits() -> None:
     assert len(made["title"]) == 256
     assert made["details"] == "a b"
     assert made["sources"] == [{"type": "url", "url": "https://a.example", "text": "doc"}]
+
+
+def test_a_few_offers_are_buttons_and_many_are_a_menu() -> None:
+    few = answer_blocks(turn_id="t1", offers=["Yes", "No <!channel> " + "x" * 100])[0]
+    many = answer_blocks(turn_id="t1", offers=[f"Choice {n}" for n in range(120)])[0]
+
+    assert [(each["action_id"], each["value"]) for each in few["elements"]] == [
+        ("choose_0", "t1:0"),
+        ("choose_1", "t1:1"),
+    ]
+    assert all(
+        len(each["text"]["text"]) <= 75 and each["text"]["type"] == "plain_text" for each in few["elements"]
+    )
+    [menu] = many["elements"]
+    assert menu["type"] == "static_select"
+    assert len(menu["options"]) == 100
+    assert menu["options"][7]["value"] == "t1:7"
+    assert all(block["type"] != "actions" for block in answer_blocks(turn_id="t1"))

@@ -157,6 +157,13 @@ def test_several_corrections_in_one_message() -> None:
     assert play.asked == "Anything to say about pay?"
 
 
+def test_an_item_may_have_any_name() -> None:
+    play = Play(SLO).begin("checkout").say("log in (SSO): EU\nsearch")
+    play.say("target[log in (SSO): EU]: 99")
+
+    assert play.answers()["target[log in (SSO): EU]"] == 99
+
+
 def test_a_message_that_only_looks_like_a_correction_is_an_answer() -> None:
     play = Play(sample(text='# T\n## Phase 1: Story\n"What happened then?"\n')).begin()
     play.say("note: the cache was cold\nthen it broke")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from slack_bolt.async_app import AsyncApp
 
-from app.slack.listeners import feedback, incident, messages, others, stop
+from app.slack.listeners import choices, feedback, incident, messages, others, stop
 from app.slack.listeners.desk import Desk
 
 
@@ -12,6 +12,7 @@ def register(app: AsyncApp, desk: Desk) -> None:
     messages.register(app, desk)
     stop.register(app, desk)
     feedback.register(app, desk)
+    choices.register(app, desk)
     if desk.incidents is not None:
         incident.register(app, desk, desk.incidents)
     others.register(app)  # last: it takes what no listener above wanted
