@@ -14,12 +14,68 @@ from app.workflows.reading import read
 MOST_REVISIONS = 16
 LONGEST_ORDER = 300
 """Characters of a message in which a trigger is looked for: a page that somebody pastes starts nothing."""
-FIRST = r"^(?:\W|hey|hi|hello|please|ok|okay|and|so|now)*"
-POLITE = re.compile(FIRST + r"(?:can|could|would|will|shall|should|may) (?:you|we|i)\b", re.IGNORECASE)
-QUESTION = re.compile(
-    FIRST + r"(?:what|which|who|whom|whose|when|where|why|how|is|are|was|were|do|does|did|has|have|had)\b",
-    re.IGNORECASE,
+VERBS = frozenset(
+    [
+        *(
+            "let",
+            "start",
+            "begin",
+            "run",
+            "do",
+            "make",
+            "write",
+            "draft",
+            "create",
+            "prepare",
+            "open",
+            "plan",
+        ),
+        *("help", "walk", "go", "kick", "try", "repeat", "launch"),
+    ]
 )
+BEFORE = VERBS | frozenset(
+    [
+        *(
+            "s",
+            "us",
+            "please",
+            "pls",
+            "off",
+            "i",
+            "we",
+            "d",
+            "ll",
+            "want",
+            "need",
+            "would",
+            "like",
+            "to",
+            "can",
+        ),
+        *("could", "will", "you", "me", "with", "the", "a", "an", "our", "my", "new", "another", "hey", "hi"),
+        *(
+            "hello",
+            "ok",
+            "okay",
+            "and",
+            "now",
+            "so",
+            "should",
+            "shall",
+            "through",
+            "up",
+            "this",
+            "have",
+            "then",
+        ),
+        *("must", "it", "time", "workflow"),
+    ]
+)
+BEHIND = frozenset(
+    ["", "for", "of", "on", "please", "pls", "now", "with", "about", "and", "workflow", "here"]
+)
+"""What may stand before and behind a trigger in a message that asks to begin. Where no verb of beginning is
+before it, only few words follow one."""
 
 
 @dataclass
@@ -45,18 +101,28 @@ class WorkflowLibrary:
     def started(self, words: str, knowledge: Knowledge) -> Workflow | None:
         """The workflow that a message asks to begin: one of whose triggers it holds, the longest of several.
 
-        A question that only names one (“what is the SLO workshop?”) asks for none.
+        Words that only name one (“what is the SLO workshop?”, “the SLO workshop was good”) ask for none.
         """
-        if len(words) > LONGEST_ORDER or (QUESTION.match(words) and not POLITE.match(words)):
+        if len(words) > LONGEST_ORDER:
             return None
-        heard = f" {_plain(words)} "
+        clauses = [_plain(clause) for clause in re.split(r"[.,:;!?\n]+|\s[–—-]\s", words)]
         found = [
             (len(trigger), each)
             for each in self.of(knowledge)
             for trigger in map(_plain, (*each.triggers, each.title))
-            if trigger and f" {trigger} " in heard
+            if trigger and any(_orders(trigger, clause) for clause in clauses)
         ]
         return max(found, key=lambda pair: pair[0])[1] if found else None
+
+
+def _orders(trigger: str, clause: str) -> bool:
+    before, found, behind = f" {clause} ".partition(f" {trigger} ")
+    if not found:
+        return False
+    first = before.split()
+    if not BEFORE.issuperset(first):
+        return False
+    return not VERBS.isdisjoint(first) or (behind.split() or [""])[0] in BEHIND
 
 
 def _workflows(knowledge: Knowledge) -> Iterator[Workflow]:
