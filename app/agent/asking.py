@@ -37,6 +37,8 @@ FALLBACK_ON = (
     fault.ModelNotFoundError,
 )
 """What another model of the same account may not suffer from; a refused key or a dead line it would."""
+INSTEAD_OF = "instead_of"
+"""In the metadata of a response: the model that was to give it."""
 
 
 def offer(
@@ -74,7 +76,10 @@ async def ask(
                 async for event in stream:
                     heard = True
                     await hear(event)
-                return stream.get()
+                response = stream.get()
+            if candidate is not model.model:
+                response.metadata = {**(response.metadata or {}), INSTEAD_OF: model.model.model_name}
+            return response
         except FALLBACK_ON as error:
             if heard:
                 raise
@@ -96,15 +101,9 @@ def _candidates(model: LoadedModel, messages: Sequence[ModelMessage]) -> Iterato
     if model.fallback is None:
         return iter((model.model,))
     responses = (each for each in reversed(messages) if isinstance(each, ModelResponse))
-    said = next((each.model_name or "" for each in responses), "")
+    said = next((each.metadata or {} for each in responses), {})
     both = (model.model, model.fallback)
-    # Services answer under a longer name than they are asked by: with the date of the version.
-    by = [each for each in both if said.startswith(each.model_name)]
-    return iter(both[::-1] if max(by, key=_length, default=model.model) is model.fallback else both)
-
-
-def _length(model: Model) -> int:
-    return len(model.model_name)
+    return iter(both[::-1] if said.get(INSTEAD_OF) == model.model.model_name else both)
 
 
 @lru_cache(maxsize=256)

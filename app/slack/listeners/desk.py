@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.conversations.models import Envelope, Incoming
 from app.investigations.surface import IncidentDesk
 from app.slack.incoming import Me
+from app.slack.listeners.lanes import Lanes
 from app.slack.people import Admission
 
 log = structlog.get_logger(__name__)
@@ -65,6 +66,7 @@ class Desk:
     admission: Admission
     incidents: IncidentDesk | None = None
     afterwards: Afterwards = field(default_factory=Afterwards)
+    lanes: Lanes = field(default_factory=Lanes)
 
     async def refuses(self, deed: Deed) -> str | None:
         """Why this person decides nothing here: whoever is not answered in a conversation does not.

@@ -34,6 +34,11 @@ async def take(desk: Desk, event: dict[str, Any]) -> None:
     if isinstance(incoming, Ignored):
         log.debug("event_ignored", reason=incoming.reason)
         return
+    async with desk.lanes.of((incoming.team_id, incoming.channel_id, incoming.thread_ts)):
+        await _store(desk, incoming)
+
+
+async def _store(desk: Desk, incoming: Incoming) -> None:
     if incoming.kind == "follow_up" and not await belongs(desk.engine, incoming):
         return
     refusal = await desk.admission.refuses(incoming)
