@@ -15,8 +15,6 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.agent.answer import Answer, Offer
-from app.agent.budget import BudgetSpent
-from app.agent.failures import ModelUnavailable
 from app.agent.links import hosts_of, keep_known_links
 from app.agent.reader import Reader, ReadFor
 from app.context.library import Library
@@ -24,6 +22,7 @@ from app.context.models import Source
 from app.context.resolve import resolve
 from app.conversations.models import Turn
 from app.conversations.reply import Place, Reply
+from app.conversations.voice import Voice
 from app.errors import AgentError
 from app.knowledge.keeping import Keeper
 from app.knowledge.models import Knowledge
@@ -31,12 +30,12 @@ from app.storage.audit import write_audit
 from app.storage.errors import StaleAttempt
 from app.tools.masking import mask
 from app.workflows import engine, repository
-from app.workflows.actions import Action, AnswerAside, Look, Make, Step
+from app.workflows.actions import Action, AnswerAside, Ask, Look, Make, Step
 from app.workflows.commands import event_of
 from app.workflows.document import Workflow
-from app.workflows.events import Event, Looked, Made, NotMade, Resume, Words
+from app.workflows.events import Drafted, Event, Looked, Made, NotMade, Resume, Words
 from app.workflows.facts import Asked, Gathered, Lookups, Picture, gather
-from app.workflows.hearing import TASK, FieldsRead, needs_reading, prompt, read_into
+from app.workflows.hearing import needs_reading
 from app.workflows.library import WorkflowLibrary
 from app.workflows.of_service import OfService
 from app.workflows.rendering import Handed, render_artifacts
@@ -76,10 +75,13 @@ class Guided:
 
 @dataclass
 class _Course:
-    """One message's way through the engine: what was said, looked up and made on it."""
+    """One message's way through the engine: what was said, looked up and made on it. `voice` is None without
+    a model."""
 
     workflow: Workflow
     step: Step
+    voice: Voice | None = None
+    asked_before: frozenset[str] = frozenset()
     said: list[Action] = field(default_factory=list)
     files: tuple[Handed, ...] = ()
     gathered: list[Gathered] = field(default_factory=list)
@@ -121,11 +123,12 @@ class Guide:
                 return None if state.is_over else self._lost(state, notices)
             view = View(workflow, state, self.services.name)
             event = event_of(turn.question, turn.user_id, view)
-            if isinstance(event, Words) and self.reader is not None and needs_reading(event, view):
-                event, more = await self._read(turn, event, view, self.reader)
+            voice = self._voice(turn)
+            if isinstance(event, Words) and voice is not None and needs_reading(event, view):
+                event, more = await voice.read(event, view)
                 notices += more
             if event is not None:
-                return await self._carry_on(workflow, state, event, reply, notices)
+                return await self._carry_on(workflow, state, event, reply, voice=voice, notices=notices)
         started = self.workflows.started(turn.question, knowledge)
         if started is None:
             return None
@@ -151,16 +154,10 @@ class Guide:
                 trace_id=turn.trace_id,
             )
 
-    async def _read(
-        self, turn: Turn, words: Words, view: View, reader: Reader
-    ) -> tuple[Event, tuple[str, ...]]:
-        """What a model reads out of an answer; the words themselves when it cannot, and why."""
-        reading = ReadFor(turn.id, turn.session.id, turn.attempt)
-        try:
-            read = await reader.read(FieldsRead, TASK, prompt(words, view), reading)
-        except (ModelUnavailable, BudgetSpent) as error:
-            return words, (f"{error.sentence} I took your answer word for word.",)
-        return read_into(words, read, view), ()
+    def _voice(self, turn: Turn) -> Voice | None:
+        if self.reader is None:
+            return None
+        return Voice(self.reader, ReadFor(turn.id, turn.session.id, turn.attempt))
 
     # -- the document ----------------------------------------------------------------------------------------
 
@@ -212,21 +209,31 @@ class Guide:
             facts=facts | ({"thread": thread} if thread else {}),
             services=self.services.name,
         )
-        course = await self._follow(_Course(workflow, step), reply)
+        course = await self._follow(_Course(workflow, step, self._voice(turn)), reply)
         return self._guided(course, ("workflow_start",), begun=True)
 
     async def _carry_on(
-        self, workflow: Workflow, state: State, event: Event, reply: Reply, notices: tuple[str, ...]
+        self,
+        workflow: Workflow,
+        state: State,
+        event: Event,
+        reply: Reply,
+        *,
+        voice: Voice | None,
+        notices: tuple[str, ...],
     ) -> Guided:
         step = engine.step(workflow, state, event, services=self.services.name)
-        course = await self._follow(_Course(workflow, step), reply)
-        return self._guided(course, (), notices=notices)
+        course = _Course(workflow, step, voice, frozenset(state.asked))
+        return self._guided(await self._follow(course, reply), (), notices=notices)
 
     async def _already(self, turn: Turn, state: State, started: Workflow, reply: Reply) -> Guided:
         """Somebody starts one while another one rests: that one goes on, or has to be ended first."""
         workflow, notices = await self._document(state)
         if workflow is not None and workflow.path == started.path:
-            return await self._carry_on(workflow, state, Resume(turn.user_id), reply, notices)
+            resume = Resume(turn.user_id)
+            return await self._carry_on(
+                workflow, state, resume, reply, voice=self._voice(turn), notices=notices
+            )
         text = (
             f"“{state.title}” is paused in this thread. Say **resume** or **cancel** first, "
             "or start the other one in a thread of its own."
@@ -245,7 +252,25 @@ class Guide:
             else:
                 break
             course.step = engine.step(course.workflow, course.state, event, services=self.services.name)
+        await self._phrase(course)
         return course
+
+    async def _phrase(self, course: _Course) -> None:
+        """What a model writes to the question that now stands: a draft to be taken, or a way in to it when it
+        is asked for the first time. What is asked stays as the engine has it."""
+        ask = course.said[-1] if course.said else None
+        if course.voice is None or not isinstance(ask, Ask) or ask.present is not None:
+            return
+        slot = ask.slot
+        if slot.field.draft and slot.id not in course.state.drafts:
+            text = await course.voice.draft(ask, self._view(course))
+            course.step = engine.step(
+                course.workflow, course.state, Drafted(slot.id, text), services=self.services.name
+            )
+            course.said = [*course.said[:-1], *(course.step.actions or (ask,))]
+        elif slot.id not in course.asked_before:
+            lead_in = await course.voice.lead_in(ask, self._view(course))
+            course.said[-1] = replace(ask, lead_in=lead_in)
 
     async def _look(self, course: _Course, look: Look, reply: Reply) -> Looked:
         view = self._view(course)
@@ -279,6 +304,8 @@ class Guide:
         files = tuple(
             replace(each, content=mask(each.content)) for each in render_artifacts(self._view(course))
         )
+        if course.voice is not None:
+            files = await course.voice.repair(files)
         try:
             for each in files:
                 await reply.attach(each.base_name, each.title, each.content.encode(), each.media_type)

@@ -18,7 +18,8 @@ class Look:
 
 @dataclass(frozen=True)
 class Ask:
-    """Ask for one slot. `proposal` is None when there is none; `number` of `total` says how far it is."""
+    """Ask for one slot. `proposal` is None when there is none; `number` of `total` says how far it is.
+    `lead_in` is said before the question; the engine leaves it empty."""
 
     slot: Slot
     question: str
@@ -27,6 +28,7 @@ class Ask:
     total: int = 1
     present: Any = None
     is_new_phase: bool = False
+    lead_in: str = ""
 
 
 @dataclass(frozen=True)

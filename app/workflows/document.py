@@ -47,7 +47,8 @@ class Field:
 
     `minimum` and `maximum` bound a number, a percent, a duration (seconds), the length of a text and the
     count of a list. `default` is taken without asking when all it refers to is known; `propose` is shown
-    with the question, and "yes" takes it. `line` is that of its entry in the file.
+    with the question, and "yes" takes it, as it does what a model has written of a text with `draft`.
+    `line` is that of its entry in the file.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Field:
     required: bool = True
     why: Template | None = None
     example: str = ""
+    draft: bool = False
     line: int = 1
 
     @property

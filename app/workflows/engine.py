@@ -34,6 +34,7 @@ from app.workflows.events import (
     Back,
     Cancel,
     Confirm,
+    Drafted,
     Event,
     Looked,
     Made,
@@ -52,6 +53,8 @@ from app.workflows.values import NO, Invalid, ServiceNames, anything, parse
 from app.workflows.view import View
 
 MOST_TRAIL = 500
+TAKE_DRAFT = "take the draft"
+"""What taking it with a button says; long texts do not fit into one."""
 
 
 def begin(
@@ -127,6 +130,8 @@ class _Machine:
                 self.back(event.to)
             case Looked():
                 self.looked(event)
+            case Drafted():
+                self.drafted(event)
             case Confirm():
                 self.confirm()
             case _:
@@ -201,6 +206,11 @@ class _Machine:
             self.ask_again()
 
     def try_to_fill(self, slot: Slot, said: Any, by: str, how: How) -> bool:
+        if slot.field.draft and said == TAKE_DRAFT:
+            said, how = self.view.proposal(slot), "proposed"
+            if said is MISSING:
+                self.actions.append(Refused(slot, "That draft is gone; say what it should be instead."))
+                return False
         try:
             value = parse(slot.field, said, self.services)
         except Invalid as refused:
@@ -219,6 +229,7 @@ class _Machine:
             skipped=skipped,
             trail=self.trail_with(slot.id),
             reopened=None if self.state.reopened == slot.id else self.state.reopened,
+            drafts={},  # what was drafted knew nothing of this answer
         )
         self.actions.append(Took(slot, value, how, old.value if old else None))
 
@@ -367,6 +378,18 @@ class _Machine:
         kept = {name: value for name, value in self.state.facts.items() if name not in event.wants}
         self.change(facts={**kept, **event.facts}, looked=looked)
         self.go_on()
+
+    def drafted(self, event: Drafted) -> None:
+        """Propose a text for what is asked now; it counts when somebody takes it."""
+        slot = self.view.slot(event.slot)
+        if slot is None or not slot.field.draft or (self.state.status, self.state.at) != ("asking", slot.id):
+            return
+        try:
+            text = parse(slot.field, event.text, self.services)
+        except Invalid:
+            return
+        self.change(drafts={slot.id: str(text)})
+        self.ask(slot)
 
     def confirm(self) -> None:
         if self.state.status == "confirming":

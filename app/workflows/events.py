@@ -86,6 +86,14 @@ class Looked:
 
 
 @dataclass(frozen=True)
+class Drafted:
+    """A text for the slot that is asked now and wants a draft."""
+
+    slot: str
+    text: str
+
+
+@dataclass(frozen=True)
 class Made:
     """The artifact is in the thread."""
 
@@ -108,6 +116,7 @@ Event = (
     | Aside
     | Confirm
     | Looked
+    | Drafted
     | Made
     | NotMade
 )

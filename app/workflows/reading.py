@@ -40,7 +40,7 @@ ARTIFACT_KEYS = ("template", "file_name", "title", "media_type", "schema", "when
 PHASE_KEYS = ("fields", "each", "as", "wants", "follow_ups")
 FIELD_KEYS = (
     "name", "question", "type", "choices", "unit", "min", "max", "default", "propose", "required", "why",
-    "example",
+    "example", "draft",
 )  # fmt: skip
 TYPES = {".yaml": "application/yaml", ".yml": "application/yaml", ".json": "application/json"}
 TYPES |= {".md": "text/markdown", ".txt": "text/plain"}
@@ -268,8 +268,17 @@ class _Reader:
             required=said.get("required", True) is not False,
             why=self.optional(said, "why", line),
             example=text_of(said.get("example") if said.get("example") is not None else ""),
+            draft=self.drafted(said, name, kind, line),
             line=line,
         )
+
+    def drafted(self, said: Mapping[str, Any], name: str, kind: FieldType, line: int) -> bool:
+        given = said.get("draft", False)
+        if not isinstance(given, bool):
+            self.error(line, f"the field {name} has draft: {given}; it is true or false")
+        elif given and kind != "text":
+            self.error(line, f"the field {name} is a {kind}; only a text can be drafted")
+        return given is True
 
     def kind(self, said: Mapping[str, Any], name: str, line: int, has_choices: bool) -> FieldType:
         kind = text_of(said.get("type") or ("choice" if has_choices else "text"))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import yaml
@@ -14,7 +14,7 @@ from app.knowledge.bounded_yaml import load_documents
 from app.knowledge.pages import yaml_problem
 from app.workflows.document import Artifact
 from app.workflows.finding import answered
-from app.workflows.schemas import violations
+from app.workflows.schemas import MOST_FAULTS, Violation, violations
 from app.workflows.templates import MISSING, Path, Scope, TooLarge, plain, render, text_of, within
 from app.workflows.view import View
 
@@ -25,7 +25,9 @@ COMMENTS = {"application/yaml": "# ", "text/plain": ""}
 
 @dataclass(frozen=True)
 class Handed:
-    """One file. `todos` are what is open in it, `faults` why it is not valid, each a sentence's worth."""
+    """One file. `todos` are what is open in it, `faults` why it is not valid, each a sentence's worth;
+    `repaired` are faults that it had. `filled` is all that placeholders were filled with, as people read
+    it."""
 
     file_name: str
     title: str
@@ -33,6 +35,9 @@ class Handed:
     content: str
     todos: tuple[str, ...] = ()
     faults: tuple[str, ...] = ()
+    repaired: tuple[str, ...] = ()
+    filled: tuple[str, ...] = ()
+    schema: Mapping[str, Any] | None = field(default=None, compare=False, repr=False)
 
     @property
     def base_name(self) -> str:
@@ -50,7 +55,7 @@ def render_artifacts(view: View) -> tuple[Handed, ...]:
             handed = render_one(artifact, view, scope)
             name = unique(handed.file_name, taken)
             taken.add(name)
-            made.append(handed if name == handed.file_name else _renamed(handed, name))
+            made.append(handed if name == handed.file_name else replace(handed, file_name=name))
     return tuple(made)
 
 
@@ -92,8 +97,10 @@ def render_one(artifact: Artifact, view: View, scope: Scope) -> Handed:
         return f"[TODO: {named(path)}]" if in_markdown else f"TODO({named(path)})"
 
     faults: tuple[str, ...] = ()
+    filled: tuple[str, ...] = ()
     try:
-        content = render(artifact.template, scope, marker=marker).text
+        rendered = render(artifact.template, scope, marker=marker)
+        content, filled = rendered.text, rendered.filled
     except TooLarge as error:
         content, faults = "", (error.sentence,)
     if view.workflow.plain:
@@ -106,6 +113,8 @@ def render_one(artifact: Artifact, view: View, scope: Scope) -> Handed:
         content=content,
         todos=todos(content),
         faults=faults or faults_of(content, artifact.media_type, artifact.schema),
+        filled=filled,
+        schema=artifact.schema,
     )
 
 
@@ -151,10 +160,6 @@ def unique(name: str, taken: set[str]) -> str:
     return name
 
 
-def _renamed(handed: Handed, name: str) -> Handed:
-    return Handed(name, handed.title, handed.media_type, handed.content, handed.todos, handed.faults)
-
-
 # -- what is wrong -------------------------------------------------------------------------------------------
 
 
@@ -173,15 +178,27 @@ def faults_of(
     except (yaml.YAMLError, ValueError, RecursionError) as problem:
         line, reason = yaml_problem(problem, content)
         return (f"line {line} is not valid YAML: {reason}",)
+    return tuple(
+        f"document {number}, {each.said}" if len(documents) > 1 else each.said
+        for number, each in wrong_in(documents, schema, sample=sample)
+    )
+
+
+def wrong_in(
+    documents: Sequence[Any],
+    schema: Mapping[str, Any] | None,
+    *,
+    sample: str | None = None,
+    most: int = MOST_FAULTS,
+) -> Iterator[tuple[int, Violation]]:
+    """What in which document (from 1 on) does not satisfy the schema, TODOs aside."""
     if schema is None:
-        return ()
-    found = []
+        return
     for number, document in enumerate(documents, 1):
-        where = f"document {number}, " if len(documents) > 1 else ""
-        for said, at in violations(schema, document):
+        for each in violations(schema, document, most):
+            at = each.instance
             if not (isinstance(at, str) and (MARKER.search(at) or (sample and sample in at))):
-                found.append(f"{where}{said}")
-    return tuple(found)
+                yield number, each
 
 
 def parsed(content: str, media_type: str) -> list[Any]:

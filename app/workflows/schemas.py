@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import yaml
@@ -19,6 +20,20 @@ from app.knowledge.pages import yaml_problem
 LARGEST_SCHEMA = 16_000
 """Characters, which is what the bounded reader of YAML takes."""
 MOST_FAULTS = 5
+ABOUT_KEYS = frozenset(
+    ["required", "additionalProperties", "unevaluatedProperties", "dependentRequired", "propertyNames"]
+)
+
+
+@dataclass(frozen=True)
+class Violation:
+    """What is wrong with the value `instance`, to which `place` leads; `about_keys` says that keys are
+    missing or too many there, and nothing is wrong with what the others hold."""
+
+    said: str
+    place: tuple[str | int, ...]
+    instance: Any
+    about_keys: bool = False
 
 
 class SchemaBroken(AgentError):
@@ -70,17 +85,19 @@ def _refs(schema: Any) -> Iterator[str]:
             yield from _refs(each)
 
 
-def violations(schema: Mapping[str, Any], document: Any) -> list[tuple[str, Any]]:
-    """What is wrong with a document, with the value at which it is; the first few."""
+def violations(schema: Mapping[str, Any], document: Any, most: int = MOST_FAULTS) -> list[Violation]:
+    """What is wrong with a document; the first few."""
     kind = validator_for(schema, Draft202012Validator)
     # An empty registry: nothing is ever fetched.
     validator = kind(schema, registry=Registry(), format_checker=kind.FORMAT_CHECKER)
     try:
         errors = sorted(validator.iter_errors(document), key=lambda error: [str(part) for part in error.path])
     except Unresolvable as problem:
-        return [(f"the schema refers to {problem.ref}, which it does not have", None)]
+        return [Violation(f"the schema refers to {problem.ref}, which it does not have", (), None)]
     found = []
-    for error in errors[:MOST_FAULTS]:
+    for error in errors[:most]:
         place = ".".join(str(part) for part in error.absolute_path) or "the document"
-        found.append((f"{place}: {error.message[:300]}", error.instance))
+        about_keys = error.validator in ABOUT_KEYS
+        said = f"{place}: {error.message[:300]}"
+        found.append(Violation(said, tuple(error.absolute_path), error.instance, about_keys))
     return found

@@ -38,7 +38,8 @@ class Given(_Frozen):
 class State(_Frozen):
     """`at` is the slot asked now: a field, or a field of one item as `target[pay]`. `reopened` is the one
     that somebody went back to. `trail` are the slots people closed, in order; `asked` those that were asked;
-    `looked` says for which circumstances each want was looked up; `facts` are what was found.
+    `looked` says for which circumstances each want was looked up; `facts` are what was found. `drafts` are
+    texts that nobody has taken or replaced yet, by slot.
     """
 
     version: int = VERSION
@@ -57,6 +58,7 @@ class State(_Frozen):
     asked: tuple[str, ...] = ()
     facts: dict[str, Any] = Field(default_factory=dict)
     looked: dict[str, str] = Field(default_factory=dict)
+    drafts: dict[str, str] = Field(default_factory=dict)
     made: int = 0
 
     @property

@@ -362,10 +362,12 @@ def _quoted(before: str) -> str:
 
 @dataclass(frozen=True)
 class Rendered:
-    """The text, and the names that had no value, in order."""
+    """The text, the names that had no value, in order, and all that placeholders were filled with, each once:
+    values as people read them, also as a filter made them, and markers."""
 
     text: str
     missing: tuple[Path, ...]
+    filled: tuple[str, ...] = ()
 
 
 class TooLarge(AgentError):
@@ -382,7 +384,7 @@ def render(template: Template, scope: Scope, *, marker: Callable[[Path], str]) -
     """
     filling = _Filling(template.syntax, marker)
     filling.nodes(template.nodes, scope)
-    return Rendered("".join(filling.parts), tuple(dict.fromkeys(filling.missing)))
+    return Rendered("".join(filling.parts), tuple(dict.fromkeys(filling.missing)), tuple(filling.filled))
 
 
 def plain(template: Template, scope: Scope) -> str:
@@ -396,6 +398,7 @@ class _Filling:
         self.marker = marker
         self.parts: list[str] = []
         self.missing: list[Path] = []
+        self.filled: dict[str, None] = {}
         self.length = 0
 
     def nodes(self, nodes: Sequence[Node], scope: Scope) -> None:
@@ -419,10 +422,14 @@ class _Filling:
                 self.add(node.written)
                 return
             self.missing.append(node.path)
-            self.add(write(self.marker(node.path), self.syntax, node))
+            found = self.marker(node.path)
+            self.filled[found] = None
+            self.add(write(found, self.syntax, node))
             return
+        self.filled |= dict.fromkeys(map(text_of, listed(found)))
         for name in node.filters:
             found = FILTERS[name](found)
+            self.filled |= dict.fromkeys(map(text_of, listed(found)))
         self.add(write(found, self.syntax, node))
 
     def add(self, text: str) -> None:

@@ -94,6 +94,9 @@ class View:
             return MISSING
 
     def proposal(self, slot: Slot) -> Any:
+        """Its draft, else what its field proposes."""
+        if slot.id in self.state.drafts:
+            return self.state.drafts[slot.id]
         return MISSING if slot.field.propose is None else self.worked_out(slot, slot.field.propose)
 
     def is_open(self, slot: Slot) -> bool:

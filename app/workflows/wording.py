@@ -18,6 +18,7 @@ from app.workflows.actions import (
     Unknown,
 )
 from app.workflows.document import Field, Slot, Workflow
+from app.workflows.engine import TAKE_DRAFT
 from app.workflows.rendering import Handed
 from app.workflows.state import State
 from app.workflows.templates import text_of
@@ -88,11 +89,17 @@ def _of_standing(action: Action) -> str:
 
 def _asked(ask: Ask) -> str:
     field = ask.slot.field
-    lines = [f"**{ask.slot.phase.name}** · question {ask.number} of {ask.total}", "", ask.question]
+    lines = [f"**{ask.slot.phase.name}** · question {ask.number} of {ask.total}", ""]
+    if ask.lead_in:
+        lines += [ask.lead_in, ""]
+    lines.append(ask.question)
     if field.choices:
         lines += ["", *(f"{n}. {each.label}" for n, each in enumerate(field.choices, 1))]
     if ask.present is not None:
         lines += ["", f"It is **{shown(field, ask.present)}** now; **skip** keeps that."]
+    elif ask.proposal is not None and field.draft:
+        draft = (f"> {line}".rstrip() for line in text_of(ask.proposal).splitlines())
+        lines += ["", "I have drafted this; say **yes** to take it, or write your own.", "", *draft]
     elif ask.proposal is not None:
         lines += ["", f"I propose **{shown(field, ask.proposal)}**; say **yes** to take it."]
     return "\n".join(lines)
@@ -114,6 +121,8 @@ def offers(actions: Sequence[Action]) -> tuple[tuple[str, str], ...]:
         offered = [(each.label, each.value) for each in field.choices]
     elif field.type == "yes_no":
         offered = [("Yes", "yes"), ("No", "no")]
+    elif last.proposal is not None and field.draft:
+        offered = [("Take this text", TAKE_DRAFT)]
     elif last.proposal is not None:
         offered = [(f"Take {shown(field, last.proposal)}", text_of(last.proposal))]
     return tuple((label, f"{slot_id}: {' '.join(text_of(value).split())}") for label, value in offered)
@@ -147,6 +156,12 @@ def handed_over(workflow: Workflow, view: View, files: Sequence[Handed], state: 
         if file.faults:
             faults = "\n".join(f"- {fault}" for fault in file.faults)
             lines.append(f"`{file.base_name}` is **not valid**:\n{faults}")
+        if file.repaired:
+            faults = "\n".join(f"- {fault}" for fault in file.repaired)
+            lines.append(
+                f"`{file.base_name}` was not valid as its template was filled in, and a model has repaired "
+                f"it; every answer is in it as before. What was wrong:\n{faults}"
+            )
     todos = dict.fromkeys(todo for file in files for todo in file.todos)
     if todos:
         lines.append(f"Open, marked as TODO: {', '.join(todos)}.")

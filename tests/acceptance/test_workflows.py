@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -13,7 +14,7 @@ from app.playground.slack.records import Message
 from tests.acceptance.conftest import CHECKOUT, MAYA, OMAR, Stack
 from tests.acceptance.test_conversation import commit, revisions, shown
 from tests.fakes.anthropic import FakeAnthropic
-from tests.fakes.script import Call, Reply, call, say
+from tests.fakes.script import Call, Reply, Script, call, say
 from tests.workflows.play import FILES, SAMPLES
 
 SLO = (SAMPLES / "slo.md").read_text("utf-8")
@@ -183,8 +184,8 @@ async def test_a_model_reads_several_fields_out_of_one_message(
 ) -> None:
     await stack.serve()
     ts, [first] = await stack.ask(START)
-    assert model.requests == []
     assert "Which journeys does checkout serve?" in first.text
+    model.requests.clear()
     model.script.add(say("", read(journeys="pay, search", team="Shop", nonsense="x", accept="perhaps")))
     answer = await said(
         stack, ts, "We have pay and search, and by now it is Shop who owns them, not Checkout"
@@ -193,11 +194,11 @@ async def test_a_model_reads_several_fields_out_of_one_message(
     assert "Noted: journeys is" in answer.text
     assert PAY in answer.text
     assert "nonsense" not in answer.text
-    asked = json.dumps(model.requests[-1], ensure_ascii=False)
+    asked = json.dumps(model.requests[0], ensure_ascii=False)
     assert "<message>" in asked
     assert "Which journeys does checkout serve?" in asked
     assert "99.9" in (await said(stack, ts, "99.9")).text
-    assert len(model.requests) == 1
+    assert sum("<message>" in json.dumps(each) for each in model.requests) == 1
     [(how, value)] = await stack.rows(
         "SELECT workflow_state #>> '{answers,journeys,how}', workflow_state #>> '{answers,journeys,value}' FROM sessions"
     )
@@ -282,3 +283,157 @@ async def after(stack: Stack, ts: str, words: str) -> Message:
     message = await stack.slack.wait_for(found)
     assert message is not None
     return message
+
+
+NOTE = """---
+triggers: [write a note]
+artifact: {file_name: note.yaml}
+---
+# Note
+## Phase 1: Note
+```fields
+- name: what
+- name: why
+```
+## Phase 2: Output
+```yaml
+title: note
+# From a template that forgot to quote.
+said: {{ what }}: {{ why }}
+```
+"""
+WRITE_A_NOTE = "<@U0AGENT> let's write a note"
+
+
+def with_workflow(repo: Path, name: str, text: str) -> None:
+    (repo / "workflows" / name).write_text(text)
+    git(repo, "add", "--all")
+    git(repo, "commit", "--quiet", "--message", "Add one")
+
+
+def repair(line: int, text: str) -> Call:
+    return call("conclude", edits=[{"first": line, "last": line, "text": text}])
+
+
+async def test_a_file_that_is_not_valid_is_repaired_and_that_is_said(
+    stack: Stack, repo: Path, model: FakeAnthropic
+) -> None:
+    with_workflow(repo, "note.md", NOTE)
+    await stack.serve()
+    ts, _ = await stack.ask(WRITE_A_NOTE)
+    await said(stack, ts, "cards")
+    model.script.add(say("", repair(3, "said: cheaper")), say("", repair(3, 'said: "cards: 99.5 in May"')))
+    last = await said(stack, ts, "99.5 in May")
+
+    assert "a model has repaired it" in last.text
+    assert "line 3 is not valid YAML" in last.text
+    assert "**not valid**" not in last.text
+    assert yaml.safe_load(files(stack, ts)["note.yaml"]) == {"title": "note", "said": "cards: 99.5 in May"}
+    first, second = (json.dumps(each, ensure_ascii=False) for each in model.requests if "Faults" in str(each))
+    assert "3: said: cards:" in first
+    assert "Your last repair was not taken: It changes words" in second
+    assert await stack.rows("SELECT faults FROM artifacts") == [(None,)]
+
+
+async def test_after_two_repairs_that_lose_an_answer_it_is_handed_over_marked(
+    stack: Stack, repo: Path, model: FakeAnthropic
+) -> None:
+    with_workflow(repo, "note.md", NOTE)
+    await stack.serve()
+    ts, _ = await stack.ask(WRITE_A_NOTE)
+    await said(stack, ts, "cards")
+    model.script.add(*(say("", repair(3, "said: cards")) for _ in range(3)))
+    last = await said(stack, ts, "99.5 in May")
+
+    assert sum("Faults" in str(each) for each in model.requests) == 2
+    assert "`note.yaml` is *not valid*" in last.text.replace("**", "*")
+    assert 'said: cards: "99.5 in May"' in files(stack, ts)["note.yaml"]
+    [(faults,)] = await stack.rows("SELECT faults FROM artifacts")
+    assert "line 3 is not valid YAML" in faults[0]
+
+
+async def test_without_a_model_a_file_that_is_not_valid_is_handed_over_marked(
+    stack: Stack, repo: Path
+) -> None:
+    with_workflow(repo, "note.md", NOTE)
+    await stack.serve()
+    ts, _ = await stack.ask(WRITE_A_NOTE)
+    last = await said(stack, ts, "cards", "99.5 in May")
+
+    assert "not valid" in last.text
+    assert "repaired" not in last.text
+    assert 'said: cards: "99.5 in May"' in files(stack, ts)["note.yaml"]
+    [(faults,)] = await stack.rows("SELECT faults FROM artifacts")
+    assert "line 3 is not valid YAML" in faults[0]
+
+
+DRAFTS = """---
+triggers: [write a profile]
+---
+# Profile
+## Phase 1: Summary
+A profile begins with what would be missed.
+```fields
+- name: purpose
+  question: What is {{ service }} there for?
+- name: summary
+  draft: true
+  question: How shall the summary of {{ service }} read?
+```
+## Phase 2: Output
+```markdown
+# {{ service }}
+{{ summary }}
+```
+"""
+DRAFT = "Without checkout nobody pays.\n\nIt has no other purpose."
+WAY_IN = "A profile of checkout begins with what would be missed without it."
+
+
+def writing(way_in: str = WAY_IN, draft: str = DRAFT) -> Script:
+    """A model that leads to questions and drafts."""
+
+    def respond(body: dict[str, Any]) -> Reply:
+        form = body["tools"][-1]["description"]
+        return say("", call("conclude", text=draft if "draft" in form else way_in))
+
+    return Script(respond)
+
+
+async def test_a_model_leads_to_a_question_and_drafts_what_a_person_confirms(
+    stack: Stack, repo: Path, model: FakeAnthropic
+) -> None:
+    with_workflow(repo, "profile.md", DRAFTS)
+    model.script = writing()
+    await stack.serve()
+    ts, [first] = await stack.ask("<@U0AGENT> let's write a profile for checkout")
+    assert first.text.index(WAY_IN) < first.text.index("What is checkout there for?")
+    assert "begins with what would be missed" in json.dumps(model.requests[0])
+    drafted = await said(stack, ts, "payments", "status")
+    assert "How shall the summary of checkout read?" in drafted.text
+    assert "> Without checkout nobody pays." in drafted.text
+    assert "payments" in json.dumps(model.requests[1])
+    assert len(model.requests) == 2
+    await stack.slack.click(OMAR, drafted.ts, "choose_0")
+    await after(stack, ts, "is done")
+
+    assert DRAFT in files(stack, ts)["checkout-profile.md"]
+    assert await stack.rows(
+        "SELECT workflow_state #>> '{answers,summary,by}', workflow_state #>> '{answers,summary,how}', "
+        "workflow_state -> 'drafts' FROM sessions"
+    ) == [(OMAR, "proposed", None)]
+
+
+async def test_what_a_model_may_not_say_is_not_said(stack: Stack, repo: Path, model: FakeAnthropic) -> None:
+    with_workflow(repo, "profile.md", DRAFTS)
+    model.script = writing("And who owns it? See https://evil.example.", "It served 42 users.")
+    await stack.serve()
+    ts, [first] = await stack.ask("<@U0AGENT> let's write a profile for checkout")
+    assert "who owns it" not in first.text
+    assert "What is checkout there for?" in first.text
+    second = await said(stack, ts, "payments")
+    assert "How shall the summary of checkout read?" in second.text
+    assert "42" not in second.text
+    await said(stack, ts, "It takes the money.")
+
+    assert "It takes the money." in files(stack, ts)["checkout-profile.md"]

@@ -17,7 +17,7 @@ from app.workflows.actions import (
     Unknown,
 )
 from app.workflows.commands import event_of
-from app.workflows.events import Confirm, NotMade, Pause, Skip, Values
+from app.workflows.events import Confirm, Drafted, NotMade, Pause, Skip, Values
 from app.workflows.state import State
 from tests.workflows.play import Play, sample
 from tests.workflows.test_reading import from_docs
@@ -408,3 +408,59 @@ def test_a_state_of_another_version_is_not_read() -> None:
     assert State.from_json({**stored, "version": 2}) is None
     assert State.from_json({**stored, "answers": 3}) is None
     assert State.from_json(None) is None
+
+
+DRAFTED = """# T
+## Phase 1: Text
+```fields
+- name: about
+- name: summary
+  draft: true
+  max: 60
+- name: more
+  required: false
+```
+"""
+TEXT = "It takes money.\nNothing else."
+
+
+def test_a_draft_is_proposed_and_counts_when_somebody_takes_it() -> None:
+    play = Play(sample("t.md", DRAFTED)).begin().say("pay").do(Drafted("summary", TEXT))
+    [ask] = play.all(Ask)
+    assert (ask.question, ask.proposal) == ("What is the summary?", TEXT)
+    assert play.answers() == {"about": "pay"}
+    play.say("why?")
+    assert play.all(Ask)[0].proposal == TEXT
+    play.say("yes", by="U2")
+
+    assert play.answers()["summary"] == TEXT
+    assert play.state.answers["summary"].by == "U2"
+    assert play.state.drafts == {}
+
+
+def test_a_draft_is_taken_by_name_and_replaced_by_words() -> None:
+    begun = Play(sample("t.md", DRAFTED)).begin().say("pay").do(Drafted("summary", TEXT))
+    assert begun.say("summary: take the draft").answers()["summary"] == TEXT
+    begun.say("summary: take the draft")
+    assert "That draft is gone" in begun.all(Refused)[0].reason
+    assert begun.answers()["summary"] == TEXT
+
+    assert begun.say("summary: Mine.").answers()["summary"] == "Mine."
+
+
+@pytest.mark.parametrize(
+    "event",
+    [Drafted("summary", ""), Drafted("summary", "x" * 61), Drafted("more", TEXT), Drafted("nothing", TEXT)],
+)
+def test_a_draft_that_does_not_fit_changes_nothing(event: Drafted) -> None:
+    play = Play(sample("t.md", DRAFTED)).begin().say("pay")
+    before = play.state
+
+    assert play.do(event).state == before
+    assert play.said == []
+
+
+def test_another_answer_makes_a_draft_stale() -> None:
+    play = Play(sample("t.md", DRAFTED)).begin().say("pay").do(Drafted("summary", TEXT)).say("about: search")
+
+    assert play.all(Ask)[0].proposal is None

@@ -10,12 +10,14 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from app.workflows import engine
 from app.workflows.actions import Ask, AskToConfirm, Look, Make, Step, Took
+from app.workflows.engine import TAKE_DRAFT
 from app.workflows.events import (
     Aside,
     AskStatus,
     Back,
     Cancel,
     Confirm,
+    Drafted,
     Event,
     Looked,
     Made,
@@ -31,7 +33,7 @@ from app.workflows.rendering import render_artifacts
 from app.workflows.state import State
 from app.workflows.view import View
 from tests.workflows.play import FACTS, sample
-from tests.workflows.test_engine import CAPPED, CIRCLE, CONFIRMED
+from tests.workflows.test_engine import CAPPED, CIRCLE, CONFIRMED, DRAFTED
 from tests.workflows.test_reading import from_docs
 
 DOCUMENTS = (
@@ -41,11 +43,24 @@ DOCUMENTS = (
     sample("t.md", CIRCLE),
     sample("t.md", from_docs()),
     sample("service-handover.md"),
+    sample("t.md", DRAFTED),
 )
 PEOPLE = st.sampled_from(["U1", "U2"])
 SAID = st.one_of(
     st.sampled_from(
-        ["99.9", "pay, search", "pay", "yes", "no", "checkout", "5m", "revert the deploy", "x", ""]
+        [
+            "99.9",
+            "pay, search",
+            "pay",
+            "yes",
+            "no",
+            "checkout",
+            "5m",
+            "revert the deploy",
+            "x",
+            "",
+            TAKE_DRAFT,
+        ]
     ),
     st.text(max_size=20),
 )
@@ -109,6 +124,12 @@ class Workflows(RuleBasedStateMachine):
     @rule(text=SAID, by=PEOPLE)
     def words(self, text: str, by: str) -> None:
         self.do(Words(text, by))
+
+    @rule(text=SAID, of=st.one_of(st.none(), NAMES))
+    def draft(self, text: str, of: str | None) -> None:
+        before = self.state.answers
+        self.do(Drafted(of or self.state.at or "nothing", text))
+        assert self.state.answers == before
 
     @rule(values=st.dictionaries(NAMES, SAID, max_size=3), by=PEOPLE)
     def values(self, values: dict[str, str], by: str) -> None:
