@@ -30,6 +30,7 @@ from app.conversations.guide import Guide
 from app.conversations.results import StoredResults
 from app.errors import AgentError
 from app.escalation.escalation import Escalation
+from app.investigations.chart import drawn
 from app.investigations.desk import StoredDesk
 from app.investigations.diagnose import Diagnoser
 from app.investigations.drafting import Postmortems
@@ -57,6 +58,8 @@ from app.sources.tickets import Tickets
 from app.tools.catalogue import discover
 from app.tools.channel_history import Channels
 from app.tools.masking import mask
+from app.workflows.wants.every import lookups
+from app.workflows.wants.reads import Reads
 
 LinkOf = Callable[[str, str], str | None]
 
@@ -147,7 +150,19 @@ class Parts:
     def guide(self, means: Means) -> Guide:
         fast = self.models.fast if self.models else None
         reader = Reader(fast, means.budget, means.prices) if fast else None
-        return Guide(self.keeper, self.library, reader=reader, link=self.link)
+        return Guide(self.keeper, self.library, lookups(self._reads()), reader=reader, link=self.link)
+
+    def _reads(self) -> Reads:
+        """What workflows look things up from."""
+        return Reads(
+            knowledge=lambda: self.keeper.at(None),
+            blueprints=lambda: self.library.blueprints,
+            prometheus=self.clients.prometheus,
+            repos=self.repos,
+            runbooks=self.shelf.current,
+            past=self._history().past,
+            chart=drawn,
+        )
 
     def means(self) -> Means:
         budgets = self.settings.budgets

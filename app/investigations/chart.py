@@ -96,6 +96,15 @@ async def render(drawn: Drawing, *, seconds: float = SECONDS) -> bytes:
         raise ChartFailed(f"The process that draws charts did not start ({error}).") from error
 
 
+async def drawn(title: str, unit: str, points: Sequence[tuple[float, float]]) -> bytes:
+    """The picture of points that are no symptom.
+
+    Raises:
+        ChartFailed: as `render`.
+    """
+    return await render(Drawing(title, unit, tuple(points)[-MOST_POINTS:]))
+
+
 _turns = asyncio.Semaphore(AT_ONCE)
 
 

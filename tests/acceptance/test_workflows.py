@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,8 @@ def repo(stack: Stack, tmp_path: Path) -> Path:
     """A knowledge repo with workflows of the test's own."""
     organisation = write_repos(tmp_path / "own")
     folder = tmp_path / "own" / "knowledge"
-    (folder / "workflows").mkdir(exist_ok=True)
+    shutil.rmtree(folder / "workflows")
+    (folder / "workflows").mkdir()
     handover = (SAMPLES / "service-handover.md").read_text("utf-8")
     for path, content in {**FILES, "workflows/slo.md": SLO, "workflows/handover.md": handover}.items():
         (folder / path).write_text(content, "utf-8")
