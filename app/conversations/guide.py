@@ -94,12 +94,13 @@ class _Course:
 @dataclass(frozen=True)
 class Guide:
     """`lookups` find what workflows want besides the service; `reader` reads answers in free text, and is
-    None without a model."""
+    None without a model; `offer` says where else a finished file can be brought."""
 
     keeper: Keeper
     library: Library
     lookups: Lookups = field(default_factory=dict)
     reader: Reader | None = None
+    offer: str = ""
     link: Link = lambda channel, ts: None
     workflows: WorkflowLibrary = field(default_factory=WorkflowLibrary)
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
@@ -310,6 +311,7 @@ class Guide:
         parts += [_wrong_tier(course.workflow, view), worded(course.said), course.problem]
         if course.done:
             parts.append(handed_over(course.workflow, view, course.files, course.state))
+            parts.append(self.offer if course.files else "")
         told = dict.fromkeys((*notices, *(said for each in course.gathered for said in each.notices)))
         sources = tuple(dict.fromkeys(source for each in course.gathered for source in each.sources))
         return Guided(
