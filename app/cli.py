@@ -290,6 +290,54 @@ def show(
 
 
 @app.command()
+def artifacts(
+    artifact: Annotated[
+        int | None, typer.Argument(metavar="ID", min=1, help="Print this one instead of the list.")
+    ] = None,
+    to: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write it there instead; in a folder it keeps its name."),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the file if it is there.")] = False,
+    service: Annotated[str | None, typer.Option(help="List those made for this service.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="List so many, the newest first.")] = 20,
+) -> None:
+    """List the files that workflows made, or fetch one of them again.
+
+    Each is attached in its thread too; THREAD in the list is what `sre-agent sessions show` takes, DELIVERED
+    the pull request or page it went into. Print one, or write it where it belongs in a repo:
+
+        sre-agent artifacts 12 | promtool check rules /dev/stdin
+
+        sre-agent artifacts 12 --to slo/
+
+    Reads DATABASE_URL, or the Postgres under SRE_AGENT_HOME. Exit code 1 when there is none of that id.
+    """
+    from app.delivery import shelf
+
+    if artifact is None:
+        if to is not None:
+            raise typer.BadParameter("say which: sre-agent artifacts ID --to FILE.", param_hint="--to")
+        print(asyncio.run(_with_database(lambda e: shelf.listing(e, limit=limit, service=service))))
+        return
+    found = asyncio.run(_with_database(lambda e: shelf.artifact(e, artifact)))
+    for fault in found.faults:
+        print(f"not valid: {fault}", file=sys.stderr)
+    if to is None:
+        print(found.content, end="")
+        return
+    file = to / found.file_name.rpartition("/")[2] if to.is_dir() else to
+    try:
+        with file.open("w" if force else "x", encoding="utf-8") as out:
+            out.write(found.content)
+    except FileExistsError:
+        raise typer.BadParameter(f"{file} is there already; add --force.", param_hint="--to") from None
+    except OSError as error:
+        raise typer.BadParameter(f"{file}: {error.strerror}.", param_hint="--to") from error
+    print(f"Wrote {file}.")
+
+
+@app.command()
 def usage(
     days: Annotated[int, typer.Option(min=1, help="How many days back.")] = 30,
 ) -> None:
@@ -424,7 +472,7 @@ def _alert_in(file: str, source: str | None) -> Read:
         raise typer.BadParameter(error.sentence, param_hint="--alert") from error
 
 
-async def _with_database(look: Callable[[AsyncEngine], Awaitable[str]]) -> str:
+async def _with_database(look: Callable[[AsyncEngine], Awaitable[T]]) -> T:
     """Do something with the database of the settings, be it configured or embedded."""
     from app.storage.engine import create_engine
 
