@@ -159,7 +159,9 @@ class Parts:
     def guide(self, means: Means) -> Guide:
         fast = self.models.fast if self.models else None
         reader = Reader(fast, means.budget, means.prices) if fast else None
-        return Guide(self.keeper, self.library, reader=reader, link=self.link, offer=self.courier().offer)
+        return Guide(
+            self.keeper, self.library, reader=reader, link=self.link, elsewhere=self.courier().offers
+        )
 
     def means(self) -> Means:
         budgets = self.settings.budgets

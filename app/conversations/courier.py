@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from app.agent.answer import Answer, Offer
 from app.context.addresses import AddressRefused, of_service
 from app.context.catalog import Catalog
 from app.conversations.models import Turn
@@ -64,30 +65,33 @@ class Courier:
     sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep
 
     @property
-    def offer(self) -> str:
-        """What can be ordered here, for whoever has just been handed a file; "" for nothing."""
+    def offers(self) -> tuple[Offer, ...]:
+        """What can be ordered here, for whoever has just been handed a file."""
         ways = []
         if self.settings.github_write_token is not None:
-            ways.append("**open a pull request**")
+            ways.append(Offer("Open a pull request", "open a pull request"))
         if self.settings.notion_token is not None:
-            ways.append("**put it in Notion**")
-        return f"Say {' or '.join(ways)} to have it there too." if ways else ""
+            ways.append(Offer("Put it in Notion", "put it in Notion"))
+        return tuple(ways)
 
-    async def said(self, turn: Turn) -> str | None:
+    async def answer(self, turn: Turn) -> Answer | None:
         """What is answered to a message that orders a delivery, or says yes or no to one; None for others."""
         words = turn.question
         if (order := order_in(words)) is not None:
             try:
                 return await self._propose(turn, order)
             except (DeliveryFailed, DeliveryNotConfigured) as error:
-                return f"{error.sentence} {STAYS}"
+                return Answer(f"{error.sentence} {STAYS}")
+        said = None
         if confirms(words):
-            return await self._confirmed(turn)
-        return await self._declined(turn) if declines(words) else None
+            said = await self._confirmed(turn)
+        elif declines(words):
+            said = await self._declined(turn)
+        return Answer(said) if said else None
 
     # -- before the yes --------------------------------------------------------------------------------------
 
-    async def _propose(self, turn: Turn, order: Order) -> str | None:
+    async def _propose(self, turn: Turn, order: Order) -> Answer | None:
         session = turn.session.id
         async with begin(self.engine) as connection:
             made = await repository.last_made(connection, session)
@@ -98,7 +102,7 @@ class Courier:
             ids = [each.id for each in made]
             before = await repository.done_before(connection, session, order.kind, target, ids)
             if before is not None and before.outcome is not None:
-                return f"That is there already. {_told(before.outcome)}"
+                return Answer(f"That is there already. {_told(before.outcome)}")
             await repository.ask(
                 connection,
                 session_id=session,
@@ -264,7 +268,7 @@ def _file(made: Artifact) -> File:
     )
 
 
-def _proposal(kind: Kind, target: str, files: tuple[File, ...]) -> str:
+def _proposal(kind: Kind, target: str, files: tuple[File, ...]) -> Answer:
     if kind == "pull_request":
         said = f"I would open a pull request in **{target}** with {listed(files)}, on a branch of its own."
     else:
@@ -272,7 +276,11 @@ def _proposal(kind: Kind, target: str, files: tuple[File, ...]) -> str:
         said = f"I would make {pages} in Notion of {listed(files)}."
     if any(file.faults for file in files):
         said += " It is **not valid** as it is, which I say there too."
-    return f"{said} Say **yes** and I do it; only you can, and only now."
+    yes = Offer("Open it", "open it") if kind == "pull_request" else Offer("Put it there", "put it there")
+    return Answer(
+        f"{said} Say **yes** and I do it; only you can, and only now.",
+        offers=(yes, Offer("Leave it", "leave it")),
+    )
 
 
 def _told(outcome: Mapping[str, Any]) -> str:

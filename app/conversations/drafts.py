@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from app.agent.answer import Answer
 from app.conversations.models import Turn
 
 
@@ -28,5 +29,5 @@ class Drafts(Protocol):
 class Deliveries(Protocol):
     """Brings what a thread made elsewhere, when a person there asks for it and confirms it."""
 
-    async def said(self, turn: Turn) -> str | None:
+    async def answer(self, turn: Turn) -> Answer | None:
         """What is answered to a message that is about that; None for any other."""

@@ -222,8 +222,7 @@ class _Work:
     async def delivered(self) -> Answer | None:
         """What came of bringing the thread's files elsewhere, when that is what the message is about."""
         deliveries = self.runner.deliveries
-        said = await deliveries.said(self.turn) if deliveries else None
-        return Answer(said) if said else None
+        return await deliveries.answer(self.turn) if deliveries else None
 
     async def decide(
         self,

@@ -105,6 +105,26 @@ async def test_only_the_requester_says_yes_and_only_at_once(stack: Stack, github
     assert await audited(stack) == []
 
 
+async def test_with_buttons_alone(stack: Stack, github: GitHubWrites) -> None:
+    await stack.serve()
+    ts = await made(stack)
+    handed = [each for each in stack.answers(CHECKOUT, ts) if not each.files][-1]
+
+    async def press(number: int, user: str = MAYA) -> Message:
+        message = [each for each in stack.answers(CHECKOUT, ts) if not each.files][-1]
+        before = len(stack.answers(CHECKOUT, ts))
+        await stack.slack.click(user, message.ts, f"choose_{number}")
+        await stack.slack.wait_for(lambda: len(stack.answers(CHECKOUT, ts)) > before, 20)
+        return (await stack.answered(CHECKOUT, message.ts, ts))[-1]
+
+    assert "*open a pull request*" in plain(handed)
+    assert "I would open a pull request" in (await press(0)).text
+    assert "Then I leave it" in (await press(1)).text
+    await said(stack, ts, "open a pull request")
+    assert "#1 is open" in (await press(0)).text
+    assert len(github.repo.pulls) == 1
+
+
 async def test_killed_between_the_yes_and_the_request_it_opens_one(
     stack: Stack, github: GitHubWrites
 ) -> None:
