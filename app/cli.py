@@ -431,6 +431,43 @@ def check(
         raise typer.Exit(1)
 
 
+@knowledge.command()
+def golden(
+    path: Annotated[Path | None, typer.Argument(help="The folder; default: the packaged knowledge.")] = None,
+    update: Annotated[
+        bool, typer.Option("--update", help="Write what happens into the files as what is expected.")
+    ] = False,
+) -> None:
+    """Run the golden conversations of a knowledge repo (golden/*.yaml), and show what goes otherwise.
+
+    Each says things to the agent and expects fields, files and texts; no model, database or network is
+    needed. Where a pull request means to change behaviour, run it with --update: its diff shows what changes.
+
+    Exit code 1 when one goes otherwise than expected, or cannot be read.
+    """
+    from app.conversations import golden as conversations
+    from app.knowledge.packaged import packaged_path
+    from app.storage.tree import read_folder
+    from app.workflows.checking import RULES
+
+    folder = path or packaged_path()
+    if not folder.is_dir():
+        print(f"{folder} is not a folder; name the root of a knowledge repo.", file=sys.stderr)
+        raise typer.Exit(2)
+    tree = read_folder(folder)
+    set_up_logging("ERROR", stream=sys.stderr)
+    if update:
+        changed = asyncio.run(conversations.update(folder, tree, rules=RULES))
+        print("\n".join((*(f"wrote {each}" for each in changed), f"{len(changed)} changed.")))
+        return
+    differences, count = asyncio.run(conversations.check(tree, rules=RULES))
+    for difference in differences:
+        print(difference)
+    print(f"{count} golden conversations, {len(differences)} otherwise than expected.")
+    if differences:
+        raise typer.Exit(1)
+
+
 def _program(log: TextIO) -> Callable[[], Callable[[Settings], Program]]:
     """The runtime, with the reports' lines where the log is: the terminal belongs to the person at it."""
 

@@ -107,6 +107,7 @@ def test_the_commands_people_script_against_are_there() -> None:
         "db upgrade",
         "db status",
         "knowledge check",
+        "knowledge golden",
         "sessions show",
         "usage",
         "forget",
@@ -487,3 +488,24 @@ def test_an_artifact_is_fetched_again(tmp_path: Path, made: str) -> None:
     none = run("artifacts", "3", folder=tmp_path, DATABASE_URL=made)
     assert none.returncode == 1
     assert "There is no artifact 3" in none.stderr
+
+
+def test_golden_conversations_end_with_one_when_something_goes_otherwise(tmp_path: Path) -> None:
+    held = run("knowledge", "golden", folder=tmp_path)
+    assert (held.returncode, held.stderr) == (0, "")
+    assert ", 0 otherwise than expected." in held.stdout
+    (tmp_path / "system-prompt.md").write_text("Answer from the documents.\n")
+    (tmp_path / "golden").mkdir()
+    (tmp_path / "golden" / "hello.yaml").write_text(
+        "say: [what does tier 1 ask?]\nexpect:\n  text: [Nothing.]\n"
+    )
+    other = run("knowledge", "golden", ".", folder=tmp_path)
+    assert other.returncode == 1
+    assert "-- Nothing." in other.stdout
+    updated = run("knowledge", "golden", ".", "--update", folder=tmp_path)
+    assert updated.stdout == "wrote golden/hello.yaml\n1 changed.\n"
+    assert run("knowledge", "golden", ".", folder=tmp_path).returncode == 0
+    (tmp_path / "golden" / "hello.yaml").write_text("say: [")
+    broken = run("knowledge", "golden", ".", folder=tmp_path)
+    assert broken.returncode == 1
+    assert "golden/hello.yaml:1: error: " in broken.stderr
