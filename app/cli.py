@@ -290,6 +290,54 @@ def show(
 
 
 @app.command()
+def artifacts(
+    artifact: Annotated[
+        int | None, typer.Argument(metavar="ID", min=1, help="Print this one instead of the list.")
+    ] = None,
+    to: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write it there instead; in a folder it keeps its name."),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the file if it is there.")] = False,
+    service: Annotated[str | None, typer.Option(help="List those made for this service.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="List so many, the newest first.")] = 20,
+) -> None:
+    """List the files that workflows made, or fetch one of them again.
+
+    Each is attached in its thread too; THREAD in the list is what `sre-agent sessions show` takes, DELIVERED
+    the pull request or page it went into. Print one, or write it where it belongs in a repo:
+
+        sre-agent artifacts 12 | promtool check rules /dev/stdin
+
+        sre-agent artifacts 12 --to slo/
+
+    Reads DATABASE_URL, or the Postgres under SRE_AGENT_HOME. Exit code 1 when there is none of that id.
+    """
+    from app.delivery import shelf
+
+    if artifact is None:
+        if to is not None:
+            raise typer.BadParameter("say which: sre-agent artifacts ID --to FILE.", param_hint="--to")
+        print(asyncio.run(_with_database(lambda e: shelf.listing(e, limit=limit, service=service))))
+        return
+    found = asyncio.run(_with_database(lambda e: shelf.artifact(e, artifact)))
+    for fault in found.faults:
+        print(f"not valid: {fault}", file=sys.stderr)
+    if to is None:
+        print(found.content, end="")
+        return
+    file = to / found.file_name.rpartition("/")[2] if to.is_dir() else to
+    try:
+        with file.open("w" if force else "x", encoding="utf-8") as out:
+            out.write(found.content)
+    except FileExistsError:
+        raise typer.BadParameter(f"{file} is there already; add --force.", param_hint="--to") from None
+    except OSError as error:
+        raise typer.BadParameter(f"{file}: {error.strerror}.", param_hint="--to") from error
+    print(f"Wrote {file}.")
+
+
+@app.command()
 def usage(
     days: Annotated[int, typer.Option(min=1, help="How many days back.")] = 30,
 ) -> None:
@@ -383,6 +431,43 @@ def check(
         raise typer.Exit(1)
 
 
+@knowledge.command()
+def golden(
+    path: Annotated[Path | None, typer.Argument(help="The folder; default: the packaged knowledge.")] = None,
+    update: Annotated[
+        bool, typer.Option("--update", help="Write what happens into the files as what is expected.")
+    ] = False,
+) -> None:
+    """Run the golden conversations of a knowledge repo (golden/*.yaml), and show what goes otherwise.
+
+    Each says things to the agent and expects fields, files and texts; no model, database or network is
+    needed. Where a pull request means to change behaviour, run it with --update: its diff shows what changes.
+
+    Exit code 1 when one goes otherwise than expected, or cannot be read.
+    """
+    from app.conversations import golden as conversations
+    from app.knowledge.packaged import packaged_path
+    from app.storage.tree import read_folder
+    from app.workflows.checking import RULES
+
+    folder = path or packaged_path()
+    if not folder.is_dir():
+        print(f"{folder} is not a folder; name the root of a knowledge repo.", file=sys.stderr)
+        raise typer.Exit(2)
+    tree = read_folder(folder)
+    set_up_logging("ERROR", stream=sys.stderr)
+    if update:
+        changed = asyncio.run(conversations.update(folder, tree, rules=RULES))
+        print("\n".join((*(f"wrote {each}" for each in changed), f"{len(changed)} changed.")))
+        return
+    differences, count = asyncio.run(conversations.check(tree, rules=RULES))
+    for difference in differences:
+        print(difference)
+    print(f"{count} golden conversations, {len(differences)} otherwise than expected.")
+    if differences:
+        raise typer.Exit(1)
+
+
 def _program(log: TextIO) -> Callable[[], Callable[[Settings], Program]]:
     """The runtime, with the reports' lines where the log is: the terminal belongs to the person at it."""
 
@@ -424,7 +509,7 @@ def _alert_in(file: str, source: str | None) -> Read:
         raise typer.BadParameter(error.sentence, param_hint="--alert") from error
 
 
-async def _with_database(look: Callable[[AsyncEngine], Awaitable[str]]) -> str:
+async def _with_database(look: Callable[[AsyncEngine], Awaitable[T]]) -> T:
     """Do something with the database of the settings, be it configured or embedded."""
     from app.storage.engine import create_engine
 

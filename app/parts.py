@@ -25,6 +25,7 @@ from app.context.library import Library
 from app.context.repos import Repos
 from app.context.runbook_shelf import RunbookShelf
 from app.conversations.analyst import Analyst
+from app.conversations.courier import Courier
 from app.conversations.drafts import Drafts
 from app.conversations.guide import Guide
 from app.conversations.results import StoredResults
@@ -147,10 +148,28 @@ class Parts:
     def drafts(self) -> Drafts:
         return Postmortems(self.engine)
 
+    def courier(self) -> Courier:
+        git = self.settings.git
+        return Courier(
+            self.engine,
+            self.settings.delivery,
+            git.github_api_url,
+            lambda: self.library.catalog,
+            git.knowledge_repo_url,
+            self.link,
+        )
+
     def guide(self, means: Means) -> Guide:
         fast = self.models.fast if self.models else None
         reader = Reader(fast, means.budget, means.prices) if fast else None
-        return Guide(self.keeper, self.library, lookups(self._reads()), reader=reader, link=self.link)
+        return Guide(
+            self.keeper,
+            self.library,
+            lookups(self._reads()),
+            reader=reader,
+            link=self.link,
+            elsewhere=self.courier().offers,
+        )
 
     def _reads(self) -> Reads:
         """What workflows look things up from."""

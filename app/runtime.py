@@ -164,7 +164,13 @@ class Runtime:
             pace, means = Pace(), parts.means()
             surface = SlackSurface(client, me, pace, channels, admission, settings.slack.sre_team_id)
             runner = TurnRunner(
-                engine, surface, keeper, parts.analyst(means), parts.drafts(), parts.guide(means)
+                engine,
+                surface,
+                keeper,
+                parts.analyst(means),
+                parts.drafts(),
+                parts.guide(means),
+                parts.courier(),
             )
             queue = Queue(
                 url,

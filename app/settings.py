@@ -53,6 +53,9 @@ EXAMPLES = {
     "SERVICE_REGISTRY": "checkout|https://checkout.internal|critical,reports",
     "PAGERDUTY_FROM": "sre-agent@acme.com",
     "PAGERDUTY_ESCALATION_POLICY_ID": "PXYZ789",
+    "GITHUB_WRITE_TOKEN": "github_pat_…, with contents and pull requests: read and write",
+    "NOTION_TOKEN": "ntn_…",
+    "NOTION_PARENT_PAGE_ID": "0123456789abcdef0123456789abcdef, the end of the page's address",
     "PROMETHEUS_URL": "https://prometheus.internal",
     "LOKI_URL": "https://loki.internal",
     "TEMPO_URL": "https://tempo.internal",
@@ -331,6 +334,19 @@ class EscalationSettings(Group):
     pagerduty_policy_id: str | None = Field(None, validation_alias="PAGERDUTY_ESCALATION_POLICY_ID")
 
 
+class DeliverySettings(Group):
+    """Where finished files may be brought on request; each is off without its token."""
+
+    github_write_token: SecretStr | None = Field(None, validation_alias="GITHUB_WRITE_TOKEN")
+    notion_token: SecretStr | None = Field(None, validation_alias="NOTION_TOKEN")
+    notion_parent_page_id: str | None = Field(
+        None,
+        validation_alias="NOTION_PARENT_PAGE_ID",
+        pattern=r"^[0-9a-fA-F]{8}-?([0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}$",
+    )
+    notion_api_url: Address = Field("https://api.notion.com", validation_alias="NOTION_API_URL")
+
+
 class SourceSettings(Group):
     """Where the monitored systems answer; `endpoint("loki")` is one of them with what it wants to see."""
 
@@ -411,6 +427,7 @@ GROUPS: dict[str, type[Group]] = {
     "git": GitSettings,
     "alerts": AlertSettings,
     "escalation": EscalationSettings,
+    "delivery": DeliverySettings,
     "sources": SourceSettings,
     "budgets": BudgetSettings,
     "process": ProcessSettings,
@@ -426,6 +443,7 @@ class Settings:
     git: GitSettings
     alerts: AlertSettings
     escalation: EscalationSettings
+    delivery: DeliverySettings
     sources: SourceSettings
     budgets: BudgetSettings
     process: ProcessSettings

@@ -107,12 +107,14 @@ def test_the_commands_people_script_against_are_there() -> None:
         "db upgrade",
         "db status",
         "knowledge check",
+        "knowledge golden",
         "sessions show",
         "usage",
         "forget",
         "investigate",
         "accuracy",
         "postmortem",
+        "artifacts",
     } <= there
 
 
@@ -128,6 +130,8 @@ def test_help_and_wrong_use(tmp_path: Path) -> None:
         ["forget", "--user", "maya"],
         ["postmortem", "that-one"],
         ["accuracy", "--days", "0"],
+        ["artifacts", "that-one"],
+        ["artifacts", "--to", "x.yaml"],
     ):
         done = run(*wrong, folder=tmp_path)
         assert done.returncode == 2, wrong
@@ -147,6 +151,7 @@ def test_help_and_wrong_use(tmp_path: Path) -> None:
         (["chat"], {"MODEL_PROVIDER": "parrot"}, "MODEL_PROVIDER"),
         (["usage"], {}, "There is no database yet"),
         (["accuracy"], {}, "There is no database yet"),
+        (["artifacts"], {}, "There is no database yet"),
         (["postmortem", "0" * 32], {}, "There is no database yet"),
         (
             ["investigate", "--replay", "1"],
@@ -429,3 +434,78 @@ def test_an_alert_can_be_piped_in(tmp_path: Path, database_url: str) -> None:
     assert missing.returncode == 1
     assert "No refused webhook 7 is kept" in missing.stderr
     assert not (tmp_path / "postgres").exists()
+
+
+@pytest.fixture
+async def made(database_url: str, asked: str) -> str:
+    """A workflow of that thread made a file twice, the second time a good one, which was delivered."""
+    engine = create_engine(database_url)
+    async with begin(engine) as connection:
+        for content, faults in (("a: [\n", '["line 1 is not valid YAML"]'), ("a: 1\n", None)):
+            await connection.execute(
+                text(
+                    "INSERT INTO artifacts (session_id, turn_id, file_name, title, media_type, content, faults) "
+                    "SELECT session_id, id, 'slo/checkout.yaml', 'SLOs', 'application/yaml', :content, "
+                    "CAST(:faults AS jsonb) FROM turns"
+                ),
+                {"content": content, "faults": faults},
+            )
+        await connection.execute(text("UPDATE sessions SET service_name = 'checkout'"))
+        await connection.execute(
+            text(
+                "INSERT INTO deliveries (session_id, turn_id, asked_by, kind, target, artifact_ids, outcome) "
+                "SELECT session_id, id, 'U0MAYA', 'pull_request', 'acme/checkout', '{2}', "
+                '\'{"said": "open", "link": "https://github.com/acme/checkout/pull/7"}\' FROM turns'
+            )
+        )
+    await engine.dispose()
+    return database_url
+
+
+def test_artifacts_are_listed_newest_first_with_where_they_went(tmp_path: Path, made: str) -> None:
+    done = run("artifacts", folder=tmp_path, DATABASE_URL=made)
+    head, second, first = done.stdout.splitlines()
+    assert head.split() == ["ID", "MADE", "SERVICE", "FILE", "CHARACTERS", "THREAD", "DELIVERED"]
+    assert second.startswith("2 ")
+    assert second.endswith("C0CHECKOUT:1763676011.000100  https://github.com/acme/checkout/pull/7")
+    assert "slo/checkout.yaml (not valid)" in first
+    assert first.endswith(" -")
+    other = run("artifacts", "--service", "payments", folder=tmp_path, DATABASE_URL=made)
+    assert other.stdout == "Nothing was made for payments.\n"
+
+
+def test_an_artifact_is_fetched_again(tmp_path: Path, made: str) -> None:
+    printed = run("artifacts", "2", folder=tmp_path, DATABASE_URL=made)
+    assert (printed.stdout, printed.stderr) == ("a: 1\n", "")
+    broken = run("artifacts", "1", folder=tmp_path, DATABASE_URL=made)
+    assert (broken.stdout, broken.stderr) == ("a: [\n", "not valid: line 1 is not valid YAML\n")
+    written = run("artifacts", "2", "--to", ".", folder=tmp_path, DATABASE_URL=made)
+    assert written.stdout == "Wrote checkout.yaml.\n"
+    assert (tmp_path / "checkout.yaml").read_text() == "a: 1\n"
+    again = run("artifacts", "1", "--to", "checkout.yaml", folder=tmp_path, DATABASE_URL=made)
+    assert (again.returncode, "add --force" in again.stderr) == (2, True)
+    assert (tmp_path / "checkout.yaml").read_text() == "a: 1\n"
+    none = run("artifacts", "3", folder=tmp_path, DATABASE_URL=made)
+    assert none.returncode == 1
+    assert "There is no artifact 3" in none.stderr
+
+
+def test_golden_conversations_end_with_one_when_something_goes_otherwise(tmp_path: Path) -> None:
+    held = run("knowledge", "golden", folder=tmp_path)
+    assert (held.returncode, held.stderr) == (0, "")
+    assert ", 0 otherwise than expected." in held.stdout
+    (tmp_path / "system-prompt.md").write_text("Answer from the documents.\n")
+    (tmp_path / "golden").mkdir()
+    (tmp_path / "golden" / "hello.yaml").write_text(
+        "say: [what does tier 1 ask?]\nexpect:\n  text: [Nothing.]\n"
+    )
+    other = run("knowledge", "golden", ".", folder=tmp_path)
+    assert other.returncode == 1
+    assert "-- Nothing." in other.stdout
+    updated = run("knowledge", "golden", ".", "--update", folder=tmp_path)
+    assert updated.stdout == "wrote golden/hello.yaml\n1 changed.\n"
+    assert run("knowledge", "golden", ".", folder=tmp_path).returncode == 0
+    (tmp_path / "golden" / "hello.yaml").write_text("say: [")
+    broken = run("knowledge", "golden", ".", folder=tmp_path)
+    assert broken.returncode == 1
+    assert "golden/hello.yaml:1: error: " in broken.stderr

@@ -24,7 +24,7 @@ LAYERS = (
     {"storage", "jobs"},
     {"knowledge", "signals"},
     {"context", "sources", "escalation"},
-    {"tools"},
+    {"tools", "delivery"},
     {"agent", "telemetry"},
     {"workflows"},
     {"conversations"},

@@ -96,12 +96,13 @@ class _Course:
 @dataclass(frozen=True)
 class Guide:
     """`lookups` find what workflows want besides the service; `reader` reads answers in free text, and is
-    None without a model."""
+    None without a model; `elsewhere` is where else a finished file can be brought."""
 
     keeper: Keeper
     library: Library
     lookups: Lookups = field(default_factory=dict)
     reader: Reader | None = None
+    elsewhere: tuple[Offer, ...] = ()
     link: Link = lambda channel, ts: None
     workflows: WorkflowLibrary = field(default_factory=WorkflowLibrary)
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
@@ -337,6 +338,7 @@ class Guide:
         parts += [_wrong_tier(course.workflow, view), worded(course.said), course.problem]
         if course.done:
             parts.append(handed_over(course.workflow, view, course.files, course.state))
+            parts.append(_elsewhere(self.elsewhere if course.files else ()))
         told = dict.fromkeys((*notices, *(said for each in course.gathered for said in each.notices)))
         sources = tuple(dict.fromkeys(source for each in course.gathered for source in each.sources))
         return Guided(
@@ -348,7 +350,8 @@ class Guide:
             files=course.files,
             sources=sources,
             notices=tuple(map(mask, told)),
-            offers=tuple(Offer(mask(label), says) for label, says in offers(course.said)),
+            offers=tuple(Offer(mask(label), says) for label, says in offers(course.said))
+            + (self.elsewhere if course.files else ()),
         )
 
     def _view(self, course: _Course) -> View:
@@ -357,6 +360,10 @@ class Guide:
     def _clean(self, text: str, sources: Iterable[Source] = ()) -> str:
         """People's words are in it: what they bring along leads nowhere and shows no secret."""
         return keep_known_links(mask(text), self.library.catalog.hosts() | hosts_of(tuple(sources)))
+
+
+def _elsewhere(offers: tuple[Offer, ...]) -> str:
+    return f"Say {' or '.join(f'**{each.says}**' for each in offers)} to have it there too." if offers else ""
 
 
 def _wrong_tier(workflow: Workflow, view: View) -> str:

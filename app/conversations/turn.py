@@ -25,7 +25,7 @@ from app.agent.phrases import Phrases
 from app.conversations import repository
 from app.conversations.accept import accept
 from app.conversations.analyst import Analyst
-from app.conversations.drafts import Drafts
+from app.conversations.drafts import Deliveries, Drafts
 from app.conversations.guide import Guide, Guided
 from app.conversations.models import Turn, TurnStatus
 from app.conversations.reply import Closing, Place, Reply, Surface
@@ -64,6 +64,7 @@ class TurnRunner:
     analyst: Analyst
     drafts: Drafts | None = None
     guide: Guide | None = None
+    deliveries: Deliveries | None = None
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep
     tails: Tails = field(default_factory=Tails)
@@ -185,7 +186,8 @@ class _Work:
         knowledge = await self.knowledge(transcript)
         self.revision = knowledge.revision
         transcript.session = self.turn.session.pinned(knowledge.revision)
-        if (answer := shortcut(self.turn, knowledge) or await self.drafted()) is not None:
+        early = shortcut(self.turn, knowledge) or await self.drafted() or await self.delivered()
+        if (answer := early) is not None:
             return await self.decide(answer, transcript, pin=True)
         guide, guided = self.runner.guide, None
         if guide is not None:
@@ -216,6 +218,11 @@ class _Work:
             log.warning("draft_not_attached", reason=error.sentence)
             return Answer(f"I could not attach {draft.file_name}: {error.sentence} {draft.otherwise}".strip())
         return Answer(draft.said)
+
+    async def delivered(self) -> Answer | None:
+        """What came of bringing the thread's files elsewhere, when that is what the message is about."""
+        deliveries = self.runner.deliveries
+        return await deliveries.answer(self.turn) if deliveries else None
 
     async def decide(
         self,

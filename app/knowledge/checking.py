@@ -22,6 +22,8 @@ SYSTEM_PROMPT = "system-prompt.md"
 LONGEST_SYSTEM_PROMPT = 40_000
 """Characters, about 10,000 tokens: it is sent with every step of every turn."""
 FOLDERS = ("standards", "tiers", "workflows", "artifacts", "templates", "runbooks")
+NOT_READ = ("golden",)
+"""Folders that are the repo's own business: conversations that its changes are checked with."""
 TEMPLATE_FOLDERS = ("artifacts/", "templates/")
 LEVELS = range(1, 5)
 TIER_NAME = re.compile(r"^(?:tier[-_ ]?(\d+)(?!\d).*|(\d))\.md$", re.IGNORECASE)
@@ -272,7 +274,7 @@ def severity_of_unreadable(path: str) -> Severity:
 def unknown_folders(repo: Repo) -> Iterator[Fault]:
     """A folder nobody reads is either fine or a misspelling; the author knows which."""
     tops = {path.partition("/")[0] for path in repo.tree.files if "/" in path}
-    for folder in sorted(tops - set(FOLDERS)):
+    for folder in sorted(tops - {*FOLDERS, *NOT_READ}):
         if folder.startswith("."):
             continue
         near = difflib.get_close_matches(folder.lower(), FOLDERS, 1, 0.7)

@@ -383,6 +383,30 @@ artifacts = Table(
     Index(None, "turn_id"),
 )
 
+# What people asked to have delivered, and what came of it.
+deliveries = Table(
+    "deliveries",
+    metadata,
+    _id(),
+    _session(nullable=False),
+    # The turn that asked for it, and the one in which whoever asked said yes.
+    _turn(),
+    Column("confirmed_in", ForeignKey("turns.id", ondelete="CASCADE")),
+    Column("asked_by", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("target", Text, nullable=False),
+    Column("artifact_ids", ARRAY(BigInteger), nullable=False),
+    # What was decided before anything was written, and what came of it.
+    Column("plan", JSONB),
+    Column("outcome", JSONB),
+    _now(),
+    Column("finished_at", DateTime(timezone=True)),
+    CheckConstraint("kind IN ('pull_request', 'notion_page')", name="kind"),
+    UniqueConstraint("turn_id"),
+    UniqueConstraint("confirmed_in"),
+    Index(None, "session_id"),
+)
+
 knowledge_revisions = Table(
     "knowledge_revisions",
     metadata,

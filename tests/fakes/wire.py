@@ -22,6 +22,7 @@ class Request:
     path: str
     headers: Mapping[str, str]
     body: bytes
+    query: str = ""
 
     def json(self) -> Any:
         return json.loads(self.body)
@@ -102,7 +103,8 @@ async def _read(reader: asyncio.StreamReader) -> Request | None:
         name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines if line)
     }
     body = await reader.readexactly(int(headers.get("content-length", 0)))
-    return Request(method, path.partition("?")[0], headers, body)
+    path, _, query = path.partition("?")
+    return Request(method, path, headers, body, query)
 
 
 async def _write(writer: asyncio.StreamWriter, response: Response) -> None:
