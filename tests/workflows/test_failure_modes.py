@@ -67,7 +67,7 @@ def rule(name: str, query: str, **labels: str) -> AlertRule:
 def test_what_is_seen_of_a_dependency(
     papers: Papers, rules: list[AlertRule], theirs: int, key: str, expected: str
 ) -> None:
-    assert analysed("checkout", 1, "payments", theirs, papers, rules)[key] == expected
+    assert analysed("checkout", "payments", papers, rules, tier=1, theirs=theirs)[key] == expected
 
 
 def test_pages_are_quoted_by_section_row_and_sentence() -> None:

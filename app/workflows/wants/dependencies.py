@@ -1,4 +1,4 @@
-"""What is known of each thing a service depends on, and what could go wrong with it: the want `dependencies`."""
+"""What is known of each thing a service depends on, and what could go wrong with it."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.context.models import Service, Source
+from app.sources.prometheus import AlertRule
 from app.workflows.facts import Asked, Found
 from app.workflows.wants import pages
 from app.workflows.wants.alerts import known_rules
 from app.workflows.wants.answers import known
 from app.workflows.wants.reads import Reads, sources
-from app.workflows.wants.rules import AlertRule, covers, tells
+from app.workflows.wants.rules import covers, tells
 
 MOST = 20
 APART = re.compile(r"\b(?:topic|queue|event|async\w*|does not wait|do not wait|through the topic)\b", re.I)
@@ -23,8 +24,8 @@ STORE = re.compile(rf"\b(?:{DATA})\w*", re.I)
 
 @dataclass(frozen=True)
 class Papers:
-    """What is written about a dependency: a line of the service's blueprint, the contract between the two, and
-    the dependency's own page."""
+    """What is written about a dependency: a line of the service's blueprint, the contract between the two,
+    and the dependency's own page."""
 
     line: str = ""
     contract: str = ""
@@ -52,12 +53,12 @@ def line_about(page: str, name: str) -> str:
 
 def analysed(
     service: str,
-    tier: int | None,
     name: str,
-    theirs: int | None,
     papers: Papers,
     rules: Sequence[AlertRule],
     *,
+    tier: int | None = None,
+    theirs: int | None = None,
     in_catalog: bool = True,
     told: bool = True,
 ) -> dict[str, Any]:
@@ -91,17 +92,13 @@ def analysed(
 
 
 def _detection(service: str, name: str, rules: Sequence[AlertRule]) -> list[str]:
-    """The alerts that would tell: those that name the dependency, then those on what users of the service feel."""
-    direct = [
-        each.name for each in rules if covers(each, name) == "named" or name.lower() in each.query.lower()
-    ]
+    """The alerts that would tell: those that name the dependency, else those on what users feel."""
+    named = name.lower()
+    direct = [each.name for each in rules if covers(each, name) == "named" or named in each.query.lower()]
     if direct:
         return list(dict.fromkeys(direct))[:4]
-    felt = [
-        each.name
-        for each in rules
-        if covers(each, service) and (tells(each, "errors") or tells(each, "latency"))
-    ]
+    symptoms = [each for each in rules if tells(each, "errors") or tells(each, "latency")]
+    felt = [each.name for each in symptoms if covers(each, service)]
     return [f"{each} (on what users of {service} feel)" for each in dict.fromkeys(felt)][:2]
 
 
@@ -166,11 +163,11 @@ class Dependencies:
             found.append(
                 analysed(
                     service.name,
-                    service.tier,
                     name,
-                    theirs.tier if theirs else None,
                     paper,
                     rules,
+                    tier=service.tier,
+                    theirs=theirs.tier if theirs else None,
                     in_catalog=name in names,
                     told=notice is None,
                 )

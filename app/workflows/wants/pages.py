@@ -1,4 +1,4 @@
-"""What the team's own pages say about a matter: sections, lines and sentences, quoted and never judged. Pure."""
+"""What the team's own pages say about a matter: sections, lines, sentences, quoted and not judged. Pure."""
 
 from __future__ import annotations
 
@@ -83,8 +83,8 @@ def about(text: str, *words: str, most: int = 2) -> str:
 
 
 def is_denied(said: str) -> bool:
-    """Whether a statement says that something is not there."""
-    return bool(DENIED.search(said))
+    """Whether a statement says that something is not there, or only asks."""
+    return bool(DENIED.search(said)) or said.rstrip("*_` ").endswith("?")
 
 
 def short(said: str, longest: int = LONGEST) -> str:
