@@ -127,7 +127,7 @@ class Courier:
         named = repo_words(order.where)
         service = self.catalog().get(named or _service_of(turn))
         if service is None:
-            known = f"The catalog knows no {named}" if named else "I do not know for which service this is"
+            known = f"The catalog knows no `{named}`" if named else "I do not know for which service this is"
             raise DeliveryFailed(
                 f"{known}. Say **open a pull request in** and a service's name, or **in the knowledge repo**."
             )

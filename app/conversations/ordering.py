@@ -20,7 +20,7 @@ WHERE = r"(?: (?:to|in|into|on|against|at|for) (?P<where>[\w ./'’-]{1,80}?))?"
 END = r"(?:,? (?:please|pls|now))*\s*[.!?]*$"
 PULL_REQUEST = re.compile(
     rf"\s*{POLITELY}(?:(?:open|make|create|raise|send|file|submit|start|do|put up)(?: me| us)? "
-    rf"(?:(?:it|this|that|them) as )?)?(?:an? |the )?(?:new |draft )?{REQUEST}{WITH}{WHERE}{END}",
+    rf"(?:(?:it|this|that|them) (?:as |into )?)?)?(?:an? |the )?(?:new |draft )?{REQUEST}{WITH}{WHERE}{END}",
     re.IGNORECASE,
 )
 NOTION = re.compile(

@@ -199,7 +199,7 @@ async def test_the_knowledge_repo_and_unknown_places(stack: Stack, github: GitHu
     local = await said(stack, ts, "open a pull request in the knowledge repo")
     assert "The knowledge repo is not on the GitHub that I know" in local.text
     unknown = await said(stack, ts, "open a pull request in the nonsense repo")
-    assert "The catalog knows no nonsense" in unknown.text
+    assert "The catalog knows no `nonsense`" in unknown.text
     assert github.writes == []
 
 
