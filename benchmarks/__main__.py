@@ -32,8 +32,9 @@ benchmarks:
                  --show says why. Half a minute.
   runbooks       whether an alert's text finds its runbook among those of ../shared/data/runbooks, how fast,
                  in how much memory. Two seconds; its parts are recall and speed.
-  workflows      how long a workflow takes from a message to the next question, without model and database.
-                 Half a minute; its parts are usual and largest.
+  workflows      how long a workflow takes from a message to the next question, without model and database
+                 (half a minute; parts usual and largest), and whether 1,000 sessions survive kill -9 (part
+                 killed; some minutes).
 
 parts of conversation, for --only:
   start     how long `serve` takes until it is ready, and its memory then

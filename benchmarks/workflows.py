@@ -18,14 +18,18 @@ from app.workflows.reading import read
 from app.workflows.rendering import render_artifacts
 from app.workflows.state import State
 from app.workflows.view import View
+from benchmarks import resuming
 from benchmarks.figures import Row, Target, spread
 
-PARTS = ("usual", "largest")
+PARTS = ("usual", "largest", "killed")
 QUICK, FULL = 20, 200
-"""How often the usual workflow is carried out; the largest one a tenth as often."""
+"""How often the usual workflow is carried out; the largest one less often, and five times as many sessions
+are resumed."""
 SCRIPT = """\
 usual     6 questions in 3 phases, two of them for each of 3 journeys; a question beside it, a correction
 largest   50 phases with 200 fields
+killed    1,000 sessions in mid-workflow over Slack and Postgres; `serve` is killed with -9 while answers come
+          in, and another one goes on
 counted   from stored JSON and a message to the new JSON and what is to be said; then the artifact alone
 """
 USUAL = """\
@@ -96,6 +100,8 @@ async def run(size: int, parts: Sequence[str]) -> list[Row]:
         rows += measured(
             f"{MOST_FIELDS} fields", workflow("# T\n" + "".join(phases)), answers, max(1, size // 50)
         )
+    if "killed" in parts:
+        rows += await resuming.run(size * 5)
     return rows
 
 

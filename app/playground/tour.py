@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 from app.errors import AgentError
-from app.playground import page_tour
+from app.playground import page_tour, workflow_tour
 from app.playground.demo import Load, demo, told
 from app.playground.slack.records import Message
 from app.playground.visit import (
@@ -192,6 +192,7 @@ STEPS: tuple[Step, ...] = (
     a_broken_commit_is_refused,
     a_restart_loses_nothing,
     an_event_delivered_twice_is_answered_once,
+    *workflow_tour.STEPS,
     *page_tour.STEPS,
 )
 

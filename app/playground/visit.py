@@ -53,6 +53,8 @@ class Tour:
     launch: Exchange | None = None
     incident: str | None = None
     """The thread of the incident it was paged for."""
+    workshop: str | None = None
+    """The thread of the workflow."""
     grown: set[str] = field(default_factory=set)
     """The timestamps of messages that were seen while they were being written."""
 
@@ -124,6 +126,17 @@ class Tour:
         if self.launch is None:
             raise Unmet("the thread about checkout's launch", "")
         return self.launch
+
+    @property
+    def desk(self) -> str:
+        """The workflow's thread.
+
+        Raises:
+            Unmet: the step that begins it has failed.
+        """
+        if self.workshop is None:
+            raise Unmet("the workflow's thread", "")
+        return self.workshop
 
     @property
     def room(self) -> str:

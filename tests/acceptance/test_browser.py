@@ -13,6 +13,7 @@ import pytest
 from playwright.async_api import Browser, Page, expect
 
 from app.playground.demo import Demo, demo
+from app.playground.example import OWNER, git, write_repos
 from app.playground.pager import TALES
 from app.runtime import Runtime
 from tests.acceptance.conftest import CHECKOUT
@@ -213,3 +214,62 @@ async def test_an_agent_that_is_away_is_said_and_paged_again(chromium: Browser, 
     await page.get_by_role("button", name="Nobody can pay at all").click()
     await expect(page.locator("#thread")).to_contain_text("P1")
     await context.close()
+
+
+CHOICES = """---
+triggers: [pick a region]
+artifact: {file_name: region.yaml}
+---
+# Region
+## Phase 1: Region
+```fields
+- name: tool
+  choices: {datadog: Datadog SLO, prometheus: Prometheus rules}
+- name: region
+  choices: [eu1, eu2, us1, us2, ap1, ap2]
+- name: within
+  type: duration
+  propose: 5m
+```
+## Phase 2: Output
+```yaml
+tool: {{ tool }}
+region: {{ region }}
+within: {{ within }}
+```
+"""
+
+
+@pytest.fixture
+async def choosing() -> AsyncIterator[Demo]:
+    """A playground whose knowledge has one workflow more."""
+    home = Path(tempfile.mkdtemp(prefix="acme-"))
+    write_repos(home / "organisation", owner=OWNER)
+    repo = home / "organisation" / "knowledge"
+    (repo / "workflows" / "region.md").write_text(CHOICES, "utf-8")
+    git(repo, "add", "--all")
+    git(repo, "commit", "--quiet", "--message", "Add a workflow")
+    async with demo(lambda: Runtime, home=home, remember=False, MODEL_PROVIDER="offline") as playground:
+        yield playground
+    shutil.rmtree(home)
+
+
+async def test_a_workflow_is_answered_with_buttons_and_a_menu(chromium: Browser, choosing: Demo) -> None:
+    tall: dict[str, Any] = {"viewport": TALL}
+    async with opened(chromium, choosing, **tall) as page:
+        box = page.get_by_role("textbox", name="Message #checkout-team")
+        await box.press_sequentially("@sre")
+        await box.press("Enter")
+        await box.press_sequentially("let's pick a region for checkout")
+        await box.press("Enter")
+        thread = page.locator("#thread")
+        await thread.get_by_role("button", name="Prometheus rules").click()
+        menu = thread.get_by_role("combobox").last
+        await expect(menu.locator("option", has_text="ap1")).to_have_count(1)
+        await shoot(page, "workflow-menu")
+        await menu.select_option(label="ap1")
+        await thread.get_by_role("button", name="Take 5m").click()
+        await expect(thread).to_contain_text("is done")
+        await expect(thread.locator(".file")).to_contain_text("region: ap1")
+        await expect(thread.locator(".message.streaming")).to_have_count(0)
+        await shoot(page, "workflow-done")
