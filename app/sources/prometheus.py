@@ -27,7 +27,8 @@ RATE = re.compile(r"\b(?:i?rate|deriv)\s*\(")
 
 @dataclass(frozen=True)
 class AlertRule:
-    """A rule as the source evaluates it; `state` is `firing`, `pending` or `inactive`."""
+    """A rule as the source evaluates it; `state` is `firing`, `pending` or `inactive`, and it fires once its
+    query has held for `seconds`."""
 
     name: str
     query: str
@@ -35,6 +36,7 @@ class AlertRule:
     group: str
     labels: Mapping[str, str]
     annotations: Mapping[str, str]
+    seconds: float = 0.0
 
 
 class Prometheus:
@@ -166,4 +168,5 @@ def _rule(rule: Mapping[str, Any], group: str) -> AlertRule:
         group=group,
         labels={str(k): str(v) for k, v in (rule.get("labels") or {}).items()},
         annotations={str(k): str(v) for k, v in (rule.get("annotations") or {}).items()},
+        seconds=float(rule.get("duration") or 0),
     )
