@@ -101,7 +101,18 @@ def test_the_shipped_knowledge_has_all_its_parts() -> None:
         "standards/slos.md",
         "standards/alerting.md",
     }
-    assert [document.path for document in knowledge.artifacts] == ["artifacts/slo-template.yaml"]
+    assert "artifacts/slo-template.yaml" in {document.path for document in knowledge.artifacts}
+    assert {document.path for document in knowledge.workflows} >= {
+        f"workflows/{name}.md"
+        for name in (
+            "slo-workshop",
+            "runbook-drafter",
+            "readme-drafter",
+            "failure-modes",
+            "alerting-review",
+            "production-readiness",
+        )
+    }
     assert "`conclude`" in knowledge.system_prompt.text
 
 
