@@ -17,6 +17,7 @@ from typing import Any
 
 import asyncpg
 import pytest
+import structlog
 from hypothesis import settings
 from sqlalchemy.engine import make_url
 
@@ -29,6 +30,13 @@ settings.register_profile("any machine", deadline=None)
 settings.load_profile("any machine")
 
 UNSAFE_AND_FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+
+
+@pytest.fixture(autouse=True)
+def logging_as_it_was() -> Iterator[None]:
+    """A command that is run within a test sets up the log of its process."""
+    yield
+    structlog.reset_defaults()
 
 
 SHARED = pytest.StashKey[ExitStack]()

@@ -520,7 +520,9 @@ def write(value: Any, syntax: Syntax, node: Value) -> str:
             return " ".join(said.split())
         case "row":
             return "<br>".join(said.replace("|", "\\|").split("\n"))
-    return said.replace("\n", "\n" + node.indent)
+    # Spaces that it begins with would count as the indentation of all that follow in YAML.
+    lines = (line if line.strip() else "" for line in said.lstrip().split("\n"))
+    return ("\n" + node.indent).join(lines)
 
 
 def _whole(value: Any, syntax: Syntax) -> str:

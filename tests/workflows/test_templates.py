@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from app.workflows.templates import MISSING, Path, Syntax, TemplateBroken, TooLarge, parse, render
@@ -112,6 +112,10 @@ def test_values_keep_their_place_in_yaml() -> None:
 
 
 @given(st.text(max_size=60))
+@example(" ")
+@example(" \nx")
+@example(" x\ny")
+@example("x\n   \ny")
 def test_no_text_breaks_out_of_yaml(said: str) -> None:
     printable = "".join(letter for letter in said if letter.isprintable() or letter == "\n")
     text = "a: {{ it }}\nb: \"x {{ it }} y\"\nc: |\n  {{ it }}\n  end\nd: 1 # {{ it }}\ne: '{{ it }}'\nf: 2\n"
