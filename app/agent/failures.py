@@ -37,6 +37,9 @@ class Failure:
     retry_after: float | None = None
 
 
+MODEL_FAILED = fault.AgentRunError
+"""Failures of the model; a stale attempt or a lost database passes through."""
+
 TOO_LONG = ("exceed context limit", "exceeds the available context", "context window", "context length")
 """How services without a code for it say that a prompt is too long: Anthropic when it leaves no room for the
 answer, llama.cpp, others."""

@@ -8,16 +8,15 @@ from typing import TypeVar
 from uuid import UUID
 
 from pydantic import BaseModel
-from pydantic_ai.messages import ModelRequest, ModelResponse, ModelResponseStreamEvent, UserPromptPart
+from pydantic_ai.messages import ModelRequest, UserPromptPart
 
 from app.agent.asking import ask, offer
-from app.agent.budget import Budget, Estimate, Reservation, Spent
-from app.agent.compaction import CHARACTERS_PER_TOKEN
+from app.agent.booking import Bookings
+from app.agent.budget import Budget
 from app.agent.conclude import conclusion_in
-from app.agent.failures import ModelUnavailable, explain
+from app.agent.failures import MODEL_FAILED, ModelUnavailable, explain
 from app.agent.models import LoadedModel
 from app.agent.prices import Prices
-from app.agent.run import MODEL_FAILED
 
 C = TypeVar("C", bound=BaseModel)
 
@@ -52,45 +51,20 @@ class Reader:
             ModelUnavailable: it failed, or took too long.
             BudgetSpent: a cap forbids it.
         """
-        reservation = await self.budget.reserve(self._estimate(len(task) + len(text)))
+        bookings = Bookings(
+            reading.turn_id, reading.session_id, reading.attempt, self.model, self.budget, self.prices
+        )
         request = ModelRequest(parts=[UserPromptPart(text)])
         try:
-            async with asyncio.timeout(self.seconds):
-                response = await ask(self.model, [request], offer(task, (), form), _hear)
+            async with (
+                bookings.request(len(task) + len(text), written=LONG_FORM) as booking,
+                asyncio.timeout(self.seconds),
+            ):
+                response = await ask(self.model, [request], offer(task, (), form), booking.hear)
+                booking.response = response
         except MODEL_FAILED as error:
-            await self.budget.release(reservation)
             failure = explain(error, self.model.name)
             raise ModelUnavailable(failure.sentence, failure.reason) from error
         except TimeoutError as error:
-            await self.budget.settle(reservation, None)
             raise ModelUnavailable("The model took too long to read this.", "timed_out") from error
-        except BaseException:
-            await self.budget.settle(reservation, None)
-            raise
-        await self._pay(reservation, response, reading)
         return conclusion_in([response], form)
-
-    def _estimate(self, characters: int) -> Estimate:
-        read = round(characters / CHARACTERS_PER_TOKEN)
-        cost = self.prices.at(self.model.provider, self.model.name, read, LONG_FORM)
-        return Estimate(read + LONG_FORM, cost)
-
-    async def _pay(self, reservation: Reservation, response: ModelResponse, reading: ReadFor) -> None:
-        spent = Spent(
-            turn_id=reading.turn_id,
-            session_id=reading.session_id,
-            attempt=reading.attempt,
-            provider=self.model.provider,
-            model=response.model_name or self.model.name,
-            input_tokens=response.usage.input_tokens,
-            output_tokens=response.usage.output_tokens,
-            cache_read_tokens=response.usage.cache_read_tokens,
-            cache_write_tokens=response.usage.cache_write_tokens,
-            usd=self.prices.of(self.model.provider, response),
-            counted=self.prices.counted(self.model.provider, response),
-        )
-        await self.budget.settle(reservation, spent)
-
-
-async def _hear(event: ModelResponseStreamEvent) -> None:
-    """Nothing of a form is shown while it is written."""

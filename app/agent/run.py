@@ -16,7 +16,6 @@ from uuid import UUID
 
 import structlog
 from pydantic import BaseModel
-from pydantic_ai import AgentRunError
 from pydantic_ai import exceptions as fault
 from pydantic_ai.direct import model_request
 from pydantic_ai.messages import (
@@ -31,7 +30,8 @@ from pydantic_ai.settings import ModelSettings as RequestSettings
 
 from app.agent.answer import Answer, Conclusion
 from app.agent.asking import ask, offer, words_of
-from app.agent.budget import Budget, BudgetSpent, Estimate, Reservation, Spent
+from app.agent.booking import Bookings
+from app.agent.budget import Budget, BudgetSpent
 from app.agent.calls import Desk
 from app.agent.compaction import (
     CHARACTERS_PER_TOKEN,
@@ -43,6 +43,7 @@ from app.agent.compaction import (
 )
 from app.agent.conclude import answer_from, conclusion_in, found_in
 from app.agent.failures import (
+    MODEL_FAILED,
     Backoff,
     CutByWindow,
     ModelUnavailable,
@@ -78,9 +79,6 @@ LONG_ANSWER = 2048
 
 NO_CONCLUSION = "The model did not finish its conclusion."
 STOPPED_LOOKING = "I stopped looking further: the budget of this turn is used up."
-
-MODEL_FAILED = AgentRunError
-"""Failures of the model; a stale attempt or a lost database passes through."""
 
 C = TypeVar("C", bound=BaseModel)
 
@@ -206,8 +204,7 @@ class _Turn:
     model: LoadedModel
     transcript: Transcript
     progress: Progress
-    budget: Budget
-    prices: Prices
+    bookings: Bookings
     desk: Desk
     before: list[ModelMessage] = field(default_factory=list)
     rows: list[ModelMessage] = field(default_factory=list)
@@ -224,7 +221,10 @@ class _Turn:
         desk = Desk(
             means.tools, request.scope, transcript, progress, request.tool_result_bytes, means.seconds
         )
-        return cls(request, model, transcript, progress, means.budget, means.prices, desk)
+        bookings = Bookings(
+            request.turn_id, request.session_id, request.attempt, model, means.budget, means.prices
+        )
+        return cls(request, model, transcript, progress, bookings, desk)
 
     def over(self) -> bool:
         return concluded(self.rows, by_prose=self.request.ending is Conclusion)
@@ -266,21 +266,16 @@ class _Turn:
 
     async def _summarise(self, task: str, text: str) -> str | None:
         """Ask the model for a summary; a failure costs the summary, not the turn."""
-        reservation = await self.budget.reserve(self._estimate_of(len(text)))
         try:
-            response = await model_request(
-                self.model.model,
-                [ModelRequest(parts=[UserPromptPart(text)], instructions=task)],
-                model_settings=RequestSettings(max_tokens=LONG_ANSWER),
-            )
+            async with self.bookings.request(len(text), written=self._long_answer) as booking:
+                response = booking.response = await model_request(
+                    self.model.model,
+                    [ModelRequest(parts=[UserPromptPart(text)], instructions=task)],
+                    model_settings=RequestSettings(max_tokens=LONG_ANSWER),
+                )
         except MODEL_FAILED as error:
-            await self.budget.release(reservation)
             log.warning("compaction_without_model", reason=explain(error, self.model.name).reason)
             return None
-        except BaseException:
-            await self.budget.settle(reservation, None)
-            raise
-        await self._pay(reservation, response)
         return response_text(response) or None
 
     async def store(self, message: ModelMessage) -> None:
@@ -312,26 +307,20 @@ class _Turn:
             raise BudgetSpent(f"This turn has used up its {cap}.", "run")
         tools = () if used.closes_tools(self.request.limits) else self.desk.tools.offer()
         offered = offer(self.request.instructions, tools, self.request.ending)
-        reservation = await self.budget.reserve(self._estimate())
-        heard, first, guard = False, True, LinkGuard(self._hosts())
+        first, guard = True, LinkGuard(self._hosts())
+        async with self.bookings.request(self._characters(), written=self._long_answer) as booking:
 
-        async def hear(event: ModelResponseStreamEvent) -> None:
-            nonlocal heard, first
-            heard = True
-            delta = words_of(event)
-            if first and (delta := delta.lstrip()):
-                first = False
-                await self._show("\n\n" if self.text() else "")
-            await self._show(guard.feed(delta))
+            async def hear(event: ModelResponseStreamEvent) -> None:
+                nonlocal first
+                await booking.hear(event)
+                delta = words_of(event)
+                if first and (delta := delta.lstrip()):
+                    first = False
+                    await self._show("\n\n" if self.text() else "")
+                await self._show(guard.feed(delta))
 
-        try:
-            response = await ask(self.model, [*self.before, *self.rows], offered, hear)
+            response = booking.response = await ask(self.model, [*self.before, *self.rows], offered, hear)
             await self._show(guard.flush())
-        except BaseException:
-            # A stream that broke has been read and partly written by the service: it is paid for.
-            await self.budget.settle(reservation, None) if heard else await self.budget.release(reservation)
-            raise
-        await self._pay(reservation, response)
         if is_cut_by_window(response, self.model.settings.get("max_tokens")):
             raise CutByWindow(response)
         return response
@@ -344,7 +333,7 @@ class _Turn:
         return self._tally(self.rows)
 
     def _tally(self, rows: Sequence[ModelMessage]) -> Tally:
-        return tally(rows, lambda response: self.prices.counted(self.model.provider, response))
+        return tally(rows, lambda response: self.bookings.prices.counted(self.model.provider, response))
 
     def text(self) -> str:
         """The prose of the stored rows, as it may be shown."""
@@ -368,30 +357,10 @@ class _Turn:
     def _hosts(self) -> frozenset[str]:
         return self.request.link_hosts | hosts_of(self._sources())
 
-    def _estimate(self) -> Estimate:
-        """What the next request may cost at most about: all it reads anew, and a long answer."""
-        rows = tokens_in([*self.before, *self.rows])
-        return self._estimate_of(rows * CHARACTERS_PER_TOKEN + len(self.request.instructions))
+    def _characters(self) -> float:
+        """What the next request reads anew at most about."""
+        return tokens_in([*self.before, *self.rows]) * CHARACTERS_PER_TOKEN + len(self.request.instructions)
 
-    def _estimate_of(self, characters: float) -> Estimate:
-        read = round(characters / CHARACTERS_PER_TOKEN)
-        written = min(int(self.model.settings.get("max_tokens") or LONG_ANSWER), LONG_ANSWER)
-        return Estimate(read + written, self.prices.at(self.model.provider, self.model.name, read, written))
-
-    async def _pay(self, reservation: Reservation, response: ModelResponse) -> None:
-        await self.budget.settle(
-            reservation,
-            Spent(
-                turn_id=self.request.turn_id,
-                session_id=self.request.session_id,
-                attempt=self.request.attempt,
-                provider=self.model.provider,
-                model=response.model_name or self.model.name,
-                input_tokens=response.usage.input_tokens,
-                output_tokens=response.usage.output_tokens,
-                cache_read_tokens=response.usage.cache_read_tokens,
-                cache_write_tokens=response.usage.cache_write_tokens,
-                usd=self.prices.of(self.model.provider, response),
-                counted=self.prices.counted(self.model.provider, response),
-            ),
-        )
+    @property
+    def _long_answer(self) -> int:
+        return min(int(self.model.settings.get("max_tokens") or LONG_ANSWER), LONG_ANSWER)

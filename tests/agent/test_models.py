@@ -182,3 +182,18 @@ def test_without_a_model_no_sdk_is_imported() -> None:
         check=True,
     )
     assert told.stdout.strip() == ""
+
+
+async def test_a_strong_model_goes_on_where_the_fast_one_has_answered(stage: Stage) -> None:
+    """It is not taken for one that failed: a second look is asked of it on purpose."""
+    models = load(anthropic_settings(stage.server.url, MODEL_STRONG="claude-sonnet-5-5"))
+    assert models is not None
+    stage.server.script.add(say("It takes payments.", conclude()), say("It does.", conclude()))
+
+    stage.model = models.fast
+    await stage.ask("What is checkout?")
+    stage.model = models.strong
+    await stage.ask("Sure?")
+
+    assert [body["model"] for body in stage.server.requests] == ["claude-haiku-5-5", "claude-sonnet-5-5"]
+    await models.close()
