@@ -439,3 +439,26 @@ async def revisions(stack: Stack, wanted: int) -> None:
     async with asyncio.timeout(10):
         while await stack.rows("SELECT count(*) FROM knowledge_revisions WHERE accepted") != [(wanted,)]:
             await asyncio.sleep(0.05)
+
+
+async def test_what_is_said_first_is_stored_first_however_long_its_writer_takes_to_look_up(
+    stack: Stack,
+) -> None:
+    await stack.serve(worker=False)
+    root = await stack.slack.say(MAYA, CHECKOUT, LAUNCH)
+    stored: list[object] = []
+
+    async def until(many: int) -> None:
+        async with asyncio.timeout(20):
+            while len(stored) < many:
+                await asyncio.sleep(0.05)
+                stored[:] = [ts for (ts,) in await stack.rows("SELECT message_ts FROM turns ORDER BY job_id")]
+
+    await until(1)
+    stack.slack.faults.calls.add("users.info", CallFault.slow(1))
+    # Maya is known by now, Omar is not.
+    first = await stack.slack.say(OMAR, CHECKOUT, "and inventory?", root)
+    second = await stack.slack.say(MAYA, CHECKOUT, "and payments?", root)
+
+    await until(3)
+    assert stored == [root, first, second]
