@@ -16,7 +16,7 @@ from app.tools.execute import Executed, execute
 
 @dataclass
 class Desk:
-    """What the tools of one run share. `open` is False when the next request offers none."""
+    """What the tools of one run share. `open` says whether the newest response was offered any."""
 
     tools: Catalogue
     scope: ToolScope

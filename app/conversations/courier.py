@@ -41,7 +41,7 @@ from app.delivery.notion import DraftPages
 from app.delivery.repository import Artifact, Delivery
 from app.settings import DeliverySettings
 from app.storage.audit import write_audit
-from app.storage.engine import begin
+from app.storage.engine import alone, begin
 from app.tools.masking import mask
 from app.workflows.rendering import todos
 
@@ -49,6 +49,8 @@ T = TypeVar("T")
 
 ATTEMPTS = 3
 WAIT_SECONDS = 1.0
+LONGEST_ALONE = 180
+"""Seconds in which one delivery is as a rule over."""
 STAYS = "What I made stays attached in this thread."
 
 
@@ -191,7 +193,7 @@ class Courier:
         """Carry it out, or go on with what another attempt of this turn began."""
         # Two who find nothing done yet would both open one.
         async with begin(self.engine) as holding:
-            await repository.alone(holding, delivery.id)
+            await alone(holding, f"delivery:{delivery.id}", seconds=LONGEST_ALONE)
             async with begin(self.engine) as connection:
                 current = await repository.confirmed_in(connection, turn.id) or delivery
                 made = await repository.artifacts(connection, current.artifact_ids)

@@ -36,12 +36,10 @@ DECLINED = re.compile(r"\s*(?:no|nope|nein|don'?t|do not|leave it|never ?mind|ca
 CONFIRMED = re.compile(
     r"\s*(?:yes,? )?(?:open it|confirm(?:ed)?|make it|send it|put it there)\s*[.!]*$", re.I
 )
-OWN = frozenset(
-    (
-        *("the repo", "the repository", "its repo", "its repository", "our repo", "this repo"),
-        *("the service", "the service repo", "the service's repo", "the service’s repo", "github", "review"),
-    )
-)
+OWN = frozenset({
+    "the repo", "the repository", "its repo", "its repository", "our repo", "this repo", "the service",
+    "the service repo", "the service's repo", "the service’s repo", "github", "review",
+})  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -71,8 +71,6 @@ FINISH = text("""
 UPDATE deliveries SET outcome = CAST(:outcome AS jsonb), finished_at = now()
  WHERE id = :id AND outcome IS NULL
 """)
-ALONE = text("SELECT pg_advisory_xact_lock(hashtextextended('delivery:' || CAST(:id AS text), 0))")
-LONGEST_ALONE = text("SET LOCAL idle_in_transaction_session_timeout = '180s'")
 
 
 @dataclass(frozen=True)
@@ -211,12 +209,6 @@ async def finish(connection: AsyncConnection, delivery_id: int, outcome: Mapping
     """Whether it was this call that ended it."""
     ended = await connection.execute(FINISH, {"id": delivery_id, "outcome": as_json(dict(outcome))})
     return ended.rowcount == 1
-
-
-async def alone(connection: AsyncConnection, delivery_id: int) -> None:
-    """Until the end of the transaction nobody else carries this out, in whichever process."""
-    await connection.execute(LONGEST_ALONE)
-    await connection.execute(ALONE, {"id": str(delivery_id)})
 
 
 def _artifact(row: Any) -> Artifact:

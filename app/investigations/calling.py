@@ -14,7 +14,7 @@ from app.escalation.escalation import REASONS
 from app.escalation.models import PAGERDUTY, Escalated, Why
 from app.escalation.models import Incident as CalledAbout
 from app.investigations.brief import Brief
-from app.investigations.cleaning import one_line
+from app.investigations.cleaning import of_service, one_line
 from app.investigations.models import Incident, Investigation
 
 TOLD = "told"
@@ -83,8 +83,7 @@ def found(investigation: Investigation, brief: Brief | None = None) -> str:
 
 
 def named(incident: Incident) -> str:
-    title, service = one_line(incident.title), incident.service_name
-    full = f"{service}: {title}" if service and service.lower() not in title.lower() else title
+    full = of_service(one_line(incident.title), incident.service_name)
     return full if len(full) <= LONGEST_NAMED else f"{full[: LONGEST_NAMED - 1]}…"
 
 

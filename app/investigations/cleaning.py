@@ -78,6 +78,11 @@ def one_line(text: str) -> str:
     return " ".join("".join(char for char in seen if unicodedata.category(char) not in _HIDDEN).split())
 
 
+def of_service(title: str, service: str | None) -> str:
+    """An incident's title with its service before it, unless it names that itself."""
+    return f"{service}: {title}" if service and service.lower() not in title.lower() else title
+
+
 def has_command(text: str) -> bool:
     return bool(_COMMAND.search(text))
 

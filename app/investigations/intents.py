@@ -12,10 +12,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.errors import AgentError
 from app.escalation.models import Intent
-from app.storage.engine import as_json, begin
+from app.storage.engine import alone, as_json, begin
 
-ALONE = text("SELECT pg_advisory_xact_lock(hashtextextended('escalation:' || CAST(:id AS text), 0))")
-LONGEST_ALONE = text("SET LOCAL idle_in_transaction_session_timeout = '60s'")
+LONGEST_ALONE = 60
+"""Seconds."""
 FIND = text("SELECT escalations -> CAST(:key AS text) FROM investigations WHERE id = :id")
 BEGIN = text("""
 UPDATE investigations
@@ -47,10 +47,8 @@ class StoredIntents:
 
     @asynccontextmanager
     async def alone(self) -> AsyncIterator[None]:
-        """Held by a transaction, which ends with its process; one that only stands still loses it."""
         async with begin(self._engine) as connection:
-            await connection.execute(LONGEST_ALONE)
-            await connection.execute(ALONE, {"id": str(self._id)})
+            await alone(connection, f"escalation:{self._id}", seconds=LONGEST_ALONE)
             yield
 
     async def find(self, key: str) -> Intent | None:

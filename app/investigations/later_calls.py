@@ -7,7 +7,6 @@ whoever comes after a crash calls about the same ones, and nobody is called twic
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -15,9 +14,8 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app import jobs
 from app.escalation.models import Why
-from app.investigations import queueing, repository
+from app.investigations import apart, queueing, repository
 from app.investigations.calling import LATER
 from app.investigations.models import Incident, Investigation
 from app.storage.engine import as_json
@@ -33,14 +31,6 @@ UPDATE investigations SET called_at = now()
    AND NOT EXISTS (SELECT 1 FROM investigations AS leader
                     WHERE leader.id = :id AND leader.escalations ? CAST(:key AS text))
 """)
-CLAIM = text("""
-UPDATE investigations SET called_at = now()
- WHERE storm_id = :id AND severity = 'P1' AND called_at IS NULL AND resolved_at IS NULL
-   AND NOT EXISTS (SELECT 1 FROM investigations AS called
-                    WHERE called.storm_id = :id
-                      AND called.called_at > now() - make_interval(secs => :apart_seconds))
-RETURNING called_at
-""")
 KEEP = text(f"""
 UPDATE investigations
    SET escalations = escalations || jsonb_build_object(
@@ -49,12 +39,6 @@ UPDATE investigations
 RETURNING escalations -> '{LATER}'
 """)
 KEPT = text(f"SELECT escalations -> '{LATER}' FROM investigations WHERE id = :id")
-# Held back until the last call is old enough.
-NEXT = text("""
-SELECT max(called_at) + make_interval(secs => :apart_seconds) FROM investigations
- WHERE storm_id = :id
-HAVING bool_or(severity = 'P1' AND called_at IS NULL AND resolved_at IS NULL)
-""")
 ABOUT = text("""
 SELECT incident.* FROM incidents AS incident
   JOIN investigations AS member ON member.id = incident.investigation_id
@@ -73,17 +57,14 @@ async def due(
 ) -> Mapping[datetime, Why]:
     """The calls that are to be made, by their times: about P1s of which no call knows, and those that were
     begun and came to no end."""
-    apart = {"id": leader_id, "apart_seconds": float(apart_seconds)}
-    claimed = (await connection.execute(CLAIM, apart)).scalars().first()
+    claimed = await apart.claim(
+        connection, leader_id, "called_at", apart_seconds=apart_seconds, priority=queueing.ASKED_FOR
+    )
     if claimed is not None:
         call = {claimed.isoformat(): {"why": why}}
         kept = (await connection.execute(KEEP, {"id": leader_id, "call": as_json(call)})).scalar()
     else:
         kept = (await connection.execute(KEPT, {"id": leader_id})).scalar()
-    later = (await connection.execute(NEXT, apart)).scalar()
-    if later is not None:
-        update = queueing.update(leader_id, queueing.ASKED_FOR)
-        await jobs.defer_once(connection, replace(update, queueing_lock=f"called:{leader_id}", at=later))
     return {
         datetime.fromisoformat(at): each["why"] for at, each in (kept or {}).items() if "said" not in each
     }

@@ -7,16 +7,14 @@ that whoever comes after a crash posts the same note, or finds it there.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from itertools import groupby
 from uuid import UUID
 
 from sqlalchemy import RowMapping, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app import jobs
-from app.investigations import queueing
-from app.investigations.cleaning import one_line
+from app.investigations import apart
+from app.investigations.cleaning import of_service, one_line
 
 APART_SECONDS = 15
 """The least time between two such notes in one thread: a storm of P1s does not become one of notes."""
@@ -24,19 +22,6 @@ MOST_NAMED = 3
 LONGEST_NAMED = 52
 """Of a title and of a reason, so that a note has room for all it names."""
 
-CLAIM = text("""
-UPDATE investigations SET told_at = now()
- WHERE storm_id = :id AND severity = 'P1' AND told_at IS NULL AND resolved_at IS NULL
-   AND NOT EXISTS (SELECT 1 FROM investigations AS told
-                    WHERE told.storm_id = :id
-                      AND told.told_at > now() - make_interval(secs => :apart_seconds))
-""")
-# Held back until the last note is old enough.
-NEXT = text("""
-SELECT max(told_at) + make_interval(secs => :apart_seconds) FROM investigations
- WHERE storm_id = :id
-HAVING bool_or(severity = 'P1' AND told_at IS NULL AND resolved_at IS NULL)
-""")
 # Nothing of this changes any more, whatever happens to the incidents.
 TOLD = text("""
 SELECT * FROM (
@@ -57,13 +42,8 @@ async def notes(
     What joins within `apart_seconds` of the last note waits for the update that is put into the queue for it.
     What is over before its note is due is left out: nobody must be woken for it.
     """
-    apart = {"id": leader_id, "apart_seconds": float(apart_seconds)}
-    await connection.execute(CLAIM, apart)
-    later = (await connection.execute(NEXT, apart)).scalar()
-    if later is not None:
-        # The least priority: waiting until then, it must not stand before other updates of the thread.
-        update = queueing.update(leader_id, 0)
-        await jobs.defer_once(connection, replace(update, queueing_lock=f"told:{leader_id}", at=later))
+    # The least priority: waiting until then, it must not stand before other updates of the thread.
+    await apart.claim(connection, leader_id, "told_at", apart_seconds=apart_seconds, priority=0)
     rows = await connection.execute(TOLD, {"id": leader_id, "most_named": MOST_NAMED})
     by_note = groupby(rows.mappings(), key=lambda row: row["told_at"])
     return {f"told:{told_at.isoformat()}": sentence(list(several)) for told_at, several in by_note}
@@ -79,9 +59,8 @@ def sentence(named: list[RowMapping]) -> str:
 
 def _named(incidents: Iterable[RowMapping]) -> Iterator[str]:
     for each in incidents:
-        title, service = each["title"], each["service_name"]
-        full = f"{service}: {title}" if service and service.lower() not in title.lower() else title
-        yield f"{_cut(full)} ({_cut(each['grouped_because'])})"
+        named = of_service(each["title"], each["service_name"])
+        yield f"{_cut(named)} ({_cut(each['grouped_because'])})"
 
 
 def _cut(words: str) -> str:

@@ -246,7 +246,7 @@ async def load_turn(connection: AsyncConnection, investigation: Investigation) -
     """The turn of its present round, as conversations know turns."""
     rows = await connection.execute(
         text(
-            "SELECT turn.*, session.team_id, session.channel_id, session.thread_ts, session.lock_key, "
+            "SELECT turn.*, session.team_id, session.channel_id, session.thread_ts, "
             "session.service_name, session.knowledge_revision, session.updated_at "
             "FROM turns AS turn JOIN sessions AS session ON session.id = turn.session_id WHERE turn.id = :id"
         ),

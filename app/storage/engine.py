@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 
 import asyncpg
 from pydantic_core import PydanticSerializationError, from_json, to_json
-from sqlalchemy import event
+from sqlalchemy import event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -109,6 +109,18 @@ async def autocommit(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
     with _told_in_our_words():
         async with _autocommitting(engine).connect() as connection:
             yield connection
+
+
+ALONE = text("SELECT pg_advisory_xact_lock(hashtextextended(CAST(:name AS text), 0))")
+
+
+async def alone(connection: AsyncConnection, name: str, *, seconds: int) -> None:
+    """Until the end of the transaction nobody else is `alone` under this name, in whichever process.
+
+    It ends with its process; one that only stands still for so many `seconds` loses it.
+    """
+    await connection.exec_driver_sql(f"SET LOCAL idle_in_transaction_session_timeout = '{seconds}s'")
+    await connection.execute(ALONE, {"name": name})
 
 
 _TWINS: WeakKeyDictionary[AsyncEngine, AsyncEngine] = WeakKeyDictionary()

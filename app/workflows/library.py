@@ -14,66 +14,19 @@ from app.workflows.reading import read
 MOST_REVISIONS = 16
 LONGEST_ORDER = 300
 """Characters of a message in which a trigger is looked for: a page that somebody pastes starts nothing."""
-VERBS = frozenset(
-    [
-        *(
-            "let",
-            "start",
-            "begin",
-            "run",
-            "do",
-            "make",
-            "write",
-            "draft",
-            "create",
-            "prepare",
-            "open",
-            "plan",
-        ),
-        *("help", "walk", "go", "kick", "try", "repeat", "launch"),
-    ]
-)
-BEFORE = VERBS | frozenset(
-    [
-        *(
-            "s",
-            "us",
-            "please",
-            "pls",
-            "off",
-            "i",
-            "we",
-            "d",
-            "ll",
-            "want",
-            "need",
-            "would",
-            "like",
-            "to",
-            "can",
-        ),
-        *("could", "will", "you", "me", "with", "the", "a", "an", "our", "my", "new", "another", "hey", "hi"),
-        *(
-            "hello",
-            "ok",
-            "okay",
-            "and",
-            "now",
-            "so",
-            "should",
-            "shall",
-            "through",
-            "up",
-            "this",
-            "have",
-            "then",
-        ),
-        *("must", "it", "time", "workflow"),
-    ]
-)
-BEHIND = frozenset(
-    ["", "for", "of", "on", "please", "pls", "now", "with", "about", "and", "workflow", "here"]
-)
+VERBS = frozenset({
+    "let", "start", "begin", "run", "do", "make", "write", "draft", "create", "prepare", "open", "plan",
+    "help", "walk", "go", "kick", "try", "repeat", "launch",
+})  # fmt: skip
+BEFORE = VERBS | {
+    "s", "us", "please", "pls", "off", "i", "we", "d", "ll", "want", "need", "would", "like", "to",
+    "can", "could", "will", "you", "me", "with", "the", "a", "an", "our", "my", "new", "another", "hey",
+    "hi", "hello", "ok", "okay", "and", "now", "so", "should", "shall", "through", "up", "this", "have",
+    "then", "must", "it", "time", "workflow",
+}  # fmt: skip
+BEHIND = frozenset({
+    "", "for", "of", "on", "please", "pls", "now", "with", "about", "and", "workflow", "here",
+})  # fmt: skip
 """What may stand before and behind a trigger in a message that asks to begin. Where no verb of beginning is
 before it, only few words follow one."""
 
