@@ -1,4 +1,4 @@
-"""People hear of P1s that join a storm once in a while: of all since the last time together, not of each alone.
+"""People hear of P1s that join a storm once in a while: of all since the last time, not of each alone.
 
 `told_at` is when a note told of one, `called_at` when people were called about it. What a time stands for is
 stored before anybody hears of it, so that whoever comes after a crash says the same of the same ones.
