@@ -8,9 +8,11 @@ from typing import Any
 from app.knowledge.checking import Repo
 from app.knowledge.models import Fault
 from app.workflows.document import Artifact, Field, Phase, Workflow
+from app.workflows.filling import TooLarge, plain, render, within
+from app.workflows.in_words import MISSING
 from app.workflows.reading import read
 from app.workflows.rendering import faults_of, file_name
-from app.workflows.templates import MISSING, Path, Ref, Template, TooLarge, plain, render, within
+from app.workflows.templates import Path, Ref, Template
 from app.workflows.values import EXAMPLES, Invalid, parse
 
 SAMPLE = "sample"

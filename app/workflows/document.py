@@ -8,7 +8,8 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Any, Literal
 
-from app.workflows.templates import Template, key_of
+from app.workflows.in_words import key_of
+from app.workflows.templates import Template
 
 FieldType = Literal["text", "number", "percent", "duration", "choice", "list", "yes_no", "service"]
 FIELD_TYPES: tuple[FieldType, ...] = (

@@ -47,8 +47,8 @@ from app.workflows.events import (
     Words,
 )
 from app.workflows.finding import agrees, answered, circumstances, find, slots_of_phase
+from app.workflows.in_words import MISSING
 from app.workflows.state import MOST_EARLIER, Earlier, Given, How, State
-from app.workflows.templates import MISSING
 from app.workflows.values import NO, Invalid, ServiceNames, anything, parse
 from app.workflows.view import View
 

@@ -8,29 +8,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from app.workflows.document import Slot
-from app.workflows.templates import MISSING
+from app.workflows.in_words import MISSING
 from app.workflows.values import YES
 from app.workflows.view import View
 
-AGREED = (
-    YES
-    | frozenset(
-        [
-            "ok",
-            "okay",
-            "sure",
-            "fine",
-            "agreed",
-            "good",
-            "great",
-            "perfect",
-            "accept",
-            "take it",
-            "looks good",
-        ]
-    )
-    | frozenset(["sounds good", "do it", "go ahead", "make it", "go", "confirm", "as proposed", "that works"])
-)
+AGREED = YES | {
+    "ok", "okay", "sure", "fine", "agreed", "good", "great", "perfect", "accept", "take it", "looks good",
+    "sounds good", "do it", "go ahead", "make it", "go", "confirm", "as proposed", "that works",
+}  # fmt: skip
 
 
 def answered(view: View) -> tuple[tuple[Slot, Any, str], ...]:

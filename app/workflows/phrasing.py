@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field
 from app.workflows.actions import Ask
 from app.workflows.document import LONGEST_VALUE, Slot
 from app.workflows.finding import answered
-from app.workflows.templates import text_of
+from app.workflows.in_words import text_of
 from app.workflows.view import View
 
 LONGEST_WAY_IN = 400

@@ -27,9 +27,10 @@ from app.workflows.document import (
     Phase,
     Workflow,
 )
+from app.workflows.in_words import seconds, slug, text_of
 from app.workflows.schemas import SchemaBroken, read_schema
 from app.workflows.sections import Block, Section, prompt, sections
-from app.workflows.templates import Syntax, Template, TemplateBroken, parse, seconds, slug, text_of
+from app.workflows.templates import Syntax, Template, TemplateBroken, parse
 from app.workflows.values import Invalid, duration
 
 NAME = re.compile(r"^[a-z][a-z0-9_]{0,39}$")

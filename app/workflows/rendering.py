@@ -13,9 +13,11 @@ import yaml
 from app.knowledge.bounded_yaml import load_documents
 from app.knowledge.pages import yaml_problem
 from app.workflows.document import Artifact
+from app.workflows.filling import TooLarge, plain, render, within
 from app.workflows.finding import answered
+from app.workflows.in_words import MISSING, text_of
 from app.workflows.schemas import MOST_FAULTS, Violation, violations
-from app.workflows.templates import MISSING, Path, Scope, TooLarge, plain, render, text_of, within
+from app.workflows.templates import Path, Scope
 from app.workflows.view import View
 
 MARKER = re.compile(r"TODO\([^)\n]*\)|\[TODO(?::[^\]\n]*)?\]")

@@ -21,8 +21,8 @@ import yaml
 from pydantic import BaseModel, Field
 
 from app.errors import AgentError
+from app.workflows.in_words import text_of
 from app.workflows.rendering import Handed, faults_of, parsed, todos, wrong_in
-from app.workflows.templates import text_of
 
 MOST_ATTEMPTS = 2
 MOST_REPAIRED = 3

@@ -1,5 +1,5 @@
-"""The small language of templates: placeholders, `for`, `if` and `include`, parsed once and filled in without
-running anything.
+"""The small language of templates: placeholders, `for`, `if` and `include`, parsed once; filling them in
+(`filling`) runs nothing.
 
 `{{ name }}` is a placeholder, `{{ name | slug }}` one with a filter; `{% for x in list %}`, `{% if name %}`,
 `{% else %}`, `{% endif %}`, `{% endfor %}` and `{% include "artifacts/file.yaml" %}` are tags. Everything
@@ -8,13 +8,13 @@ else, such as `{{ $labels.job }}` of Prometheus, is left as it stands.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from app.errors import AgentError
+from app.workflows.in_words import FILTERS, MISSING
 
 Syntax = Literal["text", "markdown", "yaml", "json"]
 Spot = Literal["double", "single", "whole", "line", "block", "row"]
@@ -25,9 +25,6 @@ Path = tuple[str, ...]
 DEEPEST_INCLUDE = 8
 DEEPEST_TAG = 20
 MOST_NODES = 5_000
-LARGEST_OUTPUT = 500_000
-"""Characters that a template may render to."""
-
 NAME = r"[A-Za-z_][A-Za-z0-9_-]*"
 PATH = rf"{NAME}(?:\.{NAME})*"
 STRICT = re.compile(
@@ -57,17 +54,6 @@ IF = re.compile(rf"^if\s+(not\s+)?({PATH})(?:\s*==\s*[\"']([^\"']*)[\"'])?$")
 INCLUDE = re.compile(r"^include\s+[\"']([^\"']+)[\"']$")
 
 
-class _Missing:
-    """What a scope answers for a name that has no value yet."""
-
-    def __bool__(self) -> bool:
-        return False
-
-    def __repr__(self) -> str:
-        return "MISSING"
-
-
-MISSING = _Missing()
 Scope = Callable[[Path], Any]
 """The value of a name, or `MISSING`."""
 
@@ -169,9 +155,6 @@ def _refs(nodes: Sequence[Node], local: frozenset[str]) -> Iterator[Ref]:
         elif isinstance(node, If):
             yield Ref(node.path, node.line, node.file, local)
             yield from _refs((*node.then, *node.otherwise), local)
-
-
-# -- parsing -------------------------------------------------------------------------------------------------
 
 
 def parse(
@@ -355,224 +338,3 @@ def _quoted(before: str) -> str:
         elif letter == "#":
             return ""
     return open_mark
-
-
-# -- filling in ----------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Rendered:
-    """The text, the names that had no value, in order, and all that placeholders were filled with, each once:
-    values as people read them, also as a filter made them, and markers."""
-
-    text: str
-    missing: tuple[Path, ...]
-    filled: tuple[str, ...] = ()
-
-
-class TooLarge(AgentError):
-    """A template grew beyond `LARGEST_OUTPUT`."""
-
-    code = "artifact_too_large"
-
-
-def render(template: Template, scope: Scope, *, marker: Callable[[Path], str]) -> Rendered:
-    """Fill in what `scope` knows; what it does not know becomes `marker` of its name.
-
-    Raises:
-        TooLarge: loops over loops made it longer than anybody reads.
-    """
-    filling = _Filling(template.syntax, marker)
-    filling.nodes(template.nodes, scope)
-    return Rendered("".join(filling.parts), tuple(dict.fromkeys(filling.missing)), tuple(filling.filled))
-
-
-def plain(template: Template, scope: Scope) -> str:
-    """The text with what has no value left out: for questions and titles."""
-    return " ".join(render(template, scope, marker=lambda path: "…").text.split(" ")).strip()
-
-
-class _Filling:
-    def __init__(self, syntax: Syntax, marker: Callable[[Path], str]) -> None:
-        self.syntax = syntax
-        self.marker = marker
-        self.parts: list[str] = []
-        self.missing: list[Path] = []
-        self.filled: dict[str, None] = {}
-        self.length = 0
-
-    def nodes(self, nodes: Sequence[Node], scope: Scope) -> None:
-        for node in nodes:
-            if isinstance(node, Text):
-                self.add(node.text)
-            elif isinstance(node, Value):
-                self.value(node, scope)
-            elif isinstance(node, Loop):
-                for item in listed(scope(node.path)):
-                    self.nodes(node.body, within(scope, node.name, item, node.path))
-            elif holds(node, scope(node.path)):
-                self.nodes(node.then, scope)
-            else:
-                self.nodes(node.otherwise, scope)
-
-    def value(self, node: Value, scope: Scope) -> None:
-        found = scope(node.path)
-        if found is MISSING:
-            if node.kept:
-                self.add(node.written)
-                return
-            self.missing.append(node.path)
-            found = self.marker(node.path)
-            self.filled[found] = None
-            self.add(write(found, self.syntax, node))
-            return
-        self.filled |= dict.fromkeys(map(text_of, listed(found)))
-        for name in node.filters:
-            found = FILTERS[name](found)
-            self.filled |= dict.fromkeys(map(text_of, listed(found)))
-        self.add(write(found, self.syntax, node))
-
-    def add(self, text: str) -> None:
-        self.length += len(text)
-        if self.length > LARGEST_OUTPUT:
-            raise TooLarge(f"It grew beyond {LARGEST_OUTPUT:,} characters.")
-        self.parts.append(text)
-
-
-def within(scope: Scope, name: str, item: Any, path: Path = ()) -> Scope:
-    """`scope` with an item of a list under a name; what is known of the item is found below the name.
-
-    A scope that keeps answers per item is asked for them with the item in its name: `target` of the item
-    `pay` is `("target", "[pay]")`.
-    """
-
-    def inner(asked: Path) -> Any:
-        if asked[0] != name:
-            return scope((*asked, f"[{key_of(item)}]")) if len(asked) == 1 else scope(asked)
-        if len(asked) == 1:
-            return item
-        if isinstance(item, Mapping) and asked[1] in item:
-            return dig(item, asked[1:])
-        return scope((asked[1], f"[{key_of(item)}]"))
-
-    return inner
-
-
-def key_of(item: Any) -> str:
-    """What an item is known by: its name, or the text it is."""
-    if isinstance(item, Mapping):
-        named = item.get("name", item.get("id"))
-        return text_of(named if named is not None else next(iter(item.values()), ""))
-    return text_of(item)
-
-
-def dig(value: Any, path: Sequence[str]) -> Any:
-    """The value below a mapping, or `MISSING`."""
-    for name in path:
-        if not isinstance(value, Mapping) or value.get(name) is None:
-            return MISSING
-        value = value[name]
-    return value
-
-
-def listed(value: Any) -> Sequence[Any]:
-    if value is MISSING or value is None or value == "":
-        return ()
-    return value if isinstance(value, list | tuple) else (value,)
-
-
-def holds(node: If, value: Any) -> bool:
-    if node.equals is not None:
-        true = value is not MISSING and text_of(value) == node.equals
-    else:
-        true = value is not MISSING and value not in ("", None, False, [], ())
-    return true is not node.negated
-
-
-def text_of(value: Any) -> str:
-    """A value as people write it."""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float):
-        return f"{value:.10f}".rstrip("0").rstrip(".")
-    if isinstance(value, list | tuple):
-        return ", ".join(key_of(each) if isinstance(each, Mapping) else text_of(each) for each in value)
-    if isinstance(value, Mapping):
-        return key_of(value)
-    return str(value)
-
-
-PLAIN_YAML = re.compile(r"^[A-Za-z_/][\w ./@+-]*$")
-WORDS_OF_YAML = frozenset(["true", "false", "yes", "no", "on", "off", "null", "y", "n"])
-
-
-def write(value: Any, syntax: Syntax, node: Value) -> str:
-    """A value as it has to be written where its placeholder stands, so that it changes nothing else."""
-    said = text_of(value)
-    match node.spot:
-        case "double":
-            return json.dumps(said, ensure_ascii=False)[1:-1]
-        case "single":
-            return " ".join(said.split("\n")).replace("'", "''")
-        case "whole":
-            return _whole(value, syntax)
-        case "line":
-            return " ".join(said.split())
-        case "row":
-            return "<br>".join(said.replace("|", "\\|").split("\n"))
-    # Spaces that it begins with would count as the indentation of all that follow in YAML.
-    lines = (line if line.strip() else "" for line in said.lstrip().split("\n"))
-    return ("\n" + node.indent).join(lines)
-
-
-def _whole(value: Any, syntax: Syntax) -> str:
-    if isinstance(value, str):
-        said = value.strip()
-        simple = PLAIN_YAML.match(said) and said.lower() not in WORDS_OF_YAML and not said.endswith(" ")
-        return said if simple and syntax == "yaml" else json.dumps(value, ensure_ascii=False)
-    if isinstance(value, float):
-        return text_of(value)
-    return json.dumps(value, ensure_ascii=False, default=str)
-
-
-def slug(value: Any) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", text_of(value).lower()).strip("-") or "unnamed"
-
-
-SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0, "y": 31536000.0}
-
-
-def seconds(value: Any) -> float:
-    """The seconds of a duration as Prometheus writes it, such as 1h30m; of a number, itself."""
-    if isinstance(value, int | float):
-        return float(value)
-    parts = re.findall(r"(\d+(?:\.\d+)?)(ms|[smhdwy])", text_of(value))
-    return sum(float(number) * SECONDS[unit] for number, unit in parts)
-
-
-def _number(value: Any) -> float:
-    try:
-        return float(text_of(value))
-    except ValueError:
-        return 0.0
-
-
-def _neat(value: float) -> float | int:
-    value = round(value, 10)
-    return int(value) if value == int(value) else value
-
-
-FILTERS: Mapping[str, Callable[[Any], Any]] = {
-    "slug": slug,
-    "lower": lambda value: text_of(value).lower(),
-    "upper": lambda value: text_of(value).upper(),
-    "bullets": lambda value: "\n".join(f"- {text_of(each)}" for each in listed(value)),
-    "numbered": lambda value: "\n".join(f"{n}. {text_of(each)}" for n, each in enumerate(listed(value), 1)),
-    "count": lambda value: len(listed(value)),
-    "json": lambda value: json.dumps(value, ensure_ascii=False, default=str),
-    "seconds": lambda value: _neat(seconds(value)),
-    "ms": lambda value: _neat(seconds(value) * 1000),
-    "ratio": lambda value: _neat(_number(value) / 100),
-    "budget": lambda value: _neat((100 - _number(value)) / 100),
-}
-"""`ratio` of 99.9 (percent) is 0.999, `budget` is what that leaves: 0.001."""

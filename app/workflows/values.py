@@ -8,7 +8,7 @@ from typing import Any
 
 from app.errors import AgentError
 from app.workflows.document import LONGEST_VALUE, MOST_ITEMS, Field
-from app.workflows.templates import seconds, text_of
+from app.workflows.in_words import seconds, text_of
 
 Value = str | int | float | bool | list[str]
 ServiceNames = Callable[[str], str | None]

@@ -8,19 +8,10 @@ from functools import cached_property
 from typing import Any
 
 from app.workflows.document import MOST_ITEMS, Field, Phase, Slot, Workflow
+from app.workflows.filling import plain, render, within
+from app.workflows.in_words import MISSING, dig, key_of, listed
 from app.workflows.state import State
-from app.workflows.templates import (
-    MISSING,
-    Path,
-    Scope,
-    Template,
-    dig,
-    key_of,
-    listed,
-    plain,
-    render,
-    within,
-)
+from app.workflows.templates import Path, Scope, Template
 from app.workflows.values import Invalid, ServiceNames, anything, parse
 
 

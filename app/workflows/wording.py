@@ -19,9 +19,9 @@ from app.workflows.actions import (
 )
 from app.workflows.document import Field, Slot, Workflow
 from app.workflows.engine import TAKE_DRAFT
+from app.workflows.in_words import text_of
 from app.workflows.rendering import Handed
 from app.workflows.state import State
-from app.workflows.templates import text_of
 from app.workflows.view import View
 
 LONGEST_SHOWN = 300

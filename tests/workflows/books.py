@@ -24,11 +24,11 @@ from app.workflows.commands import event_of
 from app.workflows.document import Workflow
 from app.workflows.events import Event, Looked, Made
 from app.workflows.facts import Asked, Gathered, Picture, gather
+from app.workflows.in_words import text_of
 from app.workflows.library import WorkflowLibrary
 from app.workflows.of_service import OfService
 from app.workflows.rendering import Handed, render_artifacts
 from app.workflows.state import State
-from app.workflows.templates import text_of
 from app.workflows.view import View
 from app.workflows.wants.every import lookups
 from app.workflows.wants.reads import Reads

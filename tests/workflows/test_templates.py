@@ -10,7 +10,9 @@ import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from app.workflows.templates import MISSING, Path, Syntax, TemplateBroken, TooLarge, parse, render
+from app.workflows.filling import TooLarge, render
+from app.workflows.in_words import MISSING
+from app.workflows.templates import Path, Syntax, TemplateBroken, parse
 
 KNOWN: dict[str, Any] = {
     "name": "checkout", "team": 'the "A" team', "tier": 1, "target": 99.95, "live": True, "none": [],

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.workflows.document import FIELD_TYPES, Choice, Field
-from app.workflows.templates import Template, seconds
+from app.workflows.in_words import seconds
+from app.workflows.templates import Template
 from app.workflows.values import Invalid, parse
 
 

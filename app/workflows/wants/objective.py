@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from app.workflows.templates import slug
+from app.workflows.in_words import slug
 from app.workflows.wants import slis
 from app.workflows.wants.answers import known
 from app.workflows.wants.counts import Counts, bucket_for, seconds_of

@@ -10,7 +10,7 @@ from typing import Any
 from app.context.models import Service, Source
 from app.errors import AgentError
 from app.workflows.facts import Asked, Found, Picture
-from app.workflows.templates import seconds, slug
+from app.workflows.in_words import seconds, slug
 from app.workflows.wants import proposing
 from app.workflows.wants.answers import answer, facts_of, journeys_of, known, route_of
 from app.workflows.wants.backtest import Tested, backtest

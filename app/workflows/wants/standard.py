@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from app.workflows.templates import seconds
+from app.workflows.in_words import seconds
 
 ROW = re.compile(r"^\s*\|(.+)\|\s*$")
 RULE = re.compile(r"^[\s|:-]+$")
