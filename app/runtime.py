@@ -91,6 +91,7 @@ class Runtime:
         self._blueprints_pushed = asyncio.Event()
         self._repos: Repos | None = None
         self._library: Library | None = None
+        self._models: models.Models | None = None
         self._checks: dict[str, Check] = {}
         self.ports: dict[str, int] = {}
         """The ports bound, by variable name."""
@@ -114,8 +115,8 @@ class Runtime:
         """
         async with AsyncExitStack() as stack:
             await self._start(stack)
+            _in_background(stack, _settle(self._models))
             self._stack = stack.pop_all()
-        settle_memory()
         sys.setswitchinterval(SWITCH_SECONDS)
         log.info("ready", door=self._door, worker=self._worker, **self.ports)
 
@@ -133,10 +134,6 @@ class Runtime:
         if self._door and not settings.slack.socket_mode:
             settings.require(SLACK_SIGNING_SECRET="for HTTP mode; or set SLACK_APP_TOKEN for Socket Mode")
         listeners = self._bind(stack)
-        # A second of imports, beside the waiting for others.
-        loading = asyncio.create_task(asyncio.to_thread(models.load, settings.model))
-        stack.push_async_callback(_put_away, loading)
-
         url = await self._database(stack)
         engine = create_engine(url, pool_size=max(10, settings.process.worker_concurrency // 4))
         stack.push_async_callback(engine.dispose)
@@ -154,7 +151,7 @@ class Runtime:
             settings,
             engine,
             (keeper, library, repos),
-            await loading,
+            self._load(stack),
             channels=reader,
             link=me.link,
             out=self._out,
@@ -204,6 +201,12 @@ class Runtime:
                 events = HttpEvents(app, _secret(settings.slack.signing_secret) or "")
 
         await self._serve(stack, listeners, parts, events)
+
+    def _load(self, stack: AsyncExitStack) -> models.Models | None:
+        self._models = models.load(self._settings.model)
+        if self._models:
+            stack.push_async_callback(self._models.close)
+        return self._models
 
     async def _investigate(self, stack: AsyncExitStack, url: str, parts: Parts, stages: Stages) -> None:
         """Looks wait for nothing; diagnoses for one of the slots that all replicas share."""
@@ -385,24 +388,23 @@ class Runtime:
         self._blueprints_pushed.set()
 
 
-def settle_memory() -> None:
-    """Let the collector pass over what start-up made, which stays, and look less often at the rest.
+async def _settle(loaded: models.Models | None) -> None:
+    """What no start waits for: the model's library, and then a collector that passes over all that stays.
 
-    A streamed answer makes many short-lived objects and next to no cycles.
+    It looks less often at the rest: a streamed answer makes many short-lived objects and next to no cycles.
     """
-    gc.collect()
+    try:
+        if loaded:
+            await loaded.warm()
+    except Exception as error:  # whoever asks the model is told
+        log.error("model_not_made", fault=type(error).__name__)
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)
+    gc.enable()
 
 
 SWITCH_SECONDS = 0.001
 """How long a thread that computes may keep the event loop waiting: webhooks are answered beside looks."""
-
-
-async def _put_away(loading: asyncio.Task[models.Models | None]) -> None:
-    with suppress(Exception):  # what went wrong has been said already
-        if loaded := await loading:
-            await loaded.close()
 
 
 def retention_of(settings: Settings) -> Retention:

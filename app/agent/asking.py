@@ -6,7 +6,7 @@ The model layer's own agent would do this too, at a fifth of the processor time 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import lru_cache
 from typing import Literal
 
@@ -27,7 +27,7 @@ from pydantic_ai.models import Model, ModelRequestParameters
 from pydantic_ai.tools import ToolDefinition
 
 from app.agent.answer import CONCLUDE, Conclusion
-from app.agent.models import LoadedModel
+from app.agent.models import ChosenModel
 from app.tools.catalogue import Tool
 
 FALLBACK_ON = (
@@ -55,7 +55,7 @@ def offer(
 
 
 async def ask(
-    model: LoadedModel,
+    model: ChosenModel,
     messages: Sequence[ModelMessage],
     offered: ModelRequestParameters,
     hear: Callable[[ModelResponseStreamEvent], Awaitable[None]],
@@ -67,7 +67,7 @@ async def ask(
         AgentRunError: as the model layer does; of the model asked first, when the other fails as well.
     """
     failed: fault.AgentRunError | None = None
-    for candidate in _candidates(model, messages):
+    for candidate in _in_order(await model.candidates(), messages):
         heard = False
         try:
             async with model_request_stream(
@@ -77,8 +77,8 @@ async def ask(
                     heard = True
                     await hear(event)
                 response = stream.get()
-            if candidate is not model.model:
-                response.metadata = {**(response.metadata or {}), INSTEAD_OF: model.model.model_name}
+            if candidate.model_name != model.name:
+                response.metadata = {**(response.metadata or {}), INSTEAD_OF: model.name}
             return response
         except FALLBACK_ON as error:
             if heard:
@@ -97,13 +97,10 @@ def words_of(event: ModelResponseStreamEvent) -> str:
     return ""
 
 
-def _candidates(model: LoadedModel, messages: Sequence[ModelMessage]) -> Iterator[Model]:
-    if model.fallback is None:
-        return iter((model.model,))
+def _in_order(candidates: Sequence[Model], messages: Sequence[ModelMessage]) -> Sequence[Model]:
     responses = (each for each in reversed(messages) if isinstance(each, ModelResponse))
     said = next((each.metadata or {} for each in responses), {})
-    both = (model.model, model.fallback)
-    return iter(both[::-1] if said.get(INSTEAD_OF) == model.model.model_name else both)
+    return candidates[::-1] if said.get(INSTEAD_OF) == candidates[0].model_name else candidates
 
 
 @lru_cache(maxsize=256)

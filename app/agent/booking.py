@@ -12,7 +12,7 @@ from pydantic_ai.messages import ModelResponse, ModelResponseStreamEvent
 from app.agent.budget import Budget, Estimate, Spent
 from app.agent.compaction import CHARACTERS_PER_TOKEN
 from app.agent.failures import MODEL_FAILED
-from app.agent.models import LoadedModel
+from app.agent.models import ChosenModel
 from app.agent.prices import Prices
 
 
@@ -34,7 +34,7 @@ class Bookings:
     turn_id: UUID
     session_id: int | None
     attempt: int
-    model: LoadedModel
+    model: ChosenModel
     budget: Budget
     prices: Prices
 

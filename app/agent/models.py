@@ -1,18 +1,25 @@
 """From settings to a model: Anthropic, an OpenAI-compatible service, Ollama, or none.
 
-An SDK is imported when its provider is chosen: the two together cost a second and 70 MB at start.
+An SDK is a thousand modules, which cost up to two seconds and 40 MB. Only that of the chosen provider is
+imported, and no start waits for it: a turn can be accepted, and its documents read, meanwhile.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from pydantic_ai.models import Model
 from pydantic_ai.settings import ModelSettings as RequestSettings
 
 from app.agent.gathering import gathering
 from app.settings import ModelSettings
+
+if TYPE_CHECKING:
+    from pydantic_ai.models.anthropic import AnthropicModelSettings
 
 ANTHROPIC_URL = "https://api.anthropic.com"
 OPENAI_URL = "https://api.openai.com/v1"
@@ -21,9 +28,34 @@ Made = tuple[Model, Model, Callable[[], Awaitable[None]]]
 """The fast model, the strong one, and how to end their connections."""
 
 
+class Sdk:
+    """What speaks to a provider. It is imported once, in a thread, when it is first asked for."""
+
+    def __init__(self, make: Callable[[], Made]) -> None:
+        self._make = make
+        self._making: asyncio.Task[Made] | None = None
+
+    def begin(self) -> asyncio.Task[Made]:
+        if self._making is None:
+            self._making = asyncio.create_task(asyncio.to_thread(self._make))
+        return self._making
+
+    async def models(self) -> tuple[Model, Model]:
+        """The fast one and the strong one."""
+        fast, strong, _ = await asyncio.shield(self.begin())
+        return fast, strong
+
+    async def close(self) -> None:
+        if self._making is None:
+            return
+        with suppress(Exception):  # why it could not be made has been said to whoever asked for it
+            *_, close = await self._making
+            await close()
+
+
 @dataclass(frozen=True, eq=False)
-class LoadedModel:
-    """A model ready to be asked: `model` first, `fallback` when it fails before its first word.
+class ChosenModel:
+    """A model to be asked, and the other one of its provider, for when it fails before its first word.
 
     `provider` is the word of MODEL_PROVIDER; `settings` go with every request and are the same for
     every request, because what they hold is part of the cached prefix.
@@ -31,19 +63,32 @@ class LoadedModel:
 
     provider: str
     name: str
-    model: Model
     settings: RequestSettings
-    fallback: Model | None = None
+    sdk: Sdk
+    other: str | None = None
+
+    async def candidates(self) -> tuple[Model, ...]:
+        """Itself first, then the other one, if that is another."""
+        wanted = [name for name in (self.name, self.other) if name]
+        made = {model.model_name: model for model in await self.sdk.models()}
+        return tuple(made[name] for name in wanted)
 
 
 @dataclass(frozen=True)
 class Models:
     """The fast model for conversations, the strong one for investigations."""
 
-    fast: LoadedModel
-    strong: LoadedModel
-    close: Callable[[], Awaitable[None]]
-    """Ends the connections of both."""
+    fast: ChosenModel
+    strong: ChosenModel
+    sdk: Sdk
+
+    async def warm(self) -> None:
+        """Have ready what the first request would otherwise wait for."""
+        await self.sdk.models()
+
+    async def close(self) -> None:
+        """Ends the connections of both."""
+        await self.sdk.close()
 
 
 def load(
@@ -58,31 +103,31 @@ def load(
         return None
     deadlines = (connect_seconds, silence_seconds)
     if provider == "anthropic":
-        fast, strong, close = _anthropic(settings, *deadlines)
+        sdk = Sdk(lambda: _anthropic(settings, *deadlines))
     else:
-        fast, strong, close = _openai_compatible(settings, provider, *deadlines)
-    if fast.model_name == strong.model_name:
-        only = LoadedModel(provider, settings.fast_name, fast, _request_settings(settings))
-        return Models(only, only, close)
+        sdk = Sdk(lambda: _openai_compatible(settings, provider, *deadlines))
+    fast, strong, asking = settings.fast_name, settings.strong_name, _request_settings(settings)
+    if fast == strong:
+        only = ChosenModel(provider, fast, asking, sdk)
+        return Models(only, only, sdk)
     return Models(
-        LoadedModel(provider, settings.fast_name, fast, _request_settings(settings), fallback=strong),
-        LoadedModel(provider, settings.strong_name, strong, _request_settings(settings), fallback=fast),
-        close,
+        ChosenModel(provider, fast, asking, sdk, other=strong),
+        ChosenModel(provider, strong, asking, sdk, other=fast),
+        sdk,
     )
 
 
 def _request_settings(settings: ModelSettings) -> RequestSettings:
     if settings.chosen != "anthropic":
         return RequestSettings(max_tokens=settings.max_tokens, framing_announcement="never")
-    from pydantic_ai.models.anthropic import AnthropicModelSettings  # noqa: PLC0415
-
-    return AnthropicModelSettings(
-        max_tokens=settings.max_tokens,
-        framing_announcement="never",
-        anthropic_cache=True,
-        anthropic_cache_instructions=True,
-        anthropic_cache_tool_definitions=True,
-    )
+    asking: AnthropicModelSettings = {
+        "max_tokens": settings.max_tokens,
+        "framing_announcement": "never",
+        "anthropic_cache": True,
+        "anthropic_cache_instructions": True,
+        "anthropic_cache_tool_definitions": True,
+    }
+    return asking
 
 
 def _anthropic(settings: ModelSettings, connect: float, silence: float) -> Made:

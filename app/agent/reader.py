@@ -15,7 +15,7 @@ from app.agent.booking import Bookings
 from app.agent.budget import Budget
 from app.agent.conclude import conclusion_in
 from app.agent.failures import MODEL_FAILED, ModelUnavailable, explain
-from app.agent.models import LoadedModel
+from app.agent.models import ChosenModel
 from app.agent.prices import Prices
 
 C = TypeVar("C", bound=BaseModel)
@@ -39,7 +39,7 @@ class ReadFor:
 class Reader:
     """Asks once: whoever wants a reading has something to go on with when there is none."""
 
-    model: LoadedModel
+    model: ChosenModel
     budget: Budget
     prices: Prices
     seconds: float = SECONDS

@@ -52,7 +52,7 @@ from app.agent.failures import (
     is_too_long,
 )
 from app.agent.links import LinkGuard, hosts_of, keep_known_links
-from app.agent.models import LoadedModel
+from app.agent.models import ChosenModel
 from app.agent.prices import Prices
 from app.agent.protocols import Progress, Transcript
 from app.agent.reacting import react
@@ -132,7 +132,7 @@ class Ended(Generic[C]):
 async def run(
     request: RunRequest,
     *,
-    model: LoadedModel,
+    model: ChosenModel,
     transcript: Transcript,
     progress: Progress,
     means: Means,
@@ -151,7 +151,7 @@ async def run_to(
     ending: type[C],
     request: RunRequest,
     *,
-    model: LoadedModel,
+    model: ChosenModel,
     transcript: Transcript,
     progress: Progress,
     means: Means,
@@ -201,7 +201,7 @@ class _Turn:
     """The rows of one turn while it runs, and everything that is computed from them."""
 
     request: RunRequest
-    model: LoadedModel
+    model: ChosenModel
     transcript: Transcript
     progress: Progress
     bookings: Bookings
@@ -213,7 +213,7 @@ class _Turn:
     def of(
         cls,
         request: RunRequest,
-        model: LoadedModel,
+        model: ChosenModel,
         transcript: Transcript,
         progress: Progress,
         means: Means,
@@ -266,10 +266,11 @@ class _Turn:
 
     async def _summarise(self, task: str, text: str) -> str | None:
         """Ask the model for a summary; a failure costs the summary, not the turn."""
+        model, *_ = await self.model.candidates()
         try:
             async with self.bookings.request(len(text), written=self._long_answer) as booking:
                 response = booking.response = await model_request(
-                    self.model.model,
+                    model,
                     [ModelRequest(parts=[UserPromptPart(text)], instructions=task)],
                     model_settings=RequestSettings(max_tokens=LONG_ANSWER),
                 )

@@ -16,7 +16,7 @@ from app.agent.budget import BudgetSpent
 from app.agent.compaction import CompactionLimits
 from app.agent.failures import ModelUnavailable
 from app.agent.links import hosts_of, keep_known_links
-from app.agent.models import LoadedModel
+from app.agent.models import ChosenModel
 from app.agent.phrases import Phrases
 from app.agent.prompt import user_message
 from app.agent.run import Means, RunRequest, run
@@ -55,7 +55,7 @@ class Analyst:
     limits: RunLimits
     compaction: CompactionLimits
     tool_result_bytes: int
-    model: LoadedModel | None = None
+    model: ChosenModel | None = None
     about: About | None = None
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
 

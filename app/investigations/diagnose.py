@@ -22,7 +22,7 @@ from app.agent.budget import BudgetSpent
 from app.agent.conclude import conclusion_in
 from app.agent.failures import ModelUnavailable
 from app.agent.links import hosts_of
-from app.agent.models import LoadedModel
+from app.agent.models import ChosenModel
 from app.agent.run import Ended, Means, RunRequest, run_to
 from app.agent.tally import RunLimits, Tally, tally, this_turn
 from app.context.models import Source
@@ -366,7 +366,7 @@ class _Diagnosis:
             await self.ask(transcript, digest(self.gathered))
         await transcript.append(words)
 
-    async def by_model(self, fast: LoadedModel, strong: LoadedModel) -> Outcome:
+    async def by_model(self, fast: ChosenModel, strong: ChosenModel) -> Outcome:
         """The fast model first; the strong one once, when that is not sure or the cause spans services."""
         deeper = self.investigation.round > 1
         transcript = self.transcript
@@ -386,7 +386,7 @@ class _Diagnosis:
             used = ended.used
         return _unsure_told(await self.checked(await self.run(strong, transcript, used)))
 
-    async def used_before_second_look(self, model: LoadedModel) -> Tally | None:
+    async def used_before_second_look(self, model: ChosenModel) -> Tally | None:
         """What the first look used, when an attempt before this one had begun the second; else None."""
         assert self.transcript is not None
         history = await self.transcript.history()
@@ -407,7 +407,7 @@ class _Diagnosis:
             await conversations.pin_knowledge(connection, transcript.session)
 
     async def run(
-        self, model: LoadedModel, transcript: SessionTranscript, used: Tally | None = None
+        self, model: ChosenModel, transcript: SessionTranscript, used: Tally | None = None
     ) -> Ended[Diagnosis]:
         """One look of a model; `used` is what a look before it took of what both may use."""
         means, knowledge = self.diagnoser.means, self.knowledge

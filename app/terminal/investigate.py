@@ -154,12 +154,11 @@ async def _parts(settings: Settings, url: str, screen: Screen) -> AsyncIterator[
         engine = create_engine(url, pool_size=5)
         stack.push_async_callback(engine.dispose)
         screen.begin("documents", "reading knowledge and blueprints")
-        read, loaded = await asyncio.gather(
-            documents.read(settings, engine), asyncio.to_thread(models.load, settings.model)
-        )
-        screen.end("documents")
-        if loaded:
+        if loaded := models.load(settings.model):
+            loaded.sdk.begin()
             stack.push_async_callback(loaded.close)
+        read = await documents.read(settings, engine)
+        screen.end("documents")
         parts = Parts.of(settings, engine, read, loaded)
         stack.push_async_callback(parts.clients.aclose)
         if notice := parts.keeper.current.notice:

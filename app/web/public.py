@@ -44,7 +44,7 @@ class SlackEvents(Protocol):
 
 class _Repository(BaseModel):
     model_config = ConfigDict(extra="ignore")
-    full_name: str = Field(pattern=r"^[\w.-]{1,100}/[\w.-]{1,100}$")
+    full_name: str = Field(pattern=r"^[A-Za-z0-9_.-]{1,100}/[A-Za-z0-9_.-]{1,100}$")
 
 
 class Push(BaseModel):

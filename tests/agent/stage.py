@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from app.agent.answer import Answer
 from app.agent.budget import Budget
 from app.agent.failures import Backoff
-from app.agent.models import LoadedModel, load
+from app.agent.models import ChosenModel, load
 from app.agent.prices import Prices
 from app.agent.run import Means, RunRequest, run
 from app.context.models import Source
@@ -58,7 +58,7 @@ class Shelf:
 @dataclass
 class Stage:
     server: FakeAnthropic
-    model: LoadedModel
+    model: ChosenModel
     transcript: MemoryTranscript = field(default_factory=MemoryTranscript)
     progress: MemoryProgress = field(default_factory=MemoryProgress)
     budget: Budget = field(default_factory=MemoryBudget)
