@@ -62,8 +62,8 @@ def main() -> None:
 
 
 def _runtime() -> type[Runtime]:
-    """What a start makes stays, and a fifth of it would go into looking for garbage in it. The runtime has the
-    collector look again when it is up."""
+    """What a start makes stays, and a fifth of it would go into looking for garbage in it. The runtime has
+    the collector look again when it is up."""
     gc.disable()
     from app.runtime import Runtime
 
