@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import signal
 import sys
 import tempfile
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO, TypeVar
 import typer
 
 from app.errors import AgentError
+from app.footprint import make_what_stays
 from app.settings import Settings
 from app.telemetry import set_up_logging
 
@@ -62,9 +62,7 @@ def main() -> None:
 
 
 def _runtime() -> type[Runtime]:
-    """What a start makes stays, and a fifth of it would go into looking for garbage in it. The runtime has
-    the collector look again when it is up."""
-    gc.disable()
+    make_what_stays()
     from app.runtime import Runtime
 
     return Runtime

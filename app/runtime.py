@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import signal
 import sys
 from collections.abc import Callable, Coroutine
@@ -27,6 +26,7 @@ from app.context.repos import Repos
 from app.conversations.accept import RUN_TURN, forget_sightings
 from app.conversations.retention import Retention, prune_every_day
 from app.conversations.turn import TurnRunner
+from app.footprint import settle
 from app.investigations.incidents import drop_rejected
 from app.investigations.intake import Intake
 from app.investigations.queueing import DIAGNOSE, LOOK, LOOK_QUEUE, UPDATE_INCIDENT, expire_overdue
@@ -389,18 +389,13 @@ class Runtime:
 
 
 async def _settle(loaded: models.Models | None) -> None:
-    """What no start waits for: the model's library, and then a collector that passes over all that stays.
-
-    It looks less often at the rest: a streamed answer makes many short-lived objects and next to no cycles.
-    """
+    """What no start waits for: the model's SDK, and the end of `make_what_stays`."""
     try:
         if loaded:
             await loaded.warm()
     except Exception as error:  # whoever asks the model is told
         log.error("model_not_made", fault=type(error).__name__)
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 20)
-    gc.enable()
+    settle()
 
 
 SWITCH_SECONDS = 0.001

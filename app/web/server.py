@@ -59,7 +59,12 @@ class WebServer:
     def __init__(self, app: Any, listener: socket.socket) -> None:
         self._server = _Server(
             uvicorn.Config(
-                app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=5
+                app,
+                log_config=None,
+                access_log=False,
+                lifespan="off",
+                ws="none",
+                timeout_graceful_shutdown=5,
             )
         )
         self._listener = listener
