@@ -55,19 +55,38 @@ SERVER_SETTINGS = {
 
 
 def create_engine(url: str, *, pool_size: int = 10) -> AsyncEngine:
-    """An engine whose connections are checked before use, so a restarted database costs no turn."""
+    """An engine whose connections are checked before use, so a restarted database costs no turn.
+
+    `pool_size` connections are kept, half of them for `begin` and half for `autocommit`: putting a connection
+    from one isolation level into the other costs a third of a statement, each time.
+    """
+    half = max(1, pool_size // 2)
+    engine = _connecting(url, half)
+    # Nothing is left to roll back where each statement has ended its own transaction.
+    twin = _connecting(url, half, isolation_level="AUTOCOMMIT", pool_reset_on_return=None)
+    event.listen(engine.sync_engine, "engine_disposed", lambda _: twin.sync_engine.dispose())
+    _TWINS[engine] = twin
+    return engine
+
+
+def _connecting(url: str, kept: int, **options: Any) -> AsyncEngine:
     engine = create_async_engine(
         url_for("asyncpg", url),
-        pool_size=pool_size,
+        pool_size=kept,
         max_overflow=5,
         pool_timeout=10,
         hide_parameters=True,  # an error of the driver would carry what people wrote into the log
         connect_args={"timeout": 5, "server_settings": SERVER_SETTINGS},
         json_serializer=as_json,
         json_deserializer=from_json,
+        **options,
     )
     event.listen(engine.sync_engine, "checkout", _refuse_closed)
     return engine
+
+
+_TWINS: WeakKeyDictionary[AsyncEngine, AsyncEngine] = WeakKeyDictionary()
+"""By the engine of `begin`, that of `autocommit`."""
 
 
 def _refuse_closed(connection: Any, _record: Any, _pooled: Any) -> None:
@@ -107,7 +126,7 @@ async def autocommit(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
     """A connection on which each statement is a transaction of its own: for what is one statement, a third of
     the round trips of `begin`. Raises as that does."""
     with _told_in_our_words():
-        async with _autocommitting(engine).connect() as connection:
+        async with _TWINS[engine].connect() as connection:
             yield connection
 
 
@@ -121,16 +140,6 @@ async def alone(connection: AsyncConnection, name: str, *, seconds: int) -> None
     """
     await connection.exec_driver_sql(f"SET LOCAL idle_in_transaction_session_timeout = '{seconds}s'")
     await connection.execute(ALONE, {"name": name})
-
-
-_TWINS: WeakKeyDictionary[AsyncEngine, AsyncEngine] = WeakKeyDictionary()
-
-
-def _autocommitting(engine: AsyncEngine) -> AsyncEngine:
-    """The same pool under the other isolation level, made once: making it costs as much as a statement."""
-    if engine not in _TWINS:
-        _TWINS[engine] = engine.execution_options(isolation_level="AUTOCOMMIT")
-    return _TWINS[engine]
 
 
 @contextmanager
