@@ -360,11 +360,12 @@ def usage(
 @app.command()
 def forget(
     user: Annotated[str, typer.Option(help="The Slack id of the person, such as U0123ABCD.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what there is.")] = False,
 ) -> None:
     """Remove a person: their id and words in the audit log become a pseudonym, their threads are deleted.
 
-    Their messages in Slack itself stay; only they and Slack can delete those. Reads DATABASE_URL, or the
-    Postgres under SRE_AGENT_HOME. Exit code 1 when nothing is known of them.
+    Says what it did, and what it cannot reach: their messages in Slack itself stay, which only they and Slack
+    can delete. May be repeated. Reads DATABASE_URL, or the Postgres under SRE_AGENT_HOME.
     """
     from app.conversations import forgetting
 
@@ -372,7 +373,8 @@ def forget(
         raise typer.BadParameter(
             f"{user} is no Slack user id; those look like U0123ABCD.", param_hint="--user"
         )
-    print(asyncio.run(_with_database(lambda engine: forgetting.forget(engine, user))))
+    done = asyncio.run(_with_database(lambda engine: forgetting.forget(engine, user, dry=dry_run)))
+    print(done.report(dry=dry_run))
 
 
 @db.command()

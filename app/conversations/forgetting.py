@@ -4,73 +4,165 @@ from __future__ import annotations
 
 import re
 import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass
 
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy import TextClause, text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.conversations import repository
-from app.errors import AgentError
 from app.storage.engine import begin
 
 USER_ID = re.compile(r"[UW][A-Z0-9]{2,}")
 
 AUDIT_FORGET = text("SELECT audit_forget(:user, :pseudonym)")
-# Where they asked something, and where what they said before was read along.
-THEIR_SESSIONS = text("""
+
+
+def _named(*columns: str) -> str:
+    """Whether the person's id stands in one of the columns; the whole id and no longer one."""
+    return " OR ".join(
+        f"(strpos(CAST({column} AS text), :user) > 0 AND CAST({column} AS text) ~ :whole)"
+        for column in columns
+    )
+
+
+# Where they asked or did something, and where what they said elsewhere was read along.
+THEIR_SESSIONS = text(f"""
 SELECT id FROM sessions
- WHERE id IN (SELECT session_id FROM turns WHERE user_id = :user)
-    OR id IN (SELECT session_id FROM messages WHERE strpos(body::text, :user) > 0)
+ WHERE {_named("workflow_state", "context_refs")}
+    OR id IN (SELECT session_id FROM turns
+               WHERE user_id = :user OR stopped_by = :user
+                  OR {_named("question", "envelope", "reply_state", "answer")})
+    OR id IN (SELECT session_id FROM messages WHERE {_named("body")})
+    OR id IN (SELECT session_id FROM tool_calls
+               WHERE {_named("arguments", "result", "result_full", "sources")})
+    OR id IN (SELECT session_id FROM artifacts WHERE {_named("title", "file_name", "content", "faults")})
+    OR id IN (SELECT session_id FROM deliveries
+               WHERE asked_by = :user OR {_named("target", "plan", "outcome")})
    FOR UPDATE
 """)
-RENAME = (
-    text("UPDATE feedback SET user_id = :pseudonym WHERE user_id = :user"),
-    text("UPDATE outcomes SET user_id = :pseudonym WHERE user_id = :user"),
-    text("UPDATE turns SET stopped_by = :pseudonym WHERE stopped_by = :user"),
-    # By button: {"by": user id, "said": …}.
-    text("""
-UPDATE investigations
-   SET presses = (SELECT jsonb_object_agg(
-                             button, CASE WHEN press ->> 'by' = :user
-                                          THEN press || jsonb_build_object('by', CAST(:pseudonym AS text))
-                                          ELSE press END)
-                    FROM jsonb_each(presses) AS pressed(button, press))
- WHERE jsonb_path_exists(
-           presses, '$.*.by ? (@ == $user)', jsonb_build_object('user', CAST(:user AS text)))
-"""),
+IN_THEM = {
+    "messages": "messages",
+    "turns": "turns",
+    "tool calls": "tool_calls",
+    "files": "artifacts",
+    "deliveries": "deliveries",
+}
+"""What goes with a thread, by the word it is told in."""
+
+# What outlives the threads, because it is about systems; in it their id alone points to them. By table: the
+# columns of text, and those of JSON.
+OUTLIVING = {
+    "outcomes": (("user_id", "cause"), ()),
+    "feedback": (("user_id",), ()),
+    "incidents": (("title",), ("alert",)),
+    "investigations": (
+        ("title", "report", "grouped_because"),
+        ("observations", "evidence_brief", "brief", "thread_state", "escalations", "presses"),
+    ),
+    "evidence": (("query", "link"), ("finding",)),
+    "rejected_webhooks": (("reason",), ("payload",)),
+}
+
+
+@dataclass(frozen=True)
+class Forgotten:
+    """What is stored about a person: how many rows of what, by the word it is told in."""
+
+    user: str
+    pseudonym: str
+    audited: int
+    threads: int
+    in_threads: dict[str, int]
+    renamed: dict[str, int]
+
+    @property
+    def anything(self) -> bool:
+        return bool(self.audited or self.threads or any(self.renamed.values()))
+
+    def report(self, *, dry: bool = False) -> str:
+        if not self.anything:
+            return f"Nothing is stored about {self.user}."
+        head = (
+            f"{self.user} would be forgotten:"
+            if dry
+            else f"{self.user} is forgotten, and is now {self.pseudonym}."
+        )
+        return "\n".join((head, *self._lines(), ELSEWHERE, *(["Nothing was changed."] if dry else [])))
+
+    def _lines(self) -> Iterator[str]:
+        yield f"  Rows of the audit log without their id and words: {self.audited}."
+        held = ", ".join(f"{word}: {count}" for word, count in self.in_threads.items() if count)
+        yield f"  Threads deleted: {self.threads}{f' ({held})' if held else ''}."
+        for table, count in self.renamed.items():
+            if count:
+                yield f"  Rows of {table} with the pseudonym for their id: {count}."
+
+
+ELSEWHERE = (
+    "  Not touched: their messages in Slack, files in INCIDENTS_DIR, backups, and what was delivered to "
+    "GitHub, Notion or PagerDuty."
 )
 
 
-class NobodyToForget(AgentError):
-    """Nothing is stored about this person."""
-
-    code = "nobody_to_forget"
-    status = 404
+class _OnlyLooked(Exception):
+    """Everything is undone again."""
 
 
 def is_user_id(user: str) -> bool:
     return USER_ID.fullmatch(user) is not None
 
 
-async def forget(engine: AsyncEngine, user: str, *, pseudonym: str | None = None) -> str:
-    """Replace a person by a pseudonym in one transaction; what was done, as a sentence.
+async def forget(
+    engine: AsyncEngine, user: str, *, pseudonym: str | None = None, dry: bool = False
+) -> Forgotten:
+    """Replace a person by a pseudonym in one transaction; with `dry` only what that would come to.
 
-    The audit log keeps its rows without their id and words. Threads they took part in are removed whole: a
-    transcript without one of its speakers would put their words into somebody else's mouth.
-
-    Raises:
-        NobodyToForget: nothing is known of them, and nothing was changed.
+    The pseudonym is chance and derived from nothing: no key leads back from it, because there is none. The
+    audit log keeps its rows, their facts and times, without the person's id and words. Threads they took part
+    in are removed whole: a transcript without one of its speakers would put their words into somebody else's
+    mouth. What is known of incidents stays, and says the pseudonym. Done again, there is nothing left to do.
     """
-    pseudonym = pseudonym or f"forgotten-{secrets.token_hex(4)}"
-    who = {"user": user, "pseudonym": pseudonym}
-    async with begin(engine) as connection:
-        audited = int((await connection.execute(AUDIT_FORGET, who)).scalar_one())
-        found = await connection.execute(THEIR_SESSIONS, {"user": user})
-        threads = [row.id for row in found]
-        await repository.remove_sessions(connection, threads)
-        renamed = [(await connection.execute(statement, who)).rowcount for statement in RENAME]
-        if not (audited or threads or any(renamed)):
-            raise NobodyToForget(f"Nothing is stored about {user}.")
-    return (
-        f"{user} is forgotten. Rows of the audit log that say {pseudonym} instead: {audited}. "
-        f"Threads deleted: {len(threads)}. Their messages in Slack are untouched."
-    )
+    pseudonym = pseudonym or f"forgotten-{secrets.token_hex(8)}"
+    try:
+        async with begin(engine) as connection:
+            forgotten = await _forget(connection, user, pseudonym)
+            if dry or not forgotten.anything:
+                raise _OnlyLooked
+    except _OnlyLooked:
+        pass
+    return forgotten
+
+
+async def _forget(connection: AsyncConnection, user: str, pseudonym: str) -> Forgotten:
+    who = {"user": user, "whole": rf"\m{user}\M"}
+    # First, so that nothing is added to a thread any more.
+    threads = list((await connection.execute(THEIR_SESSIONS, who)).scalars())
+    held = {
+        word: int(
+            (
+                await connection.execute(
+                    text(f"SELECT count(*) FROM {table} WHERE session_id = ANY(:sessions)"),
+                    {"sessions": threads},
+                )
+            ).scalar_one()
+        )
+        for word, table in IN_THEM.items()
+    }
+    await repository.remove_sessions(connection, threads)
+    renamed = {
+        table: (await connection.execute(_renaming(table), {**who, "pseudonym": pseudonym})).rowcount
+        for table in OUTLIVING
+    }
+    audited = await connection.execute(AUDIT_FORGET, {"user": user, "pseudonym": pseudonym})
+    return Forgotten(user, pseudonym, int(audited.scalar_one()), len(threads), held, renamed)
+
+
+def _renaming(table: str) -> TextClause:
+    words, documents = OUTLIVING[table]
+    new = [f"{each} = regexp_replace({each}, :whole, :pseudonym, 'g')" for each in words]
+    new += [
+        f"{each} = CAST(regexp_replace(CAST({each} AS text), :whole, :pseudonym, 'g') AS jsonb)"
+        for each in documents
+    ]
+    return text(f"UPDATE {table} SET {', '.join(new)} WHERE {_named(*words, *documents)}")

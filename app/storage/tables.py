@@ -85,6 +85,7 @@ sessions = Table(
     _now(),
     _now("updated_at"),
     UniqueConstraint("team_id", "channel_id", "thread_ts"),
+    Index(None, "created_at"),
 )
 
 turns = Table(
@@ -161,6 +162,7 @@ tool_calls = Table(
     Column("name", Text, nullable=False),
     Column("arguments", JSONB, nullable=False),
     Column("result", Text),
+    # What `result` was cut from, for a time; '' once it was let go.
     Column("result_full", Text),
     Column("sources", JSONB, nullable=False, server_default=text("'[]'::jsonb")),
     Column("failed", Boolean),
@@ -169,6 +171,7 @@ tool_calls = Table(
     Column("finished_at", DateTime(timezone=True)),
     UniqueConstraint("turn_id", "call_id"),
     Index(None, "session_id", "id"),
+    Index("ix_tool_calls_whole", "started_at", postgresql_where=text("result_full <> ''")),
 )
 
 audit_log = Table(
