@@ -34,6 +34,8 @@ DEAD_AFTER_SECONDS = 8.0
 FORGET_WORKER_AFTER_SECONDS = 24.0
 KEEP_FINISHED_JOBS = timedelta(days=1)
 PRUNE_EVERY_SECONDS = 600
+PRUNE_AT_ONCE = 5_000
+PRUNE_PAUSE_SECONDS = 0.2
 CONNECTION_WAIT_SECONDS = 3
 LAST_WORDS_SECONDS = 4
 ROUND_SECONDS = 0.002
@@ -73,7 +75,7 @@ DELETE FROM procrastinate_jobs WHERE id IN (
      WHERE job.status IN ('succeeded', 'failed', 'cancelled', 'aborted')
        AND NOT EXISTS (SELECT 1 FROM procrastinate_events AS event
                         WHERE event.job_id = job.id AND event.at > now() - %s)
-     ORDER BY job.id LIMIT 5000)
+     ORDER BY job.id LIMIT %s FOR UPDATE SKIP LOCKED)
 """
 
 
@@ -143,6 +145,18 @@ class Backoff(BaseRetryStrategy):
         if isinstance(exception, asyncio.CancelledError):
             return RetryDecision(retry_at=datetime.now(UTC))
         return RetryDecision(retry_at=datetime.now(UTC) + timedelta(seconds=backoff(job.attempts)))
+
+
+async def prune_finished(connection: psycopg.AsyncConnection[Any], *, most: int = PRUNE_AT_ONCE) -> int:
+    """Remove jobs that ended a day ago, so many at once until none is left; how many. Each statement is its
+    own transaction on an autocommitting connection; what another process removes just now is left to it."""
+    removed = 0
+    while True:
+        batch = (await connection.execute(PRUNE, (KEEP_FINISHED_JOBS, most))).rowcount
+        removed += batch
+        if batch < most:
+            return removed
+        await asyncio.sleep(PRUNE_PAUSE_SECONDS)
 
 
 Handler = Callable[..., Awaitable[None]]
@@ -385,7 +399,7 @@ class Queue:
         while True:
             try:
                 async with await psycopg.AsyncConnection.connect(self._url, autocommit=True) as connection:
-                    await connection.execute(PRUNE, (KEEP_FINISHED_JOBS,))
+                    await prune_finished(connection)
             except Exception as error:
                 log.warning("finished_jobs_not_pruned", reason=str(error))
             await asyncio.sleep(PRUNE_EVERY_SECONDS)

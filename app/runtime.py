@@ -404,7 +404,9 @@ SWITCH_SECONDS = 0.001
 
 def retention_of(settings: Settings) -> Retention:
     storage = settings.storage
-    return Retention(storage.audit_retention_days, storage.transcript_retention_days)
+    return Retention(
+        storage.audit_retention_days, storage.transcript_retention_days, storage.result_retention_days
+    )
 
 
 def channels_of(library: Library) -> frozenset[str]:

@@ -260,6 +260,7 @@ class StorageSettings(Group):
     auto_migrate: bool = Field(True, validation_alias="AUTO_MIGRATE")
     audit_retention_days: int = Field(400, validation_alias="AUDIT_RETENTION_DAYS", ge=1)
     transcript_retention_days: int = Field(180, validation_alias="TRANSCRIPT_RETENTION_DAYS", ge=1)
+    result_retention_days: int = Field(30, validation_alias="TOOL_RESULT_RETENTION_DAYS", ge=1)
 
     @field_validator("database_url")
     @classmethod

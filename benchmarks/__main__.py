@@ -12,13 +12,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from benchmarks import conversation, investigation, rca, runbooks, workflows
+from benchmarks import conversation, investigation, rca, retention, runbooks, workflows
 from benchmarks.figures import Row, machine, median_of, table
 
 OUT = Path(__file__).resolve().parent.parent / ".bench"
 BENCHMARKS: dict[str, Any] = {
     "conversation": conversation,
     "investigation": investigation,
+    "retention": retention,
     "runbooks": runbooks,
     "workflows": workflows,
 }
@@ -30,6 +31,7 @@ benchmarks:
                  storm of 5,000 alerts, with systems at 200 ms of which one hangs. About ten minutes a run.
   rca            whether causes are ranked right without a model, on the recorded incidents of ../shared/data;
                  --show says why. Half a minute.
+  retention      how fast a million old messages go, and what turns notice of it. Under four minutes.
   runbooks       whether an alert's text finds its runbook among those of ../shared/data/runbooks, how fast,
                  in how much memory. Two seconds; its parts are recall and speed.
   workflows      how long a workflow takes from a message to the next question, without model and database

@@ -148,8 +148,8 @@ class Stand:
 async def stand() -> AsyncIterator[Stand]:
     """Everything but the program; removed when the block ends."""
     folder = Path(tempfile.mkdtemp(prefix="sre-agent-bench-"))
-    postgres = await _postgres(folder)
-    url, drop = await _database(postgres)
+    postgres = await own_postgres(folder)
+    url, drop = await empty_database(postgres)
     model = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "benchmarks.model", cwd=ROOT, stdout=asyncio.subprocess.PIPE
     )
@@ -229,7 +229,7 @@ def _sections() -> Iterator[str]:
         yield ""
 
 
-async def _postgres(folder: Path) -> EmbeddedPostgres | None:
+async def own_postgres(folder: Path) -> EmbeddedPostgres | None:
     """A server of our own, durable as usual; None when DATABASE_URL names another."""
     storage = Settings.load(env_file=None).storage
     if storage.database_url:
@@ -241,7 +241,7 @@ async def _postgres(folder: Path) -> EmbeddedPostgres | None:
     )
 
 
-async def _database(postgres: EmbeddedPostgres | None) -> tuple[str, Any]:
+async def empty_database(postgres: EmbeddedPostgres | None) -> tuple[str, Any]:
     """An empty database and how to remove it."""
     if postgres is not None:
         url = await postgres.start()

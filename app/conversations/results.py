@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.storage.engine import begin
 
 FULL = text("""
-SELECT coalesce(result_full, result) FROM tool_calls
+SELECT CASE WHEN result_full <> '' THEN result_full WHEN result_full IS NULL THEN result END FROM tool_calls
  WHERE session_id = :session_id AND call_id = :call_id AND finished_at IS NOT NULL ORDER BY id DESC LIMIT 1
 """)
 

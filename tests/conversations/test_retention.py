@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from uuid import UUID
 
 import asyncpg
+import psycopg
 import pytest
 from pydantic_ai.messages import ModelResponse, TextPart
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -14,12 +15,14 @@ from structlog.testing import capture_logs
 
 from app.conversations import repository, retention
 from app.conversations.accept import accept
+from app.conversations.results import StoredResults
 from app.conversations.retention import Retention, prune, prune_every_day
 from app.conversations.transcript import SessionTranscript
+from app.jobs import prune_finished
 from app.storage.engine import begin
 from tests.conversations.test_accept import message, rows
 
-KEPT = Retention(audit_days=400, transcript_days=180)
+KEPT = Retention(audit_days=400, transcript_days=180, result_days=30)
 TABLES = ("sessions", "turns", "messages", "tool_calls", "feedback", "artifacts")
 
 
@@ -64,7 +67,9 @@ async def used(database: asyncpg.Connection, ts: str, *, days: int) -> None:
         f"UPDATE turns SET created_at = {ago} WHERE session_id = (SELECT id FROM sessions WHERE thread_ts = $1)",
         ts,
     )
-    await database.execute(f"UPDATE sessions SET updated_at = {ago} WHERE thread_ts = $1", ts)
+    await database.execute(
+        f"UPDATE sessions SET updated_at = {ago}, created_at = {ago} WHERE thread_ts = $1", ts
+    )
 
 
 async def left(engine: AsyncEngine) -> list[str]:
@@ -162,8 +167,9 @@ async def test_many_threads_and_rows_go_batch_by_batch(
     engine: AsyncEngine, database: asyncpg.Connection
 ) -> None:
     await database.execute(
-        "INSERT INTO sessions (team_id, channel_id, thread_ts, updated_at) "
-        "SELECT 'T1', 'C1', n::text, now() - CASE WHEN n % 2 = 0 THEN interval '1 year' ELSE interval '1 day' END "
+        "INSERT INTO sessions (team_id, channel_id, thread_ts, created_at, updated_at) "
+        "SELECT 'T1', 'C1', n::text, now() - interval '2 years', "
+        "now() - CASE WHEN n % 2 = 0 THEN interval '1 year' ELSE interval '1 day' END "
         "FROM generate_series(1, 250) AS n"
     )
     await database.execute(
@@ -183,6 +189,91 @@ async def test_many_threads_and_rows_go_batch_by_batch(
     said = await rows(engine, "SELECT input_text FROM audit_log WHERE action = 'retention' ORDER BY id")
     assert said == [(f"{n} rows older than 400 days",) for n in (5000, 5000, 2000)]
     assert len(pauses) == 4
+
+
+async def test_a_batch_holds_no_more_threads_than_messages_allow(
+    engine: AsyncEngine, database: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of these threads has one message, and two are allowed."""
+    monkeypatch.setattr(retention, "MESSAGES_AT_ONCE", 2)
+    for n in range(1, 6):
+        await thread(engine, f"{n}.1")
+        await used(database, f"{n}.1", days=500 - n)
+    left_behind: list[int] = []
+
+    async def sleep(_: float) -> None:
+        left_behind.append(len(await left(engine)))
+
+    assert await prune(engine, KEPT, sleep=sleep)
+
+    assert left_behind == [3, 1]
+    assert await left(engine) == []
+
+
+async def test_whole_results_go_before_the_threads_and_the_digests_stay(
+    engine: AsyncEngine, database: asyncpg.Connection
+) -> None:
+    for ts in ("1.1", "2.2"):
+        await thread(engine, ts)
+    await database.execute("ALTER TABLE tool_calls DISABLE TRIGGER ALL")
+    await database.execute("UPDATE tool_calls SET result_full = 'the whole of it'")
+    await database.execute(
+        "UPDATE tool_calls SET started_at = now() - interval '31 days' WHERE session_id = 1"
+    )
+    await database.execute("ALTER TABLE tool_calls ENABLE TRIGGER ALL")
+
+    assert await prune(engine, KEPT)
+
+    assert await rows(engine, "SELECT result, result_full FROM tool_calls ORDER BY id") == [
+        ("1", ""),
+        ("1", "the whole of it"),
+    ]
+    results = StoredResults(engine)
+    assert await results.full("c1", 1) is None
+    assert await results.full("c1", 2) == "the whole of it"
+
+
+async def test_letting_a_result_go_is_all_that_the_fence_lets_through(
+    engine: AsyncEngine, database: asyncpg.Connection
+) -> None:
+    await thread(engine, "1.1")
+    for change in ("result_full = 'other'", "result_full = '', finished_at = now()", "result_full = NULL"):
+        with pytest.raises(asyncpg.PostgresError, match="is not the one that runs"):
+            await database.execute(f"UPDATE tool_calls SET {change}")
+
+
+async def test_it_goes_on_where_a_process_that_died_left_it(
+    engine: AsyncEngine, database: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "MESSAGES_AT_ONCE", 1)
+    for n in range(1, 4):
+        await thread(engine, f"{n}.1")
+        await used(database, f"{n}.1", days=500)
+
+    async def dies(_: float) -> None:
+        raise asyncio.CancelledError
+
+    with pytest.raises(asyncio.CancelledError):
+        await prune(engine, KEPT, sleep=dies)
+    assert len(await left(engine)) == 2
+    assert await prune(engine, KEPT, sleep=asyncio.sleep)
+    assert await left(engine) == []
+
+
+async def test_finished_jobs_go_after_a_day_however_many_there_are(
+    engine: AsyncEngine, database: asyncpg.Connection, database_url: str
+) -> None:
+    for n in range(5):
+        await thread(engine, f"{n}.1")
+    await database.execute("UPDATE procrastinate_jobs SET status = 'succeeded' WHERE id < 5")
+    await database.execute(
+        "UPDATE procrastinate_events SET at = now() - interval '25 hours' WHERE job_id <> 1"
+    )
+
+    async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as connection:
+        assert await prune_finished(connection, most=2) == 3
+
+    assert await rows(engine, "SELECT id FROM procrastinate_jobs ORDER BY id") == [(1,), (5,)]
 
 
 async def test_one_replica_does_it_and_leaves_what_somebody_is_writing_to(
