@@ -100,7 +100,7 @@ async def prune(engine: AsyncEngine, retention: Retention, *, sleep: Sleep = asy
     What was spent and what was found out about incidents stays. So does the thread of an investigation that
     is open.
     """
-    batches = {
+    batches: dict[str, _Batch] = {
         "sessions_removed": _Sessions(retention.transcript_days),
         "whole_results_removed": _Rows(LET_RESULTS_GO, retention.result_days, RESULTS_AT_ONCE),
         "audit_rows_removed": _Rows(PRUNE_AUDIT, retention.audit_days, AUDIT_ROWS_AT_ONCE),

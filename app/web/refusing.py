@@ -1,4 +1,7 @@
-"""How a refusal is answered, on either port: its code, and a sentence its reader can act on."""
+"""How a refusal is answered, on either port: its code, and a sentence its reader can act on.
+
+Whoever fails to prove who they are again and again is answered 429; whoever proves it is never affected.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
 from app.errors import AgentError
+from app.web.floods import FailedProofs
 
 log = structlog.get_logger(__name__)
 
@@ -25,17 +29,46 @@ class BadRequest(AgentError):
     status = 422
 
 
-def answer_refusals(app: FastAPI) -> None:
+class TooManyFailures(AgentError):
+    """One more request without proof, after many from the same address."""
+
+    code = "too_many_failures"
+    status = 429
+
+
+UNPROVEN = (401, 413)
+"""Refused before anybody knows who asks: no proof, a wrong one, or a body too large to look for one."""
+
+
+def answer_refusals(app: FastAPI, failed: FailedProofs | None = None) -> None:
+    failed = failed or FailedProofs()
+
     @app.exception_handler(AgentError)
     async def refuse(request: Request, error: AgentError) -> JSONResponse:
+        headers = {503: {"Retry-After": "5"}, 401: {"WWW-Authenticate": "Bearer"}}.get(error.status, {})
+        who = (request.client.host if request.client else "", _route(request))
+        if error.status in UNPROVEN and (wait := failed.count(*who)):
+            error = TooManyFailures(f"Too many requests without proof; wait {wait} seconds.")
+            # The connection too: a new one costs them more than us.
+            headers = {"Retry-After": str(wait), "Connection": "close"}
+            if failed.is_told(*who):
+                return _said(error, headers)
         # One line, without body or query string: they may hold secrets.
         log.warning("request_refused", path=request.url.path, status=error.status, code=error.code)
-        headers = {503: {"Retry-After": "5"}, 401: {"WWW-Authenticate": "Bearer"}}.get(error.status)
-        said = Refusal(error=error.code, reason=error.sentence)
-        return JSONResponse(said.model_dump(), error.status, headers)
+        return _said(error, headers)
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
         first = error.errors()[0]
         where = " ".join(str(part) for part in first["loc"])
         return await refuse(request, BadRequest(f"{where}: {first['msg']}."))
+
+
+def _route(request: Request) -> str:
+    """The route as it is written, not one of the many paths it may stand for."""
+    return str(getattr(request.scope.get("route"), "path", request.url.path))
+
+
+def _said(error: AgentError, headers: dict[str, str]) -> JSONResponse:
+    refusal = Refusal(error=error.code, reason=error.sentence)
+    return JSONResponse(refusal.model_dump(), error.status, headers)
