@@ -35,13 +35,17 @@ class AddressRefused(AgentError):
 class Address:
     """A repository: `url` for git, never with credentials in it; `authorization` is sent to its host alone.
 
-    `site` is the host with its port, lower case ("" for a local path), `name` the last part of the path.
+    `site` is the host with its port, lower case ("" for a local path), `name` the last part of the path. One
+    of `others` is named by people who do not run this program: where it leads is looked at before git goes
+    there, and must not be this machine unless `local_too`.
     """
 
     url: str
     site: str = ""
     path: str = ""
     authorization: SecretStr | None = None
+    others: bool = False
+    local_too: bool = False
 
     @property
     def name(self) -> str:

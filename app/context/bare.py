@@ -17,7 +17,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.context.addresses import Address
+from app.context.addresses import Address, AddressRefused
+from app.context.reachable import pinned
 from app.errors import AgentError
 from app.settings import inherited
 
@@ -89,7 +90,7 @@ class Bare:
         names = (
             ["HEAD"] if ref == "HEAD" else [f"refs/heads/{ref}", f"refs/tags/{ref}", f"refs/tags/{ref}^{{}}"]
         )
-        listed = self._run("ls-remote", "--", self.address.url, *names, anywhere=True).decode()
+        listed = self._run("ls-remote", "--", self.address.url, *names, anywhere=True, remote=True).decode()
         found = {name: revision for revision, name in (line.split("\t") for line in listed.splitlines())}
         for name, peeled in ((names[0], names[0]), (names[-2:][0], names[-1])):
             if name in found:
@@ -115,6 +116,7 @@ class Bare:
         self._run(
             *("fetch", "--quiet", "--depth=1", "--no-tags", "--no-write-fetch-head", "--force"),
             *("--", self.address.url, wanted),
+            remote=True,
         )
 
     def revision(self, name: str = CURRENT) -> str | None:
@@ -178,9 +180,9 @@ class Bare:
     def remove(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _run(self, *command: str, stdin: bytes = b"", anywhere: bool = False) -> bytes:
-        """Run git here, or `anywhere` for commands that need no repository."""
-        with self._started(command, anywhere=anywhere) as process:
+    def _run(self, *command: str, stdin: bytes = b"", anywhere: bool = False, remote: bool = False) -> bytes:
+        """Run git here, or `anywhere` for commands that need no repository; `remote` for those that ask."""
+        with self._started(command, anywhere=anywhere, pin=self._pin() if remote else None) as process:
             try:
                 output, errors = process.communicate(stdin, timeout=self.seconds)
             except subprocess.TimeoutExpired as error:
@@ -205,14 +207,23 @@ class Bare:
             finally:
                 timer.cancel()
 
+    def _pin(self) -> str | None:
+        """Where the remote is, when that has to be looked at first."""
+        if not self.address.others:
+            return None
+        try:
+            return pinned(self.address)
+        except AddressRefused as error:
+            raise GitFailed(error.sentence) from error
+
     @contextmanager
     def _started(
-        self, command: Sequence[str], *, anywhere: bool = False
+        self, command: Sequence[str], *, anywhere: bool = False, pin: str | None = None
     ) -> Iterator[subprocess.Popen[bytes]]:
         """Git in a process group of its own, of which nothing is left afterwards: a transfer is done by
         children of git, which outlive it."""
         place = [] if anywhere else [f"--git-dir={self.folder}"]
-        whole = environment(self.address)
+        whole = environment(self.address, pin)
         # GitPython adds to the environment we have; git's own variables of ours lead to other repositories.
         without = [part for name in inherited() if name not in whole for part in ("-u", name)]
         try:
@@ -247,14 +258,19 @@ def end_group(leader: int) -> None:
         os.killpg(leader, signal.SIGKILL)
 
 
-def environment(address: Address) -> dict[str, str]:
-    """Git's whole environment: quiet, alone, and with the credentials of this address only."""
+def environment(address: Address, pin: str | None = None) -> dict[str, str]:
+    """Git's whole environment: quiet, alone, and with the credentials of this address only; `pin` says where
+    its host is."""
     config = dict(QUIET)
     if address.authorization is not None and address.origin is not None:
         header = f"Authorization: {address.authorization.get_secret_value()}"
         config[f"http.{address.origin}.extraHeader"] = header
-        # Git asks where it was redirected to with the same header, whichever host that is.
+    if address.authorization is not None or address.others:
+        # Git asks where it was redirected to with the same header, whichever host that is, and nobody has
+        # looked where that one is.
         config["http.followRedirects"] = "false"
+    if pin:
+        config["http.curloptResolve"] = pin
     pairs = list(config.items())
     numbered = {f"GIT_CONFIG_KEY_{n}": key for n, (key, _) in enumerate(pairs)}
     numbered |= {f"GIT_CONFIG_VALUE_{n}": value for n, (_, value) in enumerate(pairs)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
@@ -161,7 +161,8 @@ class Repos:
             address = of_service(service.repo, self._api_url)
             if not address.site and not self._local_too:
                 raise AddressRefused("must name a host, as the catalog itself comes from one")
-            return address
+            others = bool(address.site) and not address.is_on(self._api_url)
+            return replace(address, others=others, local_too=self._local_too)
         except AddressRefused as error:
             where = f" ({service.declared_in})" if service.declared_in else ""
             raise NoRepository(
