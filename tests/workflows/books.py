@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import json
 import os
 import shutil
 import subprocess
@@ -11,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from app.context.blueprints import read_blueprints
 from app.context.runbooks import runbooks_of
@@ -164,3 +167,26 @@ def promtool(content: str, folder: Path) -> str:
     )
     assert checked.returncode == 0, f"{checked.stderr}\n{content}"
     return checked.stdout
+
+
+def datadog(content: str) -> list[dict[str, Any]]:
+    """The SLOs of a file as Datadog's own client would send them; it fails the test where the client does not
+    take one as it stands: a wrong type, a value or a key that it does not know."""
+    if importlib.util.find_spec("datadog_api_client") is None:
+        reason = "datadog-api-client is not installed (the extra dev)"
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
+    from datadog_api_client import ApiClient, Configuration
+    from datadog_api_client.v1.model.service_level_objective_request import ServiceLevelObjectiveRequest
+    from datadog_api_client.v1.model.slo_threshold import SLOThreshold
+
+    read = []
+    for document in yaml.safe_load_all(content):
+        body = json.dumps(document)
+        slo = ApiClient(Configuration()).deserialize(body, (ServiceLevelObjectiveRequest,), True)
+        assert all(document[key] is not None for key in document), f"empty values: {document}"
+        assert not slo._unparsed, f"values that Datadog does not know: {document}"
+        assert document.keys() <= slo.attribute_map.keys(), "keys that Datadog does not know"
+        assert all(each.keys() <= SLOThreshold.attribute_map.keys() for each in document["thresholds"])
+        assert json.loads(json.dumps(slo.to_dict())) == document
+        read.append(slo.to_dict())
+    return read

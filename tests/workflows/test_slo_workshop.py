@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,7 +17,7 @@ from app.settings import Endpoint
 from app.sources.prometheus import Prometheus
 from app.workflows.schemas import violations
 from tests.sources.prometheus_server import PROMETHEUS, PROMTOOL, free_port, need_prometheus, ready
-from tests.workflows.books import Book, book, promtool, reads
+from tests.workflows.books import Book, book, datadog, promtool, reads
 
 END = 1_763_715_600.0
 """2025-11-21 09:00 UTC."""
@@ -206,6 +208,68 @@ async def test_the_datadog_file_is_read_back() -> None:
     assert schema is not None
     assert [violations(schema, each) for each in (good, fast)] == [[], []]
     assert violations(schema, good | {"thresholds": [{"timeframe": "28d", "target": 99.9}]})
+
+
+HARD = "buy \"now\": #1, 'free' – 100 %"
+
+
+@pytest.mark.parametrize("journeys", ["pay, log in", HARD, "no, 1.5, on", "skip"])
+@pytest.mark.parametrize("answer", ["yes", "99.5"])
+async def test_datadogs_own_client_takes_every_file(journeys: str, answer: str) -> None:
+    run = await book("SLO workshop").begin()
+    await run.say(journeys)
+    while run.state.status == "asking":
+        is_target = run.state.at.partition("[")[0] == "availability_target"
+        await run.say("datadog" if run.state.at == "format" else answer if is_target else "skip")
+    made = run.file("slo/checkout.yaml")
+
+    assert made.faults == ()
+    slos = datadog(made.content)
+    assert {slo["name"].rpartition(" ")[2] for slo in slos} == {"availability", "latency"}
+    assert {slo["thresholds"][0]["target"] for slo in slos} == {99.5 if answer == "99.5" else 99.95, 99}
+
+
+async def test_an_objective_without_a_target_is_left_open_and_datadog_takes_the_others() -> None:
+    run = await book("SLO workshop").begin("reports")
+    await run.say("pay, log in", "skip", "skip", "availability target of pay: 99.5")
+    while run.state.status == "asking":
+        await run.say("datadog" if run.state.at == "format" else "skip")
+    made = run.file("slo/reports.yaml")
+
+    assert made.faults == ()
+    assert "target of log in availability; Datadog takes no SLO without one" in made.todos
+    assert [slo["name"] for slo in datadog(made.content)] == ["reports: pay availability"]
+
+
+async def test_measured_targets_are_taken_by_datadogs_own_client(prometheus: Prometheus) -> None:
+    run = await measured(prometheus).begin()
+    await run.say("pay", "yes", "keep", "datadog", "skip")
+
+    good, fast = datadog(run.file("slo/checkout.yaml").content)
+    assert good["thresholds"][1] == {"timeframe": "30d", "target": 99.95, "warning": 99.97}
+    assert (fast["timeframe"], fast["target_threshold"]) == ("30d", 99)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"thresholds": [{"timeframe": "28d", "target": 99.9}]},
+        {"thresholds": [{"timeframe": "30d", "target": "99.9"}]},
+        {"type": "ratio"},
+        {"labels": ["a:b"]},
+        {"name": None},
+    ],
+)
+def test_datadogs_own_client_refuses_what_is_no_slo(change: dict[str, Any]) -> None:
+    slo = {
+        "name": "x",
+        "type": "metric",
+        "query": {"numerator": "a", "denominator": "b"},
+        "thresholds": [{"timeframe": "30d", "target": 99.9}],
+    }
+    assert datadog(json.dumps(slo)) == [slo]
+    with pytest.raises(Exception, match=r"Datadog does not know|Invalid type|empty values"):
+        datadog(json.dumps(slo | change))
 
 
 async def test_rules_without_prometheus_are_valid_and_say_what_is_open(tmp_path: Path) -> None:
