@@ -5,14 +5,16 @@ https://developers.notion.com/reference: post-page, patch-block-children, get-bl
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import quote
 
 import httpx
+from notion_client import AsyncClient
+from notion_client.errors import HTTPResponseError, InvalidPathParameterError, RequestTimeoutError
 from pydantic import SecretStr
 from pydantic_core import from_json
 
@@ -30,6 +32,8 @@ MOST_PAGES = 200
 LONGEST_WAIT_SECONDS = 5
 """Of a limit; after that a person may ask again."""
 LONGEST_TITLE = 150
+OF_THE_WIRE = ("content-encoding", "content-length", "transfer-encoding")
+"""Headers that are no longer true of a body that was read."""
 ID = re.compile(r"[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}", re.IGNORECASE)
 PATH = re.compile(rf"/v1/(?P<what>pages|blocks)(?:/(?P<id>{ID.pattern})/children)?", re.IGNORECASE)
 
@@ -60,7 +64,7 @@ class Pages:
             return False
         if method == "GET":
             return asked == self.parent or asked in self.ours
-        return method == "PATCH" and asked in self.ours and body.keys() <= {"children"}
+        return method == "PATCH" and asked in self.ours and body.keys() == {"children"}
 
 
 @dataclass(frozen=True)
@@ -142,61 +146,101 @@ def plain(page_id: str) -> str:
     return page_id.replace("-", "").lower()
 
 
+class _Only(httpx.AsyncClient):
+    """Sends what is listed, follows nothing, and reads no more than `MOST_BYTES`, whichever function asks."""
+
+    def __init__(self, api_url: str, pages: Pages) -> None:
+        super().__init__(follow_redirects=False)
+        self._api, self._pages = httpx.URL(api_url), pages
+
+    async def send(self, request: httpx.Request, **_: Any) -> httpx.Response:
+        self._pages.check(request.method, self._path(request.url), _told(await request.aread()))
+        response = await super().send(request, stream=True)
+        try:
+            body = await _read(response)
+        finally:
+            await response.aclose()
+        plain_headers = {name: said for name, said in response.headers.items() if name not in OF_THE_WIRE}
+        return httpx.Response(response.status_code, headers=plain_headers, content=body, request=request)
+
+    def _path(self, url: httpx.URL) -> str:
+        """As it goes out, below the API's address; the whole address for what is elsewhere."""
+        path, top = url.raw_path.partition(b"?")[0].decode("ascii"), self._api.path.rstrip("/")
+        is_there = (url.scheme, url.netloc) == (self._api.scheme, self._api.netloc) and path.startswith(top)
+        return path[len(top) :] if is_there else str(url)
+
+
+def client(api_url: str, token: SecretStr, pages: Pages) -> AsyncClient:
+    """Notion's own client, which can ask for nothing but what `pages` lists. What fails is tried again by
+    whoever delivers, who knows whether there is time."""
+    http = _Only(api_url, pages)
+    made = AsyncClient(
+        client=http,
+        auth=token.get_secret_value(),
+        base_url=api_url,
+        notion_version=VERSION,
+        retry=False,
+        logger=logging.getLogger(__name__),
+        log_level=logging.CRITICAL,
+    )
+    http.timeout = TIMEOUT
+    return made
+
+
 class _Wire:
     """The three requests; all raise `DeliveryFailed`."""
 
     def __init__(self, api_url: str, token: SecretStr, pages: Pages) -> None:
         self.pages = pages
-        self._api_url = api_url
-        headers = {"Authorization": f"Bearer {token.get_secret_value()}", "Notion-Version": VERSION}
-        self._client = httpx.AsyncClient(timeout=TIMEOUT, headers=headers, follow_redirects=False)
+        self._notion = client(api_url, token, pages)
 
     async def __aenter__(self) -> _Wire:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._client.aclose()
+        await self._notion.aclose()
 
     async def make(self, title: str, children: list[Block]) -> Mapping[str, Any]:
-        body = {
-            "parent": {"page_id": self.pages.parent},
-            "properties": {"title": {"title": [{"type": "text", "text": {"content": title}}]}},
-            "children": children,
-        }
-        made = await self._send("POST", "/v1/pages", body)
+        made = await _told_by(
+            self._notion.pages.create(
+                parent={"page_id": self.pages.parent},
+                properties={"title": {"title": [{"type": "text", "text": {"content": title}}]}},
+                children=children,
+            )
+        )
         self.pages.ours.add(plain(str(made.get("id"))))
         return made
 
     async def append(self, page_id: str, children: list[Block]) -> None:
-        await self._send("PATCH", f"/v1/blocks/{page_id}/children", {"children": children})
+        await _told_by(self._notion.blocks.children.append(page_id, children=children))
 
     async def children(self, page_id: str) -> list[Mapping[str, Any]]:
         """All blocks on a page, in order."""
         found: list[Mapping[str, Any]] = []
-        cursor = ""
+        cursor: str | None = None
         for _ in range(MOST_PAGES):
-            query = "?page_size=100" + (f"&start_cursor={quote(cursor)}" if cursor else "")
-            told = await self._send("GET", f"/v1/blocks/{page_id}/children", None, query)
+            asked = self._notion.blocks.children.list(page_id, page_size=100, start_cursor=cursor)
+            told = await _told_by(asked)
             found += [each for each in told.get("results") or [] if isinstance(each, dict)]
-            cursor = str(told.get("next_cursor") or "")
-            if not told.get("has_more") or not cursor:
+            cursor = str(told.get("next_cursor") or "") or None
+            if not told.get("has_more") or cursor is None:
                 return found
         raise DeliveryFailed("The page NOTION_PARENT_PAGE_ID has too much on it; take an empty one.")
 
-    async def _send(
-        self, method: str, path: str, body: Mapping[str, Any] | None, query: str = ""
-    ) -> Mapping[str, Any]:
-        self.pages.check(method, path, body)
-        url = f"{self._api_url}{path}{query}"
-        try:
-            async with self._client.stream(method, url, json=body) as response:
-                raw = await _read(response)
-        except httpx.TransportError as error:
-            raise DeliveryFailed("Notion could not be reached.", passing=True) from error
-        told = _told(raw)
-        if not response.is_success:
-            raise refusal(response.status_code, told, response.headers.get("retry-after", ""))
-        return told
+
+async def _told_by(answer: Any) -> Mapping[str, Any]:
+    try:
+        told = await answer
+    except (httpx.TransportError, RequestTimeoutError) as error:
+        raise DeliveryFailed("Notion could not be reached.", passing=True) from error
+    except HTTPResponseError as error:
+        said = _told(error.body.encode())
+        raise refusal(error.status, said, error.headers.get("retry-after", "")) from error
+    except InvalidPathParameterError as error:
+        raise WriteRefused("Notion named a page by what is no id. Nothing was sent.") from error
+    except (ValueError, RecursionError) as error:
+        raise DeliveryFailed("Notion answered no JSON; is NOTION_API_URL its API?") from error
+    return told if isinstance(told, dict) else {}
 
 
 async def _read(response: httpx.Response) -> bytes:

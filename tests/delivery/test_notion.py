@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+from app.delivery import notion
 from app.delivery.models import Delivered, DeliveryFailed, File, Parcel, WriteRefused
-from app.delivery.notion import DraftPages, Pages
+from app.delivery.notion import DraftPages, Pages, client
 from app.tools.masking import mask
 from tests.fakes.notion import PARENT, TOKEN, FakeNotion
+from tests.fakes.wire import Response, json_response
 
 RUNBOOK = File(
     4,
@@ -100,11 +102,17 @@ async def test_yaml_is_shown_as_code_and_each_file_has_a_page() -> None:
         ([429], "has limited our requests", True),
         ([409], "Somebody changed the page", True),
         ([400], "Notion refused it (400: Told by Notion.)", False),
+        ([418], "Notion refused it (418: Told by Notion.)", False),
+        ([Response(302, b"", {"location": "/v1/users"})], "Notion refused it (302: no reason given)", False),
+        ([Response(200, b"<html>")], "is NOTION_API_URL its API?", False),
+        ([Response(200, b"[" * 100_000)], "is NOTION_API_URL its API?", False),
         ([503], "Notion answered 503", True),
         (["cut"], "could not be reached", True),
     ],
 )
-async def test_what_notion_refuses_is_said(failures: list[int | str], said: str, passing: bool) -> None:
+async def test_what_notion_refuses_is_said(
+    failures: list[int | str | Response], said: str, passing: bool
+) -> None:
     async with FakeNotion() as server:
         server.failures = failures
         with pytest.raises(DeliveryFailed) as refused:
@@ -120,6 +128,49 @@ async def test_a_limit_that_lasts_is_not_waited_for() -> None:
         with pytest.raises(DeliveryFailed) as refused:
             await deliver(server)
         assert not refused.value.passing
+
+
+async def test_an_answer_without_end_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(notion, "MOST_BYTES", 1000)
+    async with FakeNotion() as server:
+        server.failures = [Response(200, b" " * 1001)]
+        with pytest.raises(DeliveryFailed, match="more than 8 MiB"):
+            await deliver(server)
+
+
+async def test_a_page_with_an_odd_id_is_not_asked_for() -> None:
+    listed = [
+        {"id": "../users", "type": "child_page", "child_page": {"title": "Runbook: PoolExhausted · draft 4"}}
+    ]
+    async with FakeNotion() as server:
+        server.failures = [json_response(200, {"results": listed, "has_more": False})]
+        with pytest.raises(WriteRefused, match="Nothing was sent"):
+            await deliver(server)
+        assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        lambda api: api.search(query="x"),
+        lambda api: api.users.list(),
+        lambda api: api.pages.update(OURS, archived=True),
+        lambda api: api.pages.create(parent={"page_id": "c" * 32}, properties={}, children=[]),
+        lambda api: api.pages.create(parent={"page_id": PARENT}, properties={}, markdown="x"),
+        lambda api: api.blocks.delete(OURS),
+        lambda api: api.blocks.children.append(PARENT, children=[]),
+        lambda api: api.blocks.children.append(OURS, children=[], after="x"),
+        lambda api: api.client.get("https://notion.example/v1/users"),
+        lambda api: api.client.post("http://127.0.0.1:1/v1/pages", json=MADE),
+    ],
+)
+async def test_notions_own_client_cannot_be_made_to_send_anything_else(asked: Any) -> None:
+    async with FakeNotion() as server:
+        api = client(server.url, SecretStr(TOKEN), Pages(PARENT, {OURS}))
+        with pytest.raises(WriteRefused, match="Nothing was sent"):
+            await asked(api)
+        assert server.requests == []
+        await api.aclose()
 
 
 OURS = "b" * 32
@@ -152,6 +203,7 @@ def test_what_a_draft_takes_may_be_asked(method: str, path: str, body: Any) -> N
         ("PATCH", f"/v1/blocks/{'c' * 32}/children", {"children": []}),
         ("PATCH", f"/v1/blocks/{OURS}", {"archived": True}),
         ("PATCH", f"/v1/blocks/{OURS}/children", {"children": [], "after": "x"}),
+        ("PATCH", f"/v1/blocks/{OURS}/children", {}),
         ("DELETE", f"/v1/blocks/{OURS}", None),
         ("DELETE", f"/v1/blocks/{OURS}/children", None),
         ("GET", f"/v1/blocks/{'c' * 32}/children", None),

@@ -29,14 +29,26 @@ class Page:
     blocks: list[dict[str, Any]] = field(default_factory=list)
 
 
+CODES = {
+    400: "validation_error",
+    401: "unauthorized",
+    403: "restricted_resource",
+    404: "object_not_found",
+    409: "conflict_error",
+    429: "rate_limited",
+    500: "internal_server_error",
+    503: "service_unavailable",
+}
+
+
 class FakeNotion:
-    """`failures` are taken one a request that `fails_on` (method and path) matches: a status, "cut" or
-    "cut after"."""
+    """`failures` are taken one a request that `fails_on` (method and path) matches: a status, "cut",
+    "cut after", or a response."""
 
     def __init__(self) -> None:
         self.pages: list[Page] = []
         self.requests: list[Request] = []
-        self.failures: list[int | str] = []
+        self.failures: list[int | str | Response] = []
         self.fails_on = ""
         self.retry_after = "1"
         self.shared = True
@@ -57,13 +69,15 @@ class FakeNotion:
 
     async def handle(self, request: Request) -> Response:
         self.requests.append(request)
-        failure: int | str | None = None
+        failure: int | str | Response | None = None
         if self.failures and f"{request.method} {request.path}".startswith(self.fails_on):
             failure = self.failures.pop(0)
         if failure == "cut":
             raise CutConnection
         if isinstance(failure, int):
-            return refused(failure, "rate_limited" if failure == 429 else "failed", self.retry_after)
+            return refused(failure, CODES.get(failure, "not_in_any_list"), self.retry_after)
+        if isinstance(failure, Response):
+            return failure
         answer = self.answer(request)
         if failure == "cut after":
             raise CutConnection
@@ -73,7 +87,7 @@ class FakeNotion:
         if request.headers.get("authorization") != f"Bearer {TOKEN}":
             return refused(401, "unauthorized")
         if request.headers.get("notion-version") != "2022-06-28":
-            return refused(400, "missing_version")
+            return refused(400, "validation_error")
         if len(request.body) > 500_000:
             return refused(413, "validation_error")
         return self.routed(request)
