@@ -174,7 +174,7 @@ class Parts:
     def _reads(self) -> Reads:
         """What workflows look things up from."""
         return Reads(
-            knowledge=lambda: self.keeper.at(None),
+            knowledge=self.keeper.at,
             blueprints=lambda: self.library.blueprints,
             prometheus=self.clients.prometheus,
             repos=self.repos,

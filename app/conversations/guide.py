@@ -276,7 +276,7 @@ class Guide:
     async def _look(self, course: _Course, look: Look, reply: Reply) -> Looked:
         view = self._view(course)
         answers = {slot_id: given.value for slot_id, given in course.state.answers.items()}
-        asked = Asked(view.service, answers, course.state.facts)
+        asked = Asked(view.service, answers, course.state.facts, course.state.revision)
         lookups = {"service": self.services, **self.lookups}
         gathered = await gather(look.wants, asked, lookups)
         others = [want for want in look.wants if want != "service"]

@@ -23,11 +23,13 @@ LARGEST_FACT = 60_000
 @dataclass(frozen=True)
 class Asked:
     """For whom something is looked up: the service, if one is known, and the answers so far by slot
-    (`target[pay]`); `facts` are what was found before."""
+    (`target[pay]`); `facts` are what was found before, `revision` the one of the knowledge that the workflow
+    finishes on, None for the newest."""
 
     service: str | None
     answers: Mapping[str, Any]
     facts: Mapping[str, Any]
+    revision: str | None = None
 
 
 @dataclass(frozen=True)

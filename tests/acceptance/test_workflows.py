@@ -133,17 +133,46 @@ async def test_it_goes_on_after_a_restart_and_finishes_on_the_revision_it_began_
     assert "has to succeed?" in (await said(stack, other, "pay")).text
 
 
-async def test_a_workflow_that_was_removed_finishes_nevertheless(stack: Stack, repo: Path) -> None:
+TIERS = """---
+triggers: [review the target]
+---
+# Target Review
+## Phase 1: Ready
+```fields
+- name: ready
+  type: yes/no
+```
+## Phase 2: Target
+```fields
+wants: [baseline]
+fields:
+  - name: enough
+    question: "{{ baseline.said }} Is that enough?"
+```
+"""
+
+
+async def test_what_was_removed_meanwhile_finishes_by_the_documents_and_standards_it_began_with(
+    stack: Stack, repo: Path
+) -> None:
+    with_workflow(repo, "target.md", TIERS)
     await stack.serve()
-    ts, _ = await stack.ask(START)
+    ts, _ = await stack.ask("<@U0AGENT> let's review the target of checkout")
     [(known,)] = await stack.rows("SELECT count(*) FROM knowledge_revisions")
-    commit(repo, "workflows/slo.md", '# Other\n## Phase 1\n"Is it other?"\n')
+    tier = repo / "tiers" / "tier-1.md"
+    tier.write_text(tier.read_text("utf-8").replace("99.95 % per journey", "90 % per journey"), "utf-8")
+    git(repo, "rm", "--quiet", "workflows/target.md")
+    git(repo, "commit", "--quiet", "--all", "--message", "Ask for less, and review it no more")
     await revisions(stack, known + 1)
-    last = await said(stack, ts, "pay", "99", "skip", "no")
+    asked = await said(stack, ts, "yes")
+    assert "Tier 1 asks for 99.95 % per journey. Is that enough?" in asked.text
+    assert "has changed since; this one finishes on revision" in shown([asked])
+    last = await said(stack, ts, "It is.")
 
     assert "is done" in last.text
-    assert list(files(stack, ts)) == ["checkout.yaml"]
-    assert "yes" not in files(stack, ts)["checkout.yaml"]
+    assert "It is." in "".join(files(stack, ts).values())
+    _, [now] = await stack.ask("<@U0AGENT> let's review the target of checkout")
+    assert "Target Review" not in now.text
 
 
 async def test_markdown_of_another_system_runs_in_a_thread(stack: Stack, repo: Path) -> None:

@@ -49,7 +49,7 @@ def reads(**more: Any) -> Reads:
     """The example catalog and the packaged knowledge; nothing else is configured unless it is given."""
     blueprints = read_blueprints(read_folder(EXAMPLE))
 
-    async def known() -> Knowledge:
+    async def known(revision: str | None) -> Knowledge:
         return knowledge()
 
     async def runbooks() -> Any:

@@ -144,11 +144,12 @@ class Alerting:
         if asked.service is None:
             return Found()
         service = self.reads.service(asked)
-        standard, tier = await self.reads.standard(service)
+        standard, tier = await self.reads.standard(asked, service)
         rules, notice = await known_rules(self.reads)
         history = await fired(self.reads)
         found = [each.as_fact() for each in reviewed(rules, asked.service, history)][:MOST_REVIEWED]
-        lacking = missing(asked.service, standard, rules, slis_of(await self.reads.knowledge()))
+        measures = slis_of(await self.reads.knowledge(asked.revision))
+        lacking = missing(asked.service, standard, rules, measures)
         value = {
             "rules": found,
             "wrong": [each for each in found if each["problems"] != "none"],

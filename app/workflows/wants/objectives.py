@@ -45,15 +45,15 @@ class Objectives:
             return Found()
         service = self.reads.service(asked)
         page, blueprint = self.reads.page(service)
-        standard, tier = await self.reads.standard(service)
-        traffic, notice = await self._traffic(asked.service)
+        standard, tier = await self.reads.standard(asked, service)
+        traffic, notice = await self._traffic(asked, asked.service)
         routes = list(traffic.routes if traffic else routes_in(page))[:MOST_ROUTES]
         journeys = list(journeys_in(page) or routes[:3])
         value = {
             "journeys": journeys,
             "routes": routes,
             "said": _said_of(traffic, standard),
-            "dependencies": await self._together(service),
+            "dependencies": await self._together(asked, service),
             "format": "prometheus" if self.reads.prometheus else "datadog",
             "runbook": next(iter(service.runbooks), None) if service else None,
             "blueprint": blueprint.url or blueprint.path if blueprint else None,
@@ -73,7 +73,7 @@ class Objectives:
 
     async def history(self, asked: Asked) -> Found:
         """What each journey delivered, and the targets to propose for it."""
-        standard, _ = await self.reads.standard(self.reads.service(asked))
+        standard, _ = await self.reads.standard(asked, self.reads.service(asked))
         journeys, _, notice = await self._journeys(asked)
         found = []
         for each in journeys:
@@ -118,7 +118,7 @@ class Objectives:
     async def slos(self, asked: Asked) -> Found:
         """The objectives as files want them: one for each journey and SLI."""
         service = asked.service or "service"
-        measures, tier = await self._measures(), getattr(self.reads.service(asked), "tier", None)
+        measures, tier = await self._measures(asked), getattr(self.reads.service(asked), "tier", None)
         journeys, _, _ = await self._journeys(asked)
         found = []
         for each in journeys:
@@ -133,10 +133,10 @@ class Objectives:
 
     # -- what they read --------------------------------------------------------------------------------------
 
-    async def _measures(self) -> Slis:
-        return slis_of(await self.reads.knowledge())
+    async def _measures(self, asked: Asked) -> Slis:
+        return slis_of(await self.reads.knowledge(asked.revision))
 
-    async def _traffic(self, service: str) -> tuple[Traffic | None, str | None]:
+    async def _traffic(self, asked: Asked, service: str) -> tuple[Traffic | None, str | None]:
         """What Prometheus has, or the sentence that says why there is nothing."""
         if self.measured is None:
             return (
@@ -145,7 +145,8 @@ class Objectives:
             )
         try:
             async with asyncio.timeout(SECONDS):
-                return await self.measured.traffic(await self._measures(), service, self.reads.clock()), None
+                measures = await self._measures(asked)
+                return await self.measured.traffic(measures, service, self.reads.clock()), None
         except TimeoutError:
             return None, f"Prometheus did not give the last 30 days within {SECONDS:g} seconds."
         except AgentError as error:
@@ -156,9 +157,9 @@ class Objectives:
         names = journeys_of(asked)
         if asked.service is None:
             return [Journey(name, None, Counts(0), {}) for name in names], None, None
-        traffic, _ = await self._traffic(asked.service)
+        traffic, _ = await self._traffic(asked, asked.service)
         routes = {name: route_of(asked, name) for name in names}
-        speeds = await asyncio.gather(*(self._speeds(asked.service, routes[name], traffic) for name in names))
+        speeds = await asyncio.gather(*(self._speeds(asked, routes[name], traffic) for name in names))
         empty = [
             name for name in names if traffic and routes[name] and not traffic.of(routes[name] or ALL).counts
         ]
@@ -169,12 +170,13 @@ class Objectives:
         ]
         return journeys, traffic, notice
 
-    async def _speeds(self, service: str, route: str | None, traffic: Traffic | None) -> Mapping[str, float]:
-        if self.measured is None or traffic is None:
+    async def _speeds(self, asked: Asked, route: str | None, traffic: Traffic | None) -> Mapping[str, float]:
+        if self.measured is None or traffic is None or asked.service is None:
             return {}
         try:
             async with asyncio.timeout(SECONDS):
-                return await self.measured.speeds(await self._measures(), service, route or ALL, traffic.span)
+                measures = await self._measures(asked)
+                return await self.measured.speeds(measures, asked.service, route or ALL, traffic.span)
         except (TimeoutError, AgentError):
             return {}  # there may be no histogram; the tier's threshold is proposed then
 
@@ -195,19 +197,19 @@ class Objectives:
             try:
                 async with asyncio.timeout(SECONDS):
                     counts = await self.measured.slowness(
-                        await self._measures(), asked.service, journey.route or ALL, bucket, traffic.span
+                        await self._measures(asked), asked.service, journey.route or ALL, bucket, traffic.span
                     )
             except (TimeoutError, AgentError):
                 counts = Counts(0)
         return [*found, ("latency", float(share), counts)]
 
-    async def _together(self, service: Service | None) -> str | None:
+    async def _together(self, asked: Asked, service: Service | None) -> str | None:
         """What the dependencies' tiers allow."""
         if service is None:
             return None
         catalog, targets = self.reads.blueprints().catalog, {}
         for name in catalog.depends_on(service.name):
-            standard, _ = await self.reads.standard(catalog.get(name))
+            standard, _ = await self.reads.standard(asked, catalog.get(name))
             targets[name] = standard.availability
         return proposing.together(targets) or None
 

@@ -118,7 +118,7 @@ class Readiness:
         service = self.reads.service(asked)
         if service is None:
             return Found({"lines": [], "open": [], "checklist": []})
-        standard, tier = await self.reads.standard(service)
+        standard, tier = await self.reads.standard(asked, service)
         page, blueprint = self.reads.page(service)
         rules, notice = await known_rules(self.reads)
         where = (blueprint.url or blueprint.path) if blueprint else "no blueprint"

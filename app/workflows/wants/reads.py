@@ -24,9 +24,10 @@ Past = Callable[[str | None, str], Awaitable[Sequence[tuple[datetime, str, str |
 
 @dataclass(frozen=True)
 class Reads:
-    """What is None is not configured: its part of a fact is missing, and said."""
+    """What is None is not configured: its part of a fact is missing, and said. `knowledge` is that of a
+    revision, so that a conversation is held against one standard from its first question to its file."""
 
-    knowledge: Callable[[], Awaitable[Knowledge]]
+    knowledge: Callable[[str | None], Awaitable[Knowledge]]
     blueprints: Callable[[], Blueprints] = Blueprints
     prometheus: Prometheus | None = None
     repos: Repos | None = None
@@ -47,9 +48,9 @@ class Reads:
         source = blueprints.source("blueprint", path, f"Blueprint of {service.name}")
         return blueprints.tree.files[path], source
 
-    async def standard(self, service: Service | None) -> tuple[Standard, Source | None]:
+    async def standard(self, asked: Asked, service: Service | None) -> tuple[Standard, Source | None]:
         """What the service's tier owes; that of no tier asks for nothing."""
-        knowledge = await self.knowledge()
+        knowledge = await self.knowledge(asked.revision)
         document = knowledge.tiers.get(service.tier) if service and service.tier else None
         if service is None or document is None:
             return Standard(service.tier if service else None), None
