@@ -28,6 +28,7 @@ log = structlog.get_logger(__name__)
 PULL_EVERY_SECONDS = 60
 LARGEST_FILE = 512 * 1024
 MOST_LISTED = 200
+MOST_READ = 40
 MOST_LINES = 40
 MOST_LINES_A_FILE = 4
 GENERATED = (
@@ -145,6 +146,19 @@ class Repos:
         copy, (lines, paths) = await self._read(address, lambda bare, revision: find(bare, revision, text))
         placed = tuple((line, self._source(address, copy, line.path, line=line.number)) for line in lines)
         return Hits(placed, paths, copy.revision[:SHORT], copy.notice)
+
+    async def holding(self, service: Service, text: str, suffixes: tuple[str, ...]) -> tuple[Page, ...]:
+        """The files of a service's repo that hold a text and end in one of `suffixes`, by path; not what
+        looks like a secret, is no text, or is too large.
+
+        Raises:
+            AgentError: the repo cannot be reached and there is no earlier copy.
+        """
+        address = self._address(service)
+        copy, found = await self._read(
+            address, lambda bare, revision: files_holding(bare, revision, text, suffixes)
+        )
+        return tuple(Page(each, self._source(address, copy, path), copy.notice) for path, each in found)
 
     async def wake(self, full_name: str) -> None:
         """The repo `owner/name` changed: its next reader gets the newest, from the mirrors of this process
@@ -283,6 +297,19 @@ def find(bare: Bare, revision: str, text: str) -> tuple[list[Line], tuple[str, .
         :MOST_LINES_A_FILE
     ]
     return telling(lines, words), tuple(paths)
+
+
+def files_holding(bare: Bare, revision: str, text: str, suffixes: tuple[str, ...]) -> list[tuple[str, str]]:
+    """Path and text of each file."""
+    lines = bare.grep(revision, [text], without=GENERATED)
+    paths = {line.path for line in lines if line.path.endswith(suffixes) and not is_secret(line.path)}
+    entries = [
+        entry
+        for entry in bare.entries(revision)
+        if entry.path in paths and entry.is_plain and entry.size <= LARGEST_FILE
+    ][:MOST_READ]
+    texts = map(as_text, bare.blobs(entry.object_id for entry in entries))
+    return [(entry.path, said) for entry, said in zip(entries, texts, strict=True) if said is not None]
 
 
 def telling(lines: Sequence[Line], words: Sequence[str]) -> list[Line]:

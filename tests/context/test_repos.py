@@ -175,6 +175,23 @@ async def test_files_are_found_by_their_names(repos: Repos, origin: Origin) -> N
     assert (await repos.search(service(origin), "secrets")).paths == ()
 
 
+async def test_the_files_that_hold_a_text(repos: Repos, origin: Origin) -> None:
+    rules = {
+        "a/rules.yml": "Alert: one\n",
+        "b.yaml": "alert: two\n",
+        "c.md": "alert: three\n",
+        "big.yaml": "alert: x\n" * 70_000,
+    }
+    origin.commit({**rules, "deploy/secrets.yaml": "alert: hunter2\n"})
+
+    found = await repos.holding(service(origin), "alert:", (".yaml", ".yml"))
+    assert [(each.source.path, each.text) for each in found] == [
+        ("a/rules.yml", "Alert: one\n"),
+        ("b.yaml", "alert: two\n"),
+    ]
+    assert await repos.holding(service(origin), "nowhere:", (".yaml",)) == ()
+
+
 async def test_a_service_without_a_repo_says_how_to_add_one(repos: Repos) -> None:
     with pytest.raises(NoRepository, match=r"services\.yaml"):
         await repos.readme(Service(name="checkout"))

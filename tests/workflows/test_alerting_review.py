@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from app.context.blueprints import read_blueprints
+from app.context.repos import Repos
 from app.settings import Endpoint
 from app.signals.models import Series
 from app.sources.prometheus import AlertRule, Prometheus
+from app.storage.engine import create_engine
+from app.storage.tree import Tree
 from app.workflows.wants.alerting import missing, repaired, reviewed
-from app.workflows.wants.alerts import firings
+from app.workflows.wants.alerts import KnownRules, firings
+from app.workflows.wants.reads import Reads
 from app.workflows.wants.rules import Fired, covers, decision, is_burn_rate, problems
 from app.workflows.wants.slis import slis_of
 from app.workflows.wants.standard import Standard
+from tests.context.origin import Origin
 from tests.sources.prometheus_server import END, prometheus_server
 from tests.workflows.books import book, knowledge, promtool, reads
 
@@ -56,9 +64,100 @@ async def test_without_prometheus_it_proposes_what_the_tier_asks_for(tmp_path: P
     run = await book("review the alerts").begin()
     await run.agree()
 
-    assert run.notices == ["No Prometheus is configured, so I know no alert rules."]
+    assert run.notices == ["No Prometheus is configured, so I do not know which alert rules are in force."]
     assert "SUCCESS: 4 rules found" in promtool(run.file("checkout-alerts.yaml").content, tmp_path)
     assert "no alert rule of checkout could be read" in run.file("alerting-review-checkout.md").todos[0]
+
+
+RULES = """\
+groups:
+  - name: checkout
+    rules:
+      - alert: CheckoutErrors
+        expr: sum(rate(http_requests_total{service="checkout",status="500"}[5m])) > 3
+        for: 2m
+        labels: {severity: page, service: checkout, tier: "1"}
+      - alert: HighErrorRate
+        expr: other
+      - alert: PaymentsErrors
+        expr: errors{service="payments"} > 1
+"""
+MANIFEST = """\
+kind: PrometheusRule
+spec:
+  groups:
+    - name: all
+      rules: [{alert: PodsRestart, expr: pod_restarts_total > 1, labels: {severity: page}}]
+"""
+
+
+@pytest.fixture
+async def repos(tmp_path: Path, database_url: str) -> AsyncIterator[Repos]:
+    engine = create_engine(database_url)
+    yield Repos(tmp_path / "mirrors", engine, github_api_url="http://localhost:1")
+    await engine.dispose()
+
+
+def organisation(tmp_path: Path, repos: Repos | None, files: dict[str, str | bytes], **more: Any) -> Reads:
+    """Checkout with a repo of these files, and a manifest of rules beside the blueprints."""
+    origin = Origin(tmp_path / "git" / "checkout")
+    origin.commit(files)
+    catalog = f"services:\n  - {{name: checkout, tier: 1, team: Checkout, repo: '{origin.url}'}}\n"
+    tree = Tree("b1", {"services.yaml": catalog, "monitoring/all.yml": MANIFEST, "notes.md": "alert: no"})
+    return replace(reads(**more), repos=repos, blueprints=lambda: read_blueprints(tree))
+
+
+async def test_rules_in_repos_are_reviewed_where_no_prometheus_tells_any(
+    tmp_path: Path, repos: Repos
+) -> None:
+    given = organisation(
+        tmp_path, repos, {"deploy/rules.yaml": RULES, "helm/rules.yaml": "- alert: {{ x }\n"}
+    )
+    run = await book("alerting review", given).begin()
+    [notice] = run.notices
+    assert "I go by the rules that are written in the repos" in notice
+    assert "The alert rules in checkout/helm/rules.yaml could not be read" in notice
+    await run.agree()
+
+    made = run.file("alerting-review-checkout.md").content
+    assert "| `CheckoutErrors` | page | this service | deploy/rules.yaml | not known |" in made
+    assert (
+        "| `PodsRestart` | page | all services | monitoring/all.yml | not known | it pages on a cause" in made
+    )
+    assert "PaymentsErrors" not in made
+    rules = run.file("checkout-alerts.yaml").content
+    assert promtool(rules, tmp_path)
+    assert (
+        'expr: |-\n          sum(rate(http_requests_total{service="checkout",status="500"}[5m])) > 3\n'
+        in rules
+    )
+    assert 'for: "120s"' in rules
+
+
+async def test_what_is_written_and_not_in_force_is_told_from_what_is(
+    tmp_path: Path, repos: Repos, prometheus: Prometheus
+) -> None:
+    given = organisation(
+        tmp_path, repos, {"deploy/rules.yaml": RULES}, prometheus=prometheus, clock=lambda: END
+    )
+    run = await book("alerting review", given).begin()
+    await run.agree()
+
+    made = run.file("alerting-review-checkout.md").content
+    assert run.notices == []
+    assert "`CheckoutErrors` | page | this service | deploy/rules.yaml | not in force: Prometheus" in made
+    assert "| `HighErrorRate` | critical | all services | deploy/rules.yaml | did not fire |" in made
+
+
+async def test_a_repo_that_is_away_costs_no_rule_that_prometheus_knows(
+    tmp_path: Path, repos: Repos, prometheus: Prometheus
+) -> None:
+    given = organisation(tmp_path, repos, {"a": ""}, prometheus=prometheus, clock=lambda: END)
+    (tmp_path / "git").rename(tmp_path / "gone")
+    run = await book("alerting review", given).begin()
+
+    assert "I could not look for alert rules in the repo of checkout" in run.notices[0]
+    assert "**HighErrorRate**" in run.asked
 
 
 async def test_nothing_wanted_is_an_empty_group(tmp_path: Path) -> None:
@@ -72,7 +171,7 @@ async def test_nothing_wanted_is_an_empty_group(tmp_path: Path) -> None:
 
 def test_a_repaired_rule_waits_as_long_as_the_old_one_and_a_demoted_one_is_a_ticket() -> None:
     old = AlertRule("HighCPU", "cpu > 1", "inactive", "g", {"severity": "page"}, RUNBOOK, seconds=120)
-    [review] = [each.as_fact() for each in reviewed([old], "checkout", {})]
+    [review] = [each.as_fact() for each in reviewed(KnownRules((old,)), "checkout", {})]
 
     [made] = repaired([review], {"decision[HighCPU]": "demote"})
     assert (made["expr"], made["for"], made["severity"]) == ("cpu > 1", "120s", "ticket")

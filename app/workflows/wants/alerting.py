@@ -7,10 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from app.context.models import Source
 from app.sources.prometheus import AlertRule
 from app.workflows.facts import Asked, Found
 from app.workflows.wants import slis
-from app.workflows.wants.alerts import fired, known_rules
+from app.workflows.wants.alerts import KnownRules, fired, known_rules
 from app.workflows.wants.answers import facts_of, known
 from app.workflows.wants.objective import PAGING_TIERS
 from app.workflows.wants.reads import Reads, sources
@@ -43,30 +44,48 @@ class Reviewed:
     said: tuple[str, ...]
     is_for_all: bool
     fired: Fired | None = None
+    is_evaluated: bool | None = True
+    """None where Prometheus could not be asked."""
+    written: Source | None = None
 
     def as_fact(self) -> dict[str, Any]:
-        firings = (
-            f"began {self.fired.times} times in {self.fired.days:.0f} days" if self.fired else "did not fire"
-        )
         return {
             "name": self.rule.name,
             "severity": self.rule.labels.get("severity", "none"),
             "scope": "all services" if self.is_for_all else "this service",
-            "firings": firings,
+            "firings": self.firings,
+            "where": self.where,
             "problems": "; ".join(self.said) or "none",
             "decision": decision(list(self.said), self.rule),
             "query": self.rule.query,
             "for": f"{self.rule.seconds:.0f}s" if self.rule.seconds else None,
         }
 
+    @property
+    def firings(self) -> str:
+        if self.fired is not None:
+            return f"began {self.fired.times} times in {self.fired.days:.0f} days"
+        if self.is_evaluated is None:
+            return "not known"
+        return "did not fire" if self.is_evaluated else "not in force: Prometheus does not evaluate it"
 
-def reviewed(rules: Sequence[AlertRule], service: str, history: Mapping[str, Fired]) -> list[Reviewed]:
+    @property
+    def where(self) -> str:
+        if self.written is None:
+            return "not found in the repos"
+        return f"[{self.written.path}]({self.written.url})" if self.written.url else self.written.path
+
+
+def reviewed(alerts: KnownRules, service: str, history: Mapping[str, Fired]) -> list[Reviewed]:
     """The rules that are about a service, its own first."""
     found = []
-    for each in rules:
+    for each in alerts.rules:
         if (scope := covers(each, service)) is not None:
             was = history.get(each.name)
-            found.append(Reviewed(each, tuple(problems(each, was)), scope == "all", was))
+            is_evaluated = None if alerts.evaluated is None else each.name in alerts.evaluated
+            said = tuple(problems(each, was))
+            where = alerts.written.get(each.name)
+            found.append(Reviewed(each, said, scope == "all", was, is_evaluated, where))
     return sorted(found, key=lambda each: each.is_for_all)
 
 
@@ -145,11 +164,11 @@ class Alerting:
             return Found()
         service = self.reads.service(asked)
         standard, tier = await self.reads.standard(asked, service)
-        rules, notice = await known_rules(self.reads)
+        alerts = await known_rules(self.reads, service)
         history = await fired(self.reads)
-        found = [each.as_fact() for each in reviewed(rules, asked.service, history)][:MOST_REVIEWED]
+        found = [each.as_fact() for each in reviewed(alerts, asked.service, history)][:MOST_REVIEWED]
         measures = slis_of(await self.reads.knowledge(asked.revision))
-        lacking = missing(asked.service, standard, rules, measures)
+        lacking = missing(asked.service, standard, alerts.rules, measures)
         value = {
             "rules": found,
             "wrong": [each for each in found if each["problems"] != "none"],
@@ -158,7 +177,7 @@ class Alerting:
             "said": "\n".join(f"- {each['name']}: {each['why']}" for each in lacking) or "- nothing",
             "asks": standard.rows.get("Alerting"),
         }
-        return Found(known(value), sources(tier), notice)
+        return Found(known(value), sources(tier, *dict.fromkeys(alerts.written.values())), alerts.notice)
 
     async def rules(self, asked: Asked) -> Found:
         """The rules to hand over, by what was decided."""

@@ -152,7 +152,7 @@ class Dependencies:
         others = [str(each) for each in asked.answers.get("others") or []]
         if service is None:
             return Found({"all": [{"name": each} for each in others]})
-        rules, notice = await known_rules(self.reads)
+        alerts = await known_rules(self.reads, service)
         catalog = self.reads.blueprints().catalog
         names = list(catalog.depends_on(service.name))
         found, papers = [], []
@@ -165,16 +165,16 @@ class Dependencies:
                     service.name,
                     name,
                     paper,
-                    rules,
+                    alerts.rules,
                     tier=service.tier,
                     theirs=theirs.tier if theirs else None,
                     in_catalog=name in names,
-                    told=notice is None,
+                    told=alerts.is_told,
                 )
             )
         actions = [action for each in found for action in each["actions"]]
         value = {"all": found[: 2 * MOST], "actions": actions[:MOST] or None}
-        return Found(known(value), sources(*papers), notice)
+        return Found(known(value), sources(*papers), alerts.notice)
 
     def _papers(self, service: Service, name: str) -> Papers:
         blueprints = self.reads.blueprints()

@@ -120,9 +120,11 @@ class Readiness:
             return Found({"lines": [], "open": [], "checklist": []})
         standard, tier = await self.reads.standard(asked, service)
         page, blueprint = self.reads.page(service)
-        rules, notice = await known_rules(self.reads)
+        alerts = await known_rules(self.reads, service)
         where = (blueprint.url or blueprint.path) if blueprint else "no blueprint"
-        found = {each.matter.lower(): each for each in await self._looked(service, standard.rows, rules)}
+        found = {
+            each.matter.lower(): each for each in await self._looked(service, standard.rows, alerts.rules)
+        }
         card = [each.as_fact() for each in lines_of(standard.rows, page, where, found)]
         untold = None if tier else f"{service.name} has no tier in the catalog, so no standard."
         value = {
@@ -130,7 +132,7 @@ class Readiness:
             "open": [each for each in card if each["status"] == MARKS["open"]],
             "checklist": [each.replace("\n", " ") for each in standard.checklist],
         }
-        return Found(known(value), sources(tier, blueprint), untold or notice)
+        return Found(known(value), sources(tier, blueprint), untold or alerts.notice)
 
     async def score(self, asked: Asked) -> Found:
         """After people brought what could not be found."""
@@ -165,7 +167,7 @@ class Readiness:
             burn = [each.name for each in own if is_burn_rate(each)]
             if own:
                 names = ", ".join(dict.fromkeys(each.name for each in own))
-                said = f"rules in Prometheus: {names}" + ("" if burn else "; none on the burn of a budget")
+                said = f"alert rules: {names}" + ("" if burn else "; none on the burn of a budget")
                 found.append(_line("Alerting", asks, bool(burn), said))
         return found
 

@@ -104,26 +104,24 @@ class RunbookMaterial:
     async def alerts(self, asked: Asked) -> Found:
         if asked.service is None:
             return Found()
-        rules, notice = await known_rules(self.reads)
-        own = [each for each in rules if covers(each, asked.service)]
+        known_ones = await known_rules(self.reads, self.reads.service(asked))
+        own = [each for each in known_ones.rules if covers(each, asked.service)]
         own.sort(key=lambda each: (each.state != "firing", covers(each, asked.service or "") != "named"))
         names = list(dict.fromkeys(each.name for each in own))[:20]
         said = f"Its alerts: {', '.join(names)}." if names else ""
         value = {"names": names or None, "proposed": next(iter(names), None), "said": said}
-        return Found(known(value), notice=notice)
+        return Found(known(value), notice=known_ones.notice)
 
     async def classified(self, asked: Asked) -> Found:
         """What kind of alert was named, where its name tells."""
         name = str(asked.answers.get("alert", ""))
-        rules, _ = await known_rules(self.reads)
-        rule = next((each for each in rules if each.name == name), None)
+        rule = await self._rule(asked, name)
         return Found(known({"kind": kind_of(name, rule.query if rule else "")}))
 
     async def material(self, asked: Asked) -> Found:
         service = self.reads.service(asked)
         alert = str(asked.answers.get("alert") or "the alert")
-        rules, _ = await known_rules(self.reads)
-        rule = next((each for each in rules if each.name == alert), None)
+        rule = await self._rule(asked, alert)
         kind = str(asked.answers.get("kind") or kind_of(alert, rule.query if rule else "") or "errors")
         page, blueprint = self.reads.page(service)
         alike = await self._alike(alert, kind, asked.service)
@@ -149,6 +147,10 @@ class RunbookMaterial:
             else None
         )
         return Found(known(value), sources(blueprint, where))
+
+    async def _rule(self, asked: Asked, name: str) -> AlertRule | None:
+        rules = (await known_rules(self.reads, self.reads.service(asked))).rules
+        return next((each for each in rules if each.name == name), None)
 
     async def _alike(self, alert: str, kind: str, service: str | None) -> FoundRunbook | None:
         if self.reads.runbooks is None:
