@@ -32,7 +32,7 @@ from app.tools.masking import mask
 from app.workflows import engine, repository
 from app.workflows.actions import Action, AnswerAside, Ask, Look, Make, Step
 from app.workflows.commands import event_of
-from app.workflows.document import Workflow
+from app.workflows.document import MOST_PHASES, Workflow
 from app.workflows.events import Drafted, Event, Looked, Made, NotMade, Resume, Words
 from app.workflows.facts import Asked, Gathered, Lookups, Picture, gather
 from app.workflows.hearing import needs_reading
@@ -45,7 +45,7 @@ from app.workflows.wording import handed_over, offers, opening, worded
 
 log = structlog.get_logger(__name__)
 
-MOST_ROUNDS = 30
+MOST_ROUNDS = MOST_PHASES + 10
 """Looks and makings that one message may cause; the engine needs as many as the workflow has phases."""
 Link = Callable[[str, str], str | None]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,8 @@ from app.workflows.templates import If, Loop, Node, Path, Scope, Syntax, Templat
 
 LARGEST_OUTPUT = 500_000
 """Characters that a template may render to."""
+MOST_STEPS = 50_000
+"""Parts and entries of lists on the way there; loops that write nothing go on for ever, too."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +47,11 @@ def render(template: Template, scope: Scope, *, marker: Callable[[Path], str]) -
 
 
 def plain(template: Template, scope: Scope) -> str:
-    """The text with what has no value left out: for questions and titles."""
-    return " ".join(render(template, scope, marker=lambda path: "…").text.split(" ")).strip()
+    """The text with what has no value left out, for questions and titles. What grows too large is cut."""
+    filling = _Filling(template.syntax, lambda path: "…")
+    with suppress(TooLarge):
+        filling.nodes(template.nodes, scope)
+    return " ".join("".join(filling.parts).split(" ")).strip()
 
 
 class _Filling:
@@ -56,15 +62,23 @@ class _Filling:
         self.missing: list[Path] = []
         self.filled: dict[str, None] = {}
         self.length = 0
+        self.steps = 0
+
+    def step(self) -> None:
+        self.steps += 1
+        if self.steps > MOST_STEPS:
+            raise TooLarge(f"Its loops took more than {MOST_STEPS:,} steps.")
 
     def nodes(self, nodes: Sequence[Node], scope: Scope) -> None:
         for node in nodes:
+            self.step()
             if isinstance(node, Text):
                 self.add(node.text)
             elif isinstance(node, Value):
                 self.value(node, scope)
             elif isinstance(node, Loop):
                 for item in listed(scope(node.path)):
+                    self.step()
                     self.nodes(node.body, within(scope, node.name, item, node.path))
             elif holds(node, scope(node.path)):
                 self.nodes(node.then, scope)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -80,6 +81,8 @@ def _number(value: Any) -> float:
 
 
 def _neat(value: float) -> float | int:
+    if not math.isfinite(value):
+        return 0
     value = round(value, 10)
     return int(value) if value == int(value) else value
 

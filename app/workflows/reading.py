@@ -31,7 +31,7 @@ from app.workflows.in_words import seconds, slug, text_of
 from app.workflows.schemas import SchemaBroken, read_schema
 from app.workflows.sections import Block, Section, prompt, sections
 from app.workflows.templates import Syntax, Template, TemplateBroken, parse
-from app.workflows.values import Invalid, duration
+from app.workflows.values import LARGEST_NUMBER, Invalid, duration
 
 NAME = re.compile(r"^[a-z][a-z0-9_]{0,39}$")
 WANT = re.compile(r"^[a-z][a-z0-9_]{0,39}$")
@@ -317,7 +317,7 @@ class _Reader:
                 return seconds(duration(Field("bound", Template("", ())), given, str))
             except Invalid:
                 given = None
-        if isinstance(given, bool) or not isinstance(given, int | float):
+        if isinstance(given, bool) or not isinstance(given, int | float) or not abs(given) <= LARGEST_NUMBER:
             self.error(line, f"{key} is a number{', or a duration such as 300ms' * (kind == 'duration')}")
             return None
         return float(given)

@@ -148,8 +148,10 @@ def todos(content: str) -> tuple[str, ...]:
 
 def file_name(said: str) -> str:
     """A path that stays where it is put: letters, digits, dots and dashes, no step upwards."""
-    parts = [re.sub(r"[^A-Za-z0-9._-]+", "-", part).lstrip(".-").rstrip("-") for part in said.split("/")]
-    return "/".join(part for part in parts if part)[-LONGEST_FILE_NAME:] or "artifact.txt"
+    for _ in range(2):  # what was cut in front may leave a part that begins with a dot
+        parts = [re.sub(r"[^A-Za-z0-9._-]+", "-", part).lstrip(".-").rstrip("-") for part in said.split("/")]
+        said = "/".join(part for part in parts if part)[-LONGEST_FILE_NAME:]
+    return said or "artifact.txt"
 
 
 def unique(name: str, taken: set[str]) -> str:

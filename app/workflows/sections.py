@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-HEADING = re.compile(r"^ {0,3}(#{1,6})\s+(.*?)\s*#*\s*$")
+HEADING = re.compile(r"^ {0,3}(#{1,6})\s+(.*)$")
 PHASE = re.compile(r"^phase\b[\s.:–—-]*(?:(?:\d+|[ivxlc]+|[a-z])\b[\s.:)–—-]*)?(.*)$", re.IGNORECASE)
 FENCE = re.compile(r"^\s*(`{3,}|~{3,})\s*([\w+-]*)(.*)$")
 QUOTED = re.compile(r"[\"“„]([^\"“”„]{3,2000})[\"”]", re.DOTALL)
@@ -69,7 +69,7 @@ def _starts(lines: Sequence[str], inside: set[int]) -> Iterator[tuple[int, str, 
         match = HEADING.match(line) if number not in inside else None
         if match is None:
             continue
-        depth, words = len(match[1]), re.sub(r"[*_`]", "", match[2])
+        depth, words = len(match[1]), re.sub(r"[*_`]", "", match[2].rstrip().rstrip("#").rstrip())
         if phase := PHASE.match(words):
             level = depth
             yield number, words, phase[1].strip() or words

@@ -25,11 +25,15 @@ Path = tuple[str, ...]
 DEEPEST_INCLUDE = 8
 DEEPEST_TAG = 20
 MOST_NODES = 5_000
+LARGEST_TEMPLATE = 500_000
+"""Characters with all that is included, each time it is."""
+LONGEST_LINE = 20_000
+"""Characters of a line with placeholders: where each of them stands is found out from what is before it."""
 NAME = r"[A-Za-z_][A-Za-z0-9_-]*"
 PATH = rf"{NAME}(?:\.{NAME})*"
 STRICT = re.compile(
     rf"(?P<value>\{{\{{\s*(?P<path>{PATH})\s*(?P<filters>(?:\|\s*{NAME}\s*)*)\}}\}})"
-    r"|(?P<tag>\{%-?\s*(?P<said>[^%\n]*?)\s*-?%\})"
+    r"|(?P<tag>\{%-?(?P<said>[^%\n]*+)%\})"
 )
 # What other authors write: ${NAME}, {name}, <the name>, [The name]; no link, no checkbox, no tag of HTML.
 LOOSE = re.compile(
@@ -185,10 +189,16 @@ class _Parser:
         self.syntax: Syntax = syntax
         self.pattern = STRICT if not loose else BRACKETS if syntax == "markdown" else LOOSE
         self.count = 0
+        self.length = 0
 
     def nodes(
         self, text: str, file: str | None, first_line: int, within: tuple[str, ...]
     ) -> tuple[Node, ...]:
+        self.length += len(text)
+        if self.length > LARGEST_TEMPLATE:
+            raise TemplateBroken(
+                first_line, f"the template has more than {LARGEST_TEMPLATE:,} characters", file
+            )
         pieces = _Pieces(list(self._pieces(text, file, first_line)), file)
         return tuple(self._block(pieces, within, ()))
 
@@ -198,11 +208,14 @@ class _Parser:
         """Text, values and tags (as their words behind a None marker) with their lines."""
         for number, line in enumerate(text.splitlines(keepends=True), first_line):
             if (alone := ALONE.match(line.rstrip("\r\n"))) and (tag := STRICT.match(alone[1])) and tag["tag"]:
-                yield number, "\0" + tag["said"]
+                yield number, "\0" + _said(tag["said"])
                 continue
             end = 0
+            quotes = _Quotes()
             for match in self.pattern.finditer(line):
-                piece = self._piece(match, line, number, file)
+                if len(line) > LONGEST_LINE:
+                    raise TemplateBroken(number, f"a line may have {LONGEST_LINE:,} characters", file)
+                piece = self._piece(match, line, number, file, quotes)
                 if piece is None:
                     continue
                 yield number, line[end : match.start()]
@@ -210,10 +223,12 @@ class _Parser:
                 end = match.end()
             yield number, line[end:]
 
-    def _piece(self, match: re.Match[str], line: str, number: int, file: str | None) -> str | Value | None:
+    def _piece(
+        self, match: re.Match[str], line: str, number: int, file: str | None, quotes: _Quotes
+    ) -> str | Value | None:
         found = {key: said for key, said in match.groupdict().items() if said is not None}
         if "tag" in found:
-            return "\0" + found["said"]
+            return "\0" + _said(found["said"])
         said = found.get("path") or found.get("d")
         kept = self.keep or "dollar" in found
         if said is None:
@@ -228,7 +243,7 @@ class _Parser:
                     number, f"there is no filter {name}; there are {', '.join(FILTERS)}", file
                 )
         before, after = line[: match.start()], line[match.end() :]
-        spot = _spot(self.syntax, before, after)
+        spot = _spot(self.syntax, before, after, quotes)
         indent = re.match(r"[ \t]*(?:[-*] )?", before)[0]  # type: ignore[index]
         return Value(tuple(said.split(".")), filters, spot, " " * len(indent), number, file, match[0], kept)
 
@@ -303,12 +318,17 @@ class _Pieces:
         return next(self._pieces, None)
 
 
-def _spot(syntax: Syntax, before: str, after: str) -> Spot:
+def _said(tag: str) -> str:
+    """The words of a tag."""
+    return tag.strip().removesuffix("-").rstrip()
+
+
+def _spot(syntax: Syntax, before: str, after: str, quotes: _Quotes) -> Spot:
     if syntax == "markdown":
         return "row" if before.lstrip().startswith("|") else "block"
     if syntax == "text":
         return "block"
-    quoted = _quoted(before)
+    quoted = quotes.open_behind(before)
     if quoted:
         return "double" if quoted == '"' else "single"
     return "whole" if syntax == "json" else _spot_of_yaml(before, after)
@@ -322,19 +342,32 @@ def _spot_of_yaml(before: str, after: str) -> Spot:
     return "line" if re.match(r"\s*(?:- )*[\w.\"'/-]+:\s", before) else "block"
 
 
-def _quoted(before: str) -> str:
-    """The quotation mark that is open at the end of a line's beginning; empty when none is."""
-    open_mark = ""
-    escaped = False
-    for letter in before:
-        if escaped:
-            escaped = False
-        elif letter == "\\" and open_mark == '"':
-            escaped = True
-        elif open_mark:
-            open_mark = "" if letter == open_mark else open_mark
-        elif letter == '"' or (letter == "'" and not re.search(r"\w$", before[: before.index(letter)])):
-            open_mark = letter
+class _Quotes:
+    """Which quotation mark is open in a line, read from left to right once for all its placeholders."""
+
+    def __init__(self) -> None:
+        self._at = 0
+        self._open = ""
+        self._escaped = False
+        self._comment = False
+
+    def open_behind(self, before: str) -> str:
+        """The mark that is open at the end of the line's beginning `before`; empty when none is."""
+        for at in range(self._at, len(before)):
+            self._read(before[at], before[at - 1 : at])
+        self._at = len(before)
+        return self._open
+
+    def _read(self, letter: str, previous: str) -> None:
+        if self._comment:
+            return
+        if self._escaped:
+            self._escaped = False
+        elif letter == "\\" and self._open == '"':
+            self._escaped = True
+        elif self._open:
+            self._open = "" if letter == self._open else self._open
+        elif letter == '"' or (letter == "'" and not re.match(r"\w", previous)):
+            self._open = letter
         elif letter == "#":
-            return ""
-    return open_mark
+            self._comment = True

@@ -8,13 +8,16 @@ from typing import Any
 
 from app.errors import AgentError
 from app.workflows.document import LONGEST_VALUE, MOST_ITEMS, Field
-from app.workflows.in_words import seconds, text_of
+from app.workflows.in_words import SECONDS, seconds, text_of
 
 Value = str | int | float | bool | list[str]
 ServiceNames = Callable[[str], str | None]
 """The catalog's name of a service however it is spelled, None for none."""
 
 LONGEST_ITEM = 300
+LONGEST_WORDS = 1_000
+"""Characters of an answer that is no text and no list."""
+LARGEST_NUMBER = 1e15
 EXAMPLES = {
     "text": "a sentence",
     "number": "250",
@@ -58,6 +61,12 @@ def parse(field: Field, said: Any, services: ServiceNames = anything) -> Value:
     Raises:
         Invalid: it is none; the reason says what would be one.
     """
+    longest = LONGEST_VALUE if field.type in ("text", "list") else LONGEST_WORDS
+    if isinstance(said, str) and len(said.strip()) > longest:
+        raise Invalid(
+            f"That has {len(said.strip()):,} characters, at most {longest:,} are kept. Please put it shorter"
+            f"{', or give a link' if field.type == 'text' else ''}."
+        )
     read = READERS[field.type]
     value = read(field, said, services)
     if value in ("", []):
@@ -130,13 +139,7 @@ def _words(said: Any) -> str:
 
 
 def text(field: Field, said: Any, services: ServiceNames) -> str:
-    found = _words(said)
-    if len(found) > LONGEST_VALUE:
-        raise Invalid(
-            f"That has {len(found):,} characters, at most {LONGEST_VALUE:,} are kept. Please put it shorter, "
-            "or give a link."
-        )
-    return found
+    return _words(said)
 
 
 def number(field: Field, said: Any, services: ServiceNames) -> int | float:
@@ -158,7 +161,7 @@ def number(field: Field, said: Any, services: ServiceNames) -> int | float:
         value = float(written)
     except ValueError:
         raise Invalid(f"I need a number{_in_unit(field)} and could not read one. {example(field)}") from None
-    if abs(value) > 1e15:
+    if abs(value) > LARGEST_NUMBER:
         raise Invalid(f"{written} is more than I can reckon with. {example(field)}")
     return int(value) if value == int(value) else value
 
@@ -181,7 +184,7 @@ def duration(field: Field, said: Any, services: ServiceNames) -> str:
     if any(float(amount.replace(",", ".")) > 1e12 for amount, _ in parts):
         raise Invalid(f"That is longer than I can reckon with. {example(field)}")
     total = round(
-        sum(seconds(f"{float(amount.replace(',', '.'))}{UNITS[unit]}") * 1000 for amount, unit in parts)
+        sum(float(amount.replace(",", ".")) * SECONDS[UNITS[unit]] * 1000 for amount, unit in parts)
     )
     return _shortest(total)
 
@@ -222,11 +225,11 @@ def items(field: Field, said: Any, services: ServiceNames) -> list[str]:
         found = [text_of(each).strip() for each in said]
     else:
         words = _words(said)
-        lines = [BULLET.sub("", line).strip() for line in words.splitlines()]
+        lines = [" ".join(BULLET.sub("", line).split()) for line in words.splitlines()]
         if len([line for line in lines if line]) > 1:
             found = lines
         else:
-            found = re.split(r"\s*[;,]\s*(?:and\s+)?|\s+and\s+(?=[^,;]*$)", BULLET.sub("", words))
+            found = re.split(r" ?[;,] ?(?:and )?| and (?=[^,;]*$)", "".join(lines))
     named = list(dict.fromkeys(each.strip(" .") for each in found if each.strip(" .")))
     if len(named) > MOST_ITEMS:
         raise Invalid(f"That is a list of {len(named)}; at most {MOST_ITEMS} are taken. {example(field)}")

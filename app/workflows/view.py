@@ -8,11 +8,14 @@ from functools import cached_property
 from typing import Any
 
 from app.workflows.document import MOST_ITEMS, Field, Phase, Slot, Workflow
-from app.workflows.filling import plain, render, within
+from app.workflows.filling import TooLarge, plain, render, within
 from app.workflows.in_words import MISSING, dig, key_of, listed
 from app.workflows.state import State
 from app.workflows.templates import Path, Scope, Template
 from app.workflows.values import Invalid, ServiceNames, anything, parse
+
+DEEPEST_DEFAULT = 40
+"""How many defaults may lean on each other."""
 
 
 @dataclass
@@ -58,18 +61,17 @@ class View:
         slot_id = slot.id
         if (given := self.state.answers.get(slot_id)) is not None:
             return given.value
-        if slot.field.default is None or slot_id in self.state.skipped or slot_id in self._busy:
+        if slot.field.default is None or slot_id in self.state.skipped:
             return MISSING
         if slot_id not in self._values:
+            # In a circle nothing is known of any, nor of what leans on too many others.
+            if slot_id in self._busy or len(self._busy) >= DEEPEST_DEFAULT:
+                return MISSING
             self._busy.add(slot_id)
             try:
-                found = self.worked_out(slot, slot.field.default)
+                self._values[slot_id] = self.worked_out(slot, slot.field.default)
             finally:
                 self._busy.discard(slot_id)
-            # Within a circle of defaults nothing is final.
-            if self._busy:
-                return found
-            self._values[slot_id] = found
         return self._values[slot_id]
 
     def worked_out(self, slot: Slot, template: Template) -> Any:
@@ -78,10 +80,10 @@ class View:
         if not template.known(scope):
             return MISSING
         only = template.sole()
-        said = scope(only.path) if only else render(template, scope, marker=lambda path: "").text
         try:
+            said = scope(only.path) if only else render(template, scope, marker=lambda path: "").text
             return parse(slot.field, said, self.services)
-        except Invalid:
+        except (Invalid, TooLarge):
             return MISSING
 
     def proposal(self, slot: Slot) -> Any:

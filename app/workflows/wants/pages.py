@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from app.workflows.wants.standard import table_rows
 
-HEADING = re.compile(r"^(#{1,6})\s+(.*?)\s*#*$")
+HEADING = re.compile(r"^(#{1,6})\s+(.*)$")
 BULLET = re.compile(r"^\s*[-*]\s+(.*)$")
 SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z`*])")
 LONGEST = 400
