@@ -37,10 +37,15 @@ class Conclusion(BaseModel):
 
 @dataclass(frozen=True)
 class Offer:
-    """Something to choose instead of writing it: what stands on it, and what choosing it says."""
+    """Something to choose instead of writing it: what stands on it, and what choosing it says.
+
+    `answers` names what it is an answer to; when that is over, choosing it answers nothing else. Empty for
+    what can be said at any time.
+    """
 
     label: str
     says: str
+    answers: str = ""
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.agent.answer import Offer
 from app.conversations import repository
 from app.conversations.accept import accept
-from app.conversations.models import Incoming
+from app.conversations.models import Envelope, Incoming
 from app.storage.engine import autocommit
 
 OFFERS = TypeAdapter(list[Offer])
@@ -38,5 +38,6 @@ async def choose(engine: AsyncEngine, turn_id: UUID, number: int, *, user_id: st
         user_id=user_id,
         text=offers[number].says,
         kind="follow_up",
+        envelope=Envelope(answers=offers[number].answers),
     )
     return await accept(engine, incoming) is not None

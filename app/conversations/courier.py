@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.agent.answer import Answer, Offer
 from app.context.addresses import AddressRefused, of_service
@@ -52,6 +52,9 @@ WAIT_SECONDS = 1.0
 LONGEST_ALONE = 180
 """Seconds in which one delivery is as a rule over."""
 STAYS = "What I made stays attached in this thread."
+DELIVERY = "delivery:"
+CHOSEN_LATE = f"That proposal is over, so I did nothing. {STAYS} Ask again to have it brought elsewhere."
+TOO_EARLY = f"You said yes before I had said what I would do, so I did nothing. {STAYS} Please ask again."
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,8 @@ class Courier:
     async def answer(self, turn: Turn) -> Answer | None:
         """What is answered to a message that orders a delivery, or says yes or no to one; None for others."""
         words = turn.question
+        if turn.envelope.answers and not turn.envelope.answers.startswith(DELIVERY):
+            return None
         if (order := order_in(words)) is not None:
             try:
                 return await self._propose(turn, order)
@@ -89,6 +94,8 @@ class Courier:
             said = await self._confirmed(turn)
         elif declines(words):
             said = await self._declined(turn)
+        if turn.envelope.answers:
+            said = said or CHOSEN_LATE
         return Answer(said) if said else None
 
     # -- before the yes --------------------------------------------------------------------------------------
@@ -105,7 +112,8 @@ class Courier:
             before = await repository.done_before(connection, session, order.kind, target, ids)
             if before is not None and before.outcome is not None:
                 return Answer(f"That is there already. {_told(before.outcome)}")
-            await repository.ask(
+            # One that another attempt has asked for already stands as it did then.
+            asked = await repository.ask(
                 connection,
                 session_id=session,
                 turn_id=turn.id,
@@ -114,7 +122,7 @@ class Courier:
                 target=target,
                 artifact_ids=ids,
             )
-        return _proposal(order.kind, target, tuple(map(_file, made)))
+        return _proposal(asked, tuple(map(_file, made)))
 
     def _target(self, turn: Turn, order: Order) -> str:
         """`owner/name`, or the id of the page.
@@ -169,9 +177,11 @@ class Courier:
         async with begin(self.engine) as connection:
             delivery = await repository.confirmed_in(connection, turn.id)
             if delivery is None:
-                proposed = await repository.proposed(connection, turn.session.id, turn.id)
+                proposed = await self._proposed(connection, turn)
                 if proposed is None:
                     return None
+                if turn.created_at < proposed.created_at:
+                    return TOO_EARLY
                 if proposed.asked_by != turn.user_id:
                     return "Only the person who asked for it can say yes to that; they have to ask again now."
                 delivery = await repository.confirm(connection, proposed.id, turn.id)
@@ -182,12 +192,21 @@ class Courier:
 
     async def _declined(self, turn: Turn) -> str | None:
         async with begin(self.engine) as connection:
-            proposed = await repository.proposed(connection, turn.session.id, turn.id)
+            if (before := await repository.declined_in(connection, turn.id)) is not None:
+                return _told(before)
+            proposed = await self._proposed(connection, turn)
             if proposed is None:
                 return None
-            said = f"Then I leave it. {STAYS}"
-            await repository.finish(connection, proposed.id, {"said": said, "link": None})
-        return said
+            left = {"said": f"Then I leave it. {STAYS}", "link": None, "declined_in": str(turn.id)}
+            await repository.finish(connection, proposed.id, left)
+        return _told(left)
+
+    async def _proposed(self, connection: AsyncConnection, turn: Turn) -> Delivery | None:
+        """What the message says yes or no to: what was said last, and what its button stands under."""
+        proposed = await repository.proposed(connection, turn.session.id, turn.id)
+        if proposed is not None and turn.envelope.answers not in ("", _name(proposed)):
+            return None
+        return proposed
 
     async def _deliver(self, turn: Turn, delivery: Delivery) -> str:
         """Carry it out, or go on with what another attempt of this turn began."""
@@ -270,18 +289,23 @@ def _file(made: Artifact) -> File:
     )
 
 
-def _proposal(kind: Kind, target: str, files: tuple[File, ...]) -> Answer:
-    if kind == "pull_request":
-        said = f"I would open a pull request in **{target}** with {listed(files)}, on a branch of its own."
+def _name(delivery: Delivery) -> str:
+    return f"{DELIVERY}{delivery.id}"
+
+
+def _proposal(delivery: Delivery, files: tuple[File, ...]) -> Answer:
+    if delivery.kind == "pull_request":
+        where = f"in **{delivery.target}** with {listed(files)}, on a branch of its own"
+        said = f"I would open a pull request {where}."
     else:
         pages = "a draft page" if len(files) == 1 else f"{len(files)} draft pages"
         said = f"I would make {pages} in Notion of {listed(files)}."
     if any(file.faults for file in files):
         said += " It is **not valid** as it is, which I say there too."
-    yes = Offer("Open it", "open it") if kind == "pull_request" else Offer("Put it there", "put it there")
+    yes = "Open it" if delivery.kind == "pull_request" else "Put it there"
     return Answer(
         f"{said} Say **yes** and I do it; only you can, and only now.",
-        offers=(yes, Offer("Leave it", "leave it")),
+        offers=tuple(Offer(each, each.lower(), _name(delivery)) for each in (yes, "Leave it")),
     )
 
 

@@ -33,7 +33,18 @@ from app.workflows import engine, repository
 from app.workflows.actions import Action, AnswerAside, Ask, Look, Make, Step
 from app.workflows.commands import event_of
 from app.workflows.document import MOST_PHASES, Workflow
-from app.workflows.events import Drafted, Event, Looked, Made, NotMade, Resume, Words
+from app.workflows.events import (
+    Confirm,
+    Drafted,
+    Early,
+    Event,
+    Looked,
+    Made,
+    NotMade,
+    Resume,
+    Skip,
+    Words,
+)
 from app.workflows.facts import Asked, Gathered, Lookups, Picture, gather
 from app.workflows.hearing import needs_reading
 from app.workflows.library import WorkflowLibrary
@@ -41,12 +52,13 @@ from app.workflows.of_service import OfService
 from app.workflows.rendering import Handed, render_artifacts
 from app.workflows.state import State
 from app.workflows.view import View
-from app.workflows.wording import handed_over, offers, opening, worded
+from app.workflows.wording import MAKE_IT, handed_over, offers, opening, worded
 
 log = structlog.get_logger(__name__)
 
 MOST_ROUNDS = MOST_PHASES + 10
 """Looks and makings that one message may cause; the engine needs as many as the workflow has phases."""
+CHOSEN_LATE = "That choice belongs to a workflow of this thread that is over, so it changes nothing here."
 Link = Callable[[str, str], str | None]
 
 
@@ -122,8 +134,10 @@ class Guide:
             workflow, notices = await self._document(state)
             if workflow is None:
                 return None if state.is_over else self._lost(state, notices)
+            if turn.envelope.answers and turn.envelope.answers != _name(state):
+                return Guided(CHOSEN_LATE, state, None, notices=notices)
             view = View(workflow, state, self.services.name)
-            event = event_of(turn.question, turn.user_id, view)
+            event = _event(turn, view)
             voice = self._voice(turn)
             if isinstance(event, Words) and voice is not None and needs_reading(event, view):
                 event, more = await voice.read(event, view)
@@ -209,6 +223,7 @@ class Guide:
             service=found.service.name if found.service else None,
             facts=facts | ({"thread": thread} if thread else {}),
             services=self.services.name,
+            begun=str(turn.id),
         )
         course = await self._follow(_Course(workflow, step, self._voice(turn)), reply)
         return self._guided(course, ("workflow_start",), begun=True)
@@ -350,7 +365,7 @@ class Guide:
             files=course.files,
             sources=sources,
             notices=tuple(map(mask, told)),
-            offers=tuple(Offer(mask(label), says) for label, says in offers(course.said))
+            offers=tuple(Offer(mask(label), says, _name(course.state)) for label, says in offers(course.said))
             + (self.elsewhere if course.files else ()),
         )
 
@@ -360,6 +375,24 @@ class Guide:
     def _clean(self, text: str, sources: Iterable[Source] = ()) -> str:
         """People's words are in it: what they bring along leads nowhere and shows no secret."""
         return keep_known_links(mask(text), self.library.catalog.hosts() | hosts_of(tuple(sources)))
+
+
+def _name(state: State) -> str:
+    """What choices under its questions are an answer to."""
+    return f"workflow:{state.begun}" if state.begun else ""
+
+
+def _event(turn: Turn, view: View) -> Event | None:
+    """What a message is to the workflow. Words are an answer to what stood when they were written: of two who
+    answer one question at once, the second has not answered the next."""
+    state = view.state
+    if turn.envelope.answers and turn.question == MAKE_IT:
+        return Confirm(turn.user_id)
+    event = event_of(turn.question, turn.user_id, view)
+    asked_more = len(state.asked) > 1 or state.status == "confirming"
+    if isinstance(event, Words | Skip) and asked_more and turn.created_at.timestamp() < state.since:
+        return Early(turn.question, turn.user_id)
+    return event
 
 
 def _elsewhere(offers: tuple[Offer, ...]) -> str:

@@ -24,13 +24,15 @@ class _Frozen(BaseModel):
 class Envelope(_Frozen):
     """What was known of a message besides its words, kept with the turn for the worker.
 
-    `speaker_team_id` is the asker's own workspace; `attachments` are file names that came along.
+    `speaker_team_id` is the asker's own workspace; `attachments` are file names that came along. `answers` is
+    that of the `Offer` that was chosen instead of writing.
     """
 
     channel_name: str | None = None
     speaker_team_id: str | None = None
     attachments: tuple[str, ...] = ()
     truncated: bool = False
+    answers: str = ""
 
 
 class Incoming(_Frozen):

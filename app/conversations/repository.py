@@ -62,13 +62,15 @@ SELECT session.thread_ts, session.channel_id, ended.user_id, action, session.ser
        unnest(CAST(:actions AS text[])) WITH ORDINALITY AS named(action, place)
  ORDER BY place
 """)
-# What people asked: a page's diagnosis is nobody's to stop, and would only be begun again.
+# What people asked: a page's diagnosis is nobody's to stop, and would only be begun again. What is being
+# brought elsewhere after a yes is brought to its end, or nobody would know how far it came.
 STOP_TURNS = text("""
 UPDATE turns SET stopped_by = coalesce(stopped_by, :user_id)
   FROM sessions AS session
  WHERE session.id = turns.session_id AND session.team_id = :team AND session.channel_id = :channel
    AND session.thread_ts = :thread AND turns.status IN ('queued', 'running') AND turns.answer IS NULL
    AND turns.kind <> 'alert'
+   AND NOT EXISTS (SELECT FROM deliveries WHERE confirmed_in = turns.id)
 RETURNING turns.job_id
 """)
 IS_ANSWERED = text("""

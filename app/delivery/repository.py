@@ -38,7 +38,9 @@ SELECT artifact.id, artifact.created_at, artifact.file_name, length(artifact.con
  ORDER BY artifact.id DESC LIMIT :limit
 """)
 
-DELIVERY = "id, session_id, turn_id, confirmed_in, asked_by, kind, target, artifact_ids, plan, outcome"
+DELIVERY = (
+    "id, session_id, turn_id, confirmed_in, asked_by, kind, target, artifact_ids, plan, outcome, created_at"
+)
 ASK = text(f"""
 INSERT INTO deliveries (session_id, turn_id, asked_by, kind, target, artifact_ids)
 VALUES (:session, :turn, :user, :kind, :target, :artifacts)
@@ -57,6 +59,10 @@ CONFIRM = text(f"""
 UPDATE deliveries SET confirmed_in = :turn WHERE id = :id AND confirmed_in IS NULL AND outcome IS NULL
 RETURNING {DELIVERY}
 """)
+DECLINED_IN = text(
+    "SELECT outcome FROM deliveries WHERE outcome ->> 'declined_in' = :turn AND session_id = ("
+    "SELECT session_id FROM turns WHERE id = CAST(:turn AS uuid))"
+)
 DONE_BEFORE = text(f"""
 SELECT {DELIVERY} FROM deliveries
  WHERE session_id = :session AND kind = :kind AND target = :target AND artifact_ids = :artifacts
@@ -117,6 +123,7 @@ class Delivery:
     artifact_ids: tuple[int, ...]
     plan: Plan | None
     outcome: Mapping[str, Any] | None
+    created_at: datetime
 
 
 async def last_made(connection: AsyncConnection, session_id: int) -> tuple[Artifact, ...]:
@@ -189,6 +196,14 @@ async def confirm(connection: AsyncConnection, delivery_id: int, turn_id: UUID) 
     return _delivery(row) if row else None
 
 
+async def declined_in(connection: AsyncConnection, turn_id: UUID) -> Mapping[str, Any] | None:
+    """What came of the proposal that this turn has said no to already."""
+    outcome: Mapping[str, Any] | None = (
+        await connection.execute(DECLINED_IN, {"turn": str(turn_id)})
+    ).scalar_one_or_none()
+    return outcome
+
+
 async def done_before(
     connection: AsyncConnection, session_id: int, kind: Kind, target: str, artifact_ids: Sequence[int]
 ) -> Delivery | None:
@@ -237,6 +252,7 @@ def _delivery(row: Any) -> Delivery:
         tuple(row.artifact_ids),
         _plan(row.plan) if row.plan else None,
         row.outcome,
+        row.created_at,
     )
 
 

@@ -6,6 +6,7 @@ with events: what was looked up, whether the artifact could be made, what somebo
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -35,6 +36,7 @@ from app.workflows.events import (
     Cancel,
     Confirm,
     Drafted,
+    Early,
     Event,
     Looked,
     Made,
@@ -47,14 +49,21 @@ from app.workflows.events import (
     Words,
 )
 from app.workflows.finding import agrees, answered, circumstances, find, slots_of_phase
-from app.workflows.in_words import MISSING
+from app.workflows.in_words import MISSING, text_of
 from app.workflows.state import MOST_EARLIER, Earlier, Given, How, State
 from app.workflows.values import NO, Invalid, ServiceNames, anything, parse
 from app.workflows.view import View
 
 MOST_TRAIL = 500
-TAKE_DRAFT = "take the draft"
-"""What taking it with a button says; long texts do not fit into one."""
+TAKE = "take what is proposed"
+
+
+def taking(proposal: Any) -> str:
+    """What taking a proposal with a button says where its words would not be read as the same value again.
+
+    It is that proposal and no later one: what was read is what is taken.
+    """
+    return f"{TAKE} ({hashlib.blake2s(text_of(proposal).encode(), digest_size=6).hexdigest()})"
 
 
 def begin(
@@ -62,13 +71,21 @@ def begin(
     *,
     revision: str,
     by: str,
+    begun: str = "",
     service: str | None = None,
     facts: Mapping[str, Any] | None = None,
     services: ServiceNames = anything,
 ) -> Step:
-    """A new workflow, about a service if one was named."""
+    """A new workflow, about a service if one was named; `begun` is a name of its own."""
     known = dict(facts or {})
-    state = State(workflow=workflow.path, title=workflow.title, revision=revision, started_by=by, facts=known)
+    state = State(
+        workflow=workflow.path,
+        title=workflow.title,
+        revision=revision,
+        started_by=by,
+        facts=known,
+        begun=begun,
+    )
     asks_for = next(
         (
             each
@@ -154,6 +171,9 @@ class _Machine:
             case Aside():
                 self.actions.append(AnswerAside(event.text))
                 self.ask_again()
+            case Early():
+                self.actions.append(Say("too_early", event.text))
+                self.ask_again()
             case Made():
                 self.change(status="done", at=None, proposed=None, made=self.state.made + 1)
             case NotMade():
@@ -206,11 +226,12 @@ class _Machine:
             self.ask_again()
 
     def try_to_fill(self, slot: Slot, said: Any, by: str, how: How) -> bool:
-        if slot.field.draft and said == TAKE_DRAFT:
-            said, how = self.view.proposal(slot), "proposed"
-            if said is MISSING:
-                self.actions.append(Refused(slot, "That draft is gone; say what it should be instead."))
+        if isinstance(said, str) and said.startswith(TAKE):
+            proposed = self.view.proposal(slot)
+            if proposed is MISSING or said != taking(proposed):
+                self.actions.append(Refused(slot, "That proposal is gone; say what it should be instead."))
                 return False
+            said, how = proposed, "proposed"
         try:
             value = parse(slot.field, said, self.services)
         except Invalid as refused:
@@ -394,6 +415,8 @@ class _Machine:
     def confirm(self) -> None:
         if self.state.status == "confirming":
             self.make()
+        elif self.state.is_over:
+            self.actions.append(Say("over"))
         else:
             self.ask_again()
 

@@ -78,6 +78,14 @@ class Confirm:
 
 
 @dataclass(frozen=True)
+class Early:
+    """Words that were written before what stands now was asked: to what was asked then, if to anything."""
+
+    text: str
+    by: str
+
+
+@dataclass(frozen=True)
 class Looked:
     """What was found for `wants`, by their names; what nobody could find is not among `facts`."""
 
@@ -115,6 +123,7 @@ Event = (
     | Cancel
     | Aside
     | Confirm
+    | Early
     | Looked
     | Drafted
     | Made

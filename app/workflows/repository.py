@@ -14,14 +14,23 @@ from app.workflows.rendering import Handed
 from app.workflows.state import State
 
 SAVE = text("""
-UPDATE sessions SET workflow = :workflow, workflow_state = CAST(:state AS jsonb),
-       service_name = coalesce(service_name, :service)
+WITH given AS (SELECT CAST(:state AS jsonb) AS state)
+UPDATE sessions SET workflow = :workflow, service_name = coalesce(service_name, :service),
+       workflow_state = given.state || jsonb_build_object('since',
+           CASE WHEN (workflow_state -> 'begun', workflow_state -> 'status', workflow_state -> 'at',
+                      workflow_state -> 'proposed')
+                     IS NOT DISTINCT FROM (given.state -> 'begun', given.state -> 'status',
+                                           given.state -> 'at', given.state -> 'proposed')
+                THEN coalesce(workflow_state -> 'since', '0')
+                ELSE to_jsonb(extract(epoch FROM clock_timestamp())) END)
+  FROM given
  WHERE id = :session
 """)
 
 
 async def save_state(connection: AsyncConnection, session_id: int, state: State, service: str | None) -> None:
-    """Where the session's workflow stands; a session without a service gets that of its workflow."""
+    """Where the session's workflow stands, and since when if something else is asked than before; a session
+    without a service gets that of its workflow."""
     values = {
         "session": session_id,
         "workflow": state.title,

@@ -18,7 +18,7 @@ from app.workflows.actions import (
     Unknown,
 )
 from app.workflows.document import Field, Slot, Workflow
-from app.workflows.engine import TAKE_DRAFT
+from app.workflows.engine import taking
 from app.workflows.in_words import text_of
 from app.workflows.rendering import Handed
 from app.workflows.state import State
@@ -26,6 +26,7 @@ from app.workflows.view import View
 
 LONGEST_SHOWN = 300
 LONGEST_WHY = 800
+MAKE_IT = "make it"
 HOW = (
     "Say **skip**, **back**, **why**, **status**, **pause** or **cancel** at any time; anyone in this thread "
     "may answer, and `name: value` corrects an earlier answer."
@@ -37,6 +38,10 @@ SAID = {
     "at_the_start": "This is the first question; there is nothing to go back to.",
     "not_found": "I know no phase and no field “{detail}” here.",
     "what_to_change": "What should I change? Say `name: value`, or **back to** a phase.",
+    "too_early": (
+        "“{detail}” was written before I asked what stands now, so I take it for no answer to that. "
+        "Say it again, or say `name: value` if it was to an earlier question."
+    ),
     "over": "This workflow is over; start it again to make another one.",
 }
 
@@ -112,7 +117,7 @@ def offers(actions: Sequence[Action]) -> tuple[tuple[str, str], ...]:
     """
     last = actions[-1] if actions else None
     if isinstance(last, AskToConfirm):
-        return (("Make it", "make it"),)
+        return (("Make it", MAKE_IT),)
     if not isinstance(last, Ask):
         return ()
     field, slot_id = last.slot.field, last.slot.id
@@ -122,7 +127,9 @@ def offers(actions: Sequence[Action]) -> tuple[tuple[str, str], ...]:
     elif field.type == "yes_no":
         offered = [("Yes", "yes"), ("No", "no")]
     elif last.proposal is not None and field.draft:
-        offered = [("Take this text", TAKE_DRAFT)]
+        offered = [("Take this text", taking(last.proposal))]
+    elif last.proposal is not None and field.type in ("text", "list"):
+        offered = [(f"Take {shown(field, last.proposal)}", taking(last.proposal))]
     elif last.proposal is not None:
         offered = [(f"Take {shown(field, last.proposal)}", text_of(last.proposal))]
     return tuple((label, f"{slot_id}: {' '.join(text_of(value).split())}") for label, value in offered)

@@ -17,6 +17,7 @@ from app.workflows.actions import (
     Unknown,
 )
 from app.workflows.commands import event_of
+from app.workflows.engine import taking
 from app.workflows.events import Confirm, Drafted, NotMade, Pause, Skip, Values
 from app.workflows.state import State
 from tests.workflows.play import Play, sample
@@ -440,9 +441,9 @@ def test_a_draft_is_proposed_and_counts_when_somebody_takes_it() -> None:
 
 def test_a_draft_is_taken_by_name_and_replaced_by_words() -> None:
     begun = Play(sample("t.md", DRAFTED)).begin().say("pay").do(Drafted("summary", TEXT))
-    assert begun.say("summary: take the draft").answers()["summary"] == TEXT
-    begun.say("summary: take the draft")
-    assert "That draft is gone" in begun.all(Refused)[0].reason
+    assert begun.say(f"summary: {taking(TEXT)}").answers()["summary"] == TEXT
+    begun.say(f"summary: {taking(TEXT)}")
+    assert "That proposal is gone" in begun.all(Refused)[0].reason
     assert begun.answers()["summary"] == TEXT
 
     assert begun.say("summary: Mine.").answers()["summary"] == "Mine."

@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from app.workflows import engine
 from app.workflows.actions import Ask, AskToConfirm, Look, Make, Step, Took
-from app.workflows.engine import TAKE_DRAFT
+from app.workflows.engine import taking
 from app.workflows.events import (
     Aside,
     AskStatus,
@@ -59,7 +59,7 @@ SAID = st.one_of(
             "revert the deploy",
             "x",
             "",
-            TAKE_DRAFT,
+            taking("pay"),
         ]
     ),
     st.text(max_size=20),
