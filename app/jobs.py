@@ -210,6 +210,10 @@ class _Worker(Worker):
     def held(self) -> set[int]:
         return {context.job.id for context in self._running_jobs.values() if context.job.id}
 
+    async def cut(self) -> None:
+        """End the jobs that are waited for without a limit; they go back into the queue."""
+        await self._abort_running_jobs()  # type: ignore[no-untyped-call]
+
     async def _fetch_and_process_jobs(self) -> None:
         if self.at_ease and not isinstance(self._job_semaphore, _Room):
             # `run` made a plain one; no job has begun yet.
@@ -279,6 +283,7 @@ class Queue:
         self._worker: _Worker | None = None
         self._missing: set[tuple[int, int]] = set()
         self._stopping = asyncio.Event()
+        self._drains = False
         self._tasks: list[asyncio.Task[None]] = []
 
     def handle(self, task: str, handler: Handler) -> None:
@@ -288,6 +293,16 @@ class Queue:
         down beyond its grace; returning normally from the first ends the job, raising hands it back.
         """
         self._app.task(name=task, retry=Backoff())(handler)
+
+    @property
+    def running(self) -> int:
+        """How many jobs this process carries out at the moment."""
+        return len(self._worker.held) if self._worker else 0
+
+    @property
+    def room(self) -> int:
+        """How many it carries out at most at once."""
+        return self._concurrency
 
     @property
     def takes_jobs(self) -> bool:
@@ -303,6 +318,15 @@ class Queue:
             asyncio.create_task(self._prune(), name="queue pruning"),
         ]
 
+    def drain(self) -> None:
+        """Take no more jobs. The running ones go on to their ends, however long that is, under a heart that
+        beats on; `stop` then finds none, or cuts them as ever."""
+        self._drains = True
+        self._stopping.set()
+        if self._worker:
+            self._worker.shutdown_graceful_timeout = None
+            self._worker.stop()  # type: ignore[no-untyped-call]
+
     async def stop(self, *, at_once: bool = False) -> None:
         """Take no more jobs, give the running ones their grace, hand the rest back, then let the heart stop.
 
@@ -317,6 +341,11 @@ class Queue:
         if self._worker:
             self._worker.shutdown_graceful_timeout = self._grace
             self._worker.stop()  # type: ignore[no-untyped-call]
+        if self._drains:
+            # It has no limit of its own any more.
+            done, _ = await asyncio.wait({worker}, timeout=self._grace)
+            if not done and self._worker:
+                await asyncio.wait({asyncio.ensure_future(self._worker.cut())}, timeout=LAST_WORDS_SECONDS)
         done, _ = await asyncio.wait({worker}, timeout=self._grace + LAST_WORDS_SECONDS)
         if not done:
             log.warning("queue_left_behind", jobs=len(self._worker.held) if self._worker else 0)

@@ -183,16 +183,19 @@ class Parts:
             chart=drawn,
         )
 
-    def means(self) -> Means:
+    def windows(self) -> WindowLimits:
+        """What all replicas together may spend an hour and a day."""
         budgets = self.settings.budgets
-        windows = WindowLimits(
+        return WindowLimits(
             usd_per_hour=Decimal(str(budgets.usd_per_hour)),
             usd_per_day=Decimal(str(budgets.usd_per_day)),
             tokens_per_hour=budgets.max_tokens_per_hour,
         )
+
+    def means(self) -> Means:
         return Means(
             tools=discover(self._tool_parts()),
-            budget=PostgresBudget(self.engine, windows),
+            budget=PostgresBudget(self.engine, self.windows()),
             prices=Prices.load(self.settings.model.prices),
         )
 

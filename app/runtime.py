@@ -29,14 +29,27 @@ from app.conversations.turn import TurnRunner
 from app.footprint import settle
 from app.investigations.incidents import drop_rejected
 from app.investigations.intake import Intake
-from app.investigations.queueing import DIAGNOSE, LOOK, LOOK_QUEUE, UPDATE_INCIDENT, expire_overdue
+from app.investigations.queueing import (
+    DIAGNOSE,
+    DIAGNOSE_QUEUE,
+    LOOK,
+    LOOK_QUEUE,
+    UPDATE_INCIDENT,
+    expire_overdue,
+)
 from app.investigations.slots import Slots
 from app.investigations.weekly import post_every_week
 from app.jobs import Queue
 from app.knowledge.models import Fault, Knowledge
 from app.knowledge.packaged import packaged_path
 from app.knowledge.repository import record
+from app.operations.controls import Controls
+from app.operations.dependencies import dependencies_of
+from app.operations.figures import FigureReader
+from app.operations.models import RoomOf
+from app.operations.operations import Operations, instance
 from app.parts import Parts, Stages
+from app.recent_errors import RECENT_ERRORS
 from app.settings import Settings
 from app.slack.bolt import HttpEvents, SocketMode, build_app, who_am_i
 from app.slack.channels import Channels
@@ -47,6 +60,7 @@ from app.slack.incoming import Me
 from app.slack.listeners.desk import Desk
 from app.slack.people import Admission, People
 from app.slack.surface import SlackSurface, tell_channel, tell_refusal, tell_stand_in
+from app.standing import STANDINGS
 from app.storage import migrate
 from app.storage.announcements import Announcements, announce
 from app.storage.audit import write_audit
@@ -93,6 +107,7 @@ class Runtime:
         self._library: Library | None = None
         self._models: models.Models | None = None
         self._checks: dict[str, Check] = {}
+        self._queues: dict[str, Queue | Slots] = {}
         self.ports: dict[str, int] = {}
         """The ports bound, by variable name."""
 
@@ -125,6 +140,13 @@ class Runtime:
         self._draining = True
         await self._stack.aclose()
         log.info("stopped")
+
+    def drain(self) -> None:
+        """Take no new work and end what runs, as `stop` does, but stay. What Slack tells over a socket is
+        still stored, and carried out by others."""
+        self._draining = True
+        for queue in self._queues.values():
+            queue.drain()
 
     async def _start(self, stack: AsyncExitStack) -> None:
         settings = self._settings
@@ -169,15 +191,7 @@ class Runtime:
                 parts.guide(means),
                 parts.courier(),
             )
-            queue = Queue(
-                url,
-                concurrency=settings.process.worker_concurrency,
-                grace_seconds=settings.process.shutdown_grace_seconds,
-            )
-            queue.handle(RUN_TURN, runner.run)
-            await queue.start()
-            stack.push_async_callback(queue.stop)
-            self._checks["queue"] = _check(lambda: queue.takes_jobs)
+            await self._take_turns(stack, url, runner)
             _in_background(stack, prune_every_day(engine, retention_of(settings)))
             if channel := settings.slack.incident_channel:
                 incidents = SlackIncidentSurface(
@@ -200,7 +214,18 @@ class Runtime:
             else:
                 events = HttpEvents(app, _secret(settings.slack.signing_secret) or "")
 
-        await self._serve(stack, listeners, parts, events)
+        await self._serve(stack, listeners, parts, events, self._operations(stack, parts, client))
+
+    async def _take_turns(self, stack: AsyncExitStack, url: str, runner: TurnRunner) -> None:
+        process = self._settings.process
+        queue = Queue(
+            url, concurrency=process.worker_concurrency, grace_seconds=process.shutdown_grace_seconds
+        )
+        queue.handle(RUN_TURN, runner.run)
+        await queue.start()
+        stack.push_async_callback(queue.stop)
+        self._queues["turns"] = queue
+        self._checks["queue"] = _check(lambda: queue.takes_jobs)
 
     def _load(self, stack: AsyncExitStack) -> models.Models | None:
         self._models = models.load(self._settings.model)
@@ -217,9 +242,10 @@ class Runtime:
         looks.handle(LOOK, stages.looker.run)
         looks.handle(UPDATE_INCIDENT, stages.updater.run)
         slots = Slots(url, {DIAGNOSE: stages.diagnoser.run}, most=alerts.most_at_once, grace_seconds=grace)
-        for part in (looks, slots):
+        for name, part in ((LOOK_QUEUE, looks), (DIAGNOSE_QUEUE, slots)):
             await part.start()
             stack.push_async_callback(part.stop)
+            self._queues[name] = part
         _in_background(stack, _expire(parts.engine, alerts.ttl_seconds))
         _in_background(stack, _end_quiet(parts.intake()))
 
@@ -302,6 +328,36 @@ class Runtime:
         if notice and (channel := self._settings.slack.incident_channel):
             await tell_stand_in(client, channel, notice)
 
+    def _operations(self, stack: AsyncExitStack, parts: Parts, client: SlackClient) -> Operations:
+        controls = Controls(
+            parts.engine,
+            instance(),
+            self.drain,
+            running=lambda: sum(each.running for each in self._queues.values()),
+            is_draining=lambda: self._draining,
+        )
+        stack.push_async_callback(controls.aclose)
+        return Operations(
+            self._settings,
+            parts.keeper,
+            FigureReader(parts.engine, parts.windows()),
+            dependencies_of(
+                self._settings,
+                parts.engine,
+                parts.keeper,
+                parts.clients,
+                ask_slack=client.auth_test,
+                standings=STANDINGS,
+            ),
+            controls,
+            RECENT_ERRORS,
+            rooms=lambda: {
+                name: RoomOf(running=each.running, room=each.room if isinstance(each, Queue) else None)
+                for name, each in self._queues.items()
+            },
+            roles=tuple(role for role, is_on in (("door", self._door), ("worker", self._worker)) if is_on),
+        )
+
     # -- doors -------------------------------------------------------------------------------------------
 
     def _admission(self, people: People, me: Me) -> Admission:
@@ -334,23 +390,21 @@ class Runtime:
         listeners: dict[str, Listener],
         parts: Parts,
         events: HttpEvents | None,
+        operations: Operations,
     ) -> None:
         _in_background(stack, _forget_sightings(parts.engine))
         apps: dict[str, Any] = {}
         self._checks["database"] = lambda: _answers(parts.engine)
         self._checks["knowledge"] = _check(lambda: parts.keeper.is_loaded)
-        token = _secret(self._settings.process.ops_auth_token)
-        reader: AlertReader | None = AlertReader(parts.engine, parts.link)
-        if "OPS_PORT" not in listeners and token is None:
-            # The internet reaches this port.
-            log.info("route_off", route="/alerts", needs="OPS_AUTH_TOKEN, or an OPS_PORT of its own")
-            reader = None
         ops = ops_app(
             self._checks,
             draining=lambda: self._draining,
             notices=lambda: tuple(map(mask, parts.keeper.notices())),
-            alerts=reader,
-            token=token,
+            alerts=AlertReader(parts.engine, parts.link),
+            operations=operations,
+            token=_secret(self._settings.process.ops_auth_token),
+            # Where it is not, the internet reaches it.
+            own_port="OPS_PORT" in listeners,
         )
         if "PORT" in listeners:
             apps["PORT"] = public_app(

@@ -10,6 +10,7 @@ import structlog
 from structlog.contextvars import merge_contextvars
 from structlog.typing import Processor
 
+from app.recent_errors import RECENT_ERRORS
 from app.tools.masking import mask
 
 
@@ -21,6 +22,7 @@ def set_up_logging(level: str, *, stream: Any = None) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
         _mask_texts,
+        _remember,
     ]
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
@@ -43,6 +45,25 @@ def set_up_logging(level: str, *, stream: Any = None) -> None:
     logging.getLogger("app").setLevel(level)
     # These repeat request bodies in their errors.
     logging.getLogger("slack_bolt").setLevel(logging.CRITICAL)
+
+
+def level() -> str:
+    """From which level on this process logs."""
+    return logging.getLevelName(logging.getLogger("app").getEffectiveLevel())
+
+
+def set_level(level: str) -> str:
+    """Log from this level on, in this process and from now on; the level before."""
+    ours = logging.getLogger("app")
+    before = logging.getLevelName(ours.getEffectiveLevel())
+    ours.setLevel(level)
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level)))
+    return before
+
+
+def _remember(_logger: Any, _name: str, event: Any) -> Any:
+    RECENT_ERRORS.note(event)
+    return event
 
 
 def _mask_texts(_logger: Any, _name: str, event: Any) -> Any:

@@ -19,7 +19,7 @@ from app.settings import GROUPS
 ROOT = Path(__file__).parents[1]
 
 LAYERS = (
-    {"errors", "computing"},
+    {"errors", "computing", "instruments", "recent_errors", "standing", "tracing"},
     {"settings"},
     {"storage", "jobs"},
     {"knowledge", "signals"},
@@ -29,6 +29,7 @@ LAYERS = (
     {"workflows"},
     {"conversations"},
     {"investigations"},
+    {"operations"},
     {"slack", "web"},
     {"parts", "documents"},
     {"runtime", "terminal"},

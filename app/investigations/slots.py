@@ -61,6 +61,18 @@ class Slots:
         self._workers: dict[int, Queue] = {}
         self._task: asyncio.Task[None] | None = None
         self._stopping = asyncio.Event()
+        self._drains = False
+
+    @property
+    def running(self) -> int:
+        """How many diagnoses this process carries out at the moment."""
+        return sum(worker.running for worker in self._workers.values())
+
+    def drain(self) -> None:
+        """Take no more diagnoses; each slot goes to another process when its diagnosis is over."""
+        self._drains = True
+        for worker in self._workers.values():
+            worker.drain()
 
     @property
     def held(self) -> frozenset[int]:
@@ -118,10 +130,21 @@ class Slots:
     async def _seek(self, connection: Connection) -> None:
         """Take what slots are free, one in a round: replicas that start together share them."""
         while not self._stopping.is_set():
-            if (slot := await self._take_one(connection)) is not None:
+            if self._drains:
+                await self._give_back(connection)
+            elif (slot := await self._take_one(connection)) is not None:
                 await self._open(slot, connection)
             # Who has more waits longer, so that who has none is first.
             await self._listen(connection, TICK_SECONDS + TICK_SECONDS / 2 * len(self._workers))
+
+    async def _give_back(self, connection: Connection) -> None:
+        """The slots whose diagnosis is over, one that was opened while the drain began included."""
+        for slot, worker in list(self._workers.items()):
+            worker.drain()
+            if not worker.running:
+                await self._end([slot], at_once=False, while_holding=connection)
+                async with asyncio.timeout(CONNECT_SECONDS):
+                    await connection.execute("SELECT pg_advisory_unlock(%s, %s)", (SLOTS, slot))
 
     async def _take_one(self, connection: Connection) -> int | None:
         for slot in range(self._most):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import ssl
+import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -18,10 +19,12 @@ import aiohttp
 from pydantic_core import from_json
 from yarl import URL
 
+from app.instruments import SOURCE_REQUESTS
 from app.settings import Endpoint
 from app.sources.allowed import AllowList, Unacceptable
 from app.sources.failures import NotThere, QueryRejected, ReadRefused, SourceFailed
 from app.sources.wording import looks_like_html, own_words
+from app.standing import STANDINGS, Standings
 
 MOST_BYTES = 8 * 1024 * 1024
 MOST_ERROR_BYTES = 64 * 1024
@@ -38,7 +41,8 @@ class ReadOnlyHttp:
     """Reads one system at `endpoint.url`; `source` is its short name, as readers see it in sentences.
 
     `allowed` are path patterns below that address (see `AllowList`). `headers` go out with every request.
-    Credentials in the address itself are sent as basic authentication and appear in no link.
+    Credentials in the address itself are sent as basic authentication and appear in no link. How it answers
+    is noted under `dependency`, by default the source's name.
     """
 
     def __init__(
@@ -50,9 +54,13 @@ class ReadOnlyHttp:
         timeout_seconds: float = TIMEOUT_SECONDS,
         most_bytes: int = MOST_BYTES,
         headers: Mapping[str, str] | None = None,
+        dependency: str | None = None,
+        standings: Standings = STANDINGS,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self.source = source
+        self._dependency = dependency or source
+        self._standings = standings
         address = URL(endpoint.url.rstrip("/"))
         self._base = address.with_user(None).with_query(None).with_fragment(None)
         self._headers = {**_proof(endpoint, address), **(headers or {})}
@@ -114,6 +122,29 @@ class ReadOnlyHttp:
         except Unacceptable:
             raise ReadRefused(self.source, path) from None
         url = URL(str(self._base).rstrip("/") + plain, encoded=True)
+        began = time.monotonic()
+        try:
+            body = await self._asked(url, params, accept)
+        except SourceFailed as failure:
+            # Whoever says no to a question answers.
+            self._note(failure if type(failure) is SourceFailed else None, time.monotonic() - began)
+            raise
+        self._note(None, time.monotonic() - began)
+        return body
+
+    def _note(self, failure: SourceFailed | None, seconds: float) -> None:
+        if failure is None:
+            self._standings.answered(self._dependency, seconds)
+        else:
+            self._standings.failed(self._dependency, failure.sentence)
+        SOURCE_REQUESTS.record(seconds, source=self._kind, outcome="failed" if failure else "ok")
+
+    @property
+    def _kind(self) -> str:
+        """Registered services are many, and one kind of source."""
+        return self._dependency.partition(":")[0]
+
+    async def _asked(self, url: URL, params: Params | None, accept: str) -> bytes:
         try:
             session = await self._opened()
             async with session.get(

@@ -41,6 +41,7 @@ class OpsEndpoints:
                 Endpoint(service.url, token=token, ca_file=ca_file),
                 ALLOWED,
                 source=service.name,
+                dependency=f"service:{service.name}",
                 timeout_seconds=timeout_seconds,
                 clock=clock,
             )

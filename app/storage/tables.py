@@ -116,6 +116,9 @@ turns = Table(
     Column("finished_at", DateTime(timezone=True)),
     CheckConstraint("status IN ('" + "', '".join(TURN_STATUSES) + "')", name="status"),
     Index(None, "session_id", "created_at"),
+    # What was lately, over all sessions.
+    Index(None, "created_at"),
+    Index("ix_turns_failed", "created_at", postgresql_where=text("error_code IS NOT NULL")),
 )
 
 # Messages that became no turn, for minutes: replies in threads that were not known (a mention may yet make

@@ -5,16 +5,14 @@ It reads the database and nothing else. What it tells is masked and bounded, who
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Path, Query
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
-from pydantic import AfterValidator, BaseModel, ConfigDict
+from fastapi import APIRouter, Path, Query
+from pydantic import BaseModel, ConfigDict
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.investigations import overview, repository
@@ -22,22 +20,11 @@ from app.investigations.alert import Severity
 from app.investigations.brief import Brief, Confidence
 from app.investigations.models import Incident, IncidentStatus, Investigation, InvestigationStatus
 from app.investigations.recording import NoSuchInvestigation
+from app.operations.models import Words
 from app.storage.engine import begin
-from app.tools.masking import mask
 from app.web.refusing import Refusal
-from app.web.webhooks.refusals import NotProven
 
 MOST_LISTED = 200
-LONGEST = 1000
-
-
-def bounded(text: str) -> str:
-    # Masked before it is cut: half a secret has another shape.
-    shown = mask(text[: 4 * LONGEST])
-    return shown if len(shown) <= LONGEST else f"{shown[: LONGEST - 1]}…"
-
-
-Words = Annotated[str, AfterValidator(bounded)]
 
 
 class _Told(BaseModel):
@@ -167,12 +154,9 @@ def _incident(incident: Incident) -> ListedIncident:
     return ListedIncident.model_validate(incident)
 
 
-def alert_routes(reader: AlertReader, token: str | None) -> APIRouter:
-    """`token` (OPS_AUTH_TOKEN) guards them when it is set."""
-    routes = APIRouter(dependencies=[Depends(_guard(token))] if token else [], tags=["alerts"])
-    refusals: dict[int | str, dict[str, Any]] = {
-        status: {"model": Refusal} for status in (422, 503, *((401,) if token else ()))
-    }
+def alert_routes(reader: AlertReader) -> APIRouter:
+    routes = APIRouter(tags=["alerts"])
+    refusals: dict[int | str, dict[str, Any]] = {status: {"model": Refusal} for status in (422, 503)}
 
     @routes.get("/alerts", responses=refusals)
     async def alerts(
@@ -189,13 +173,3 @@ def alert_routes(reader: AlertReader, token: str | None) -> APIRouter:
         return await reader.alert(investigation_id)
 
     return routes
-
-
-def _guard(token: str) -> Callable[[HTTPAuthorizationCredentials | None], None]:
-    scheme = HTTPBearer(auto_error=False, description="OPS_AUTH_TOKEN")
-
-    def prove(given: HTTPAuthorizationCredentials | None = Depends(scheme)) -> None:
-        if given is None or not hmac.compare_digest(given.credentials.encode(), token.encode()):
-            raise NotProven("Send OPS_AUTH_TOKEN as “Authorization: Bearer …”.")
-
-    return prove

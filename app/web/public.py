@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from app.settings import AlertSettings
 from app.web.refusing import answer_refusals
+from app.web.tracing import Traced
 from app.web.webhooks.body import read_body
 from app.web.webhooks.refusals import Draining, NotProven, NotUnderstood
 from app.web.webhooks.route import add_routes
@@ -73,6 +74,7 @@ def public_app(
     `alerts` is where the webhooks' alerts go; without it, or its settings, they have no routes.
     """
     app = FastAPI(title="SRE Agent", docs_url=None, redoc_url=None, openapi_url=None)
+    app.add_middleware(Traced)
     answer_refusals(app)
 
     if slack is not None:

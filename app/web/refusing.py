@@ -5,11 +5,15 @@ Whoever fails to prove who they are again and again is answered 429; whoever pro
 
 from __future__ import annotations
 
+from http import HTTPStatus
+
 import structlog
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
+from fastapi.exception_handlers import http_exception_handler
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
+from starlette.exceptions import HTTPException
 
 from app.errors import AgentError
 from app.web.floods import FailedProofs
@@ -56,6 +60,13 @@ def answer_refusals(app: FastAPI, failed: FailedProofs | None = None) -> None:
         # One line, without body or query string: they may hold secrets.
         log.warning("request_refused", path=request.url.path, status=error.status, code=error.code)
         return _said(error, headers)
+
+    @app.exception_handler(HTTPException)
+    async def unreadable(request: Request, error: HTTPException) -> Response:
+        if error.status_code == HTTPStatus.BAD_REQUEST:
+            # What the framework says of a body that is not even text.
+            return await refuse(request, BadRequest("The body cannot be read."))
+        return await http_exception_handler(request, error)
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:

@@ -142,6 +142,25 @@ async def test_one_service_is_diagnosed_once_at_a_time_and_follow_ups_wait_too(
 
 
 @pytest.mark.slow
+async def test_a_process_that_drains_ends_its_diagnosis_and_gives_its_slot_to_another(
+    engine: AsyncEngine, slots: Callable[..., Awaitable[Slots]]
+) -> None:
+    await put(engine, "mine")
+    mine, others = Diagnoses(), Diagnoses()
+    draining = await slots(mine, 1)
+    await until(lambda: mine.running == ["mine"])
+    draining.drain()
+    waiting = await slots(others, 1)
+    await put(engine, "next")
+    await asyncio.sleep(2)
+    assert (mine.running, draining.running, others.order) == (["mine"], 1, [])
+
+    mine.gate.set()
+    await until(lambda: others.running == ["next"])
+    assert (mine.ended, mine.cut, draining.held, waiting.held) == (["mine"], [], frozenset(), {0})
+
+
+@pytest.mark.slow
 async def test_a_slot_moves_when_its_holder_s_connection_ends(
     engine: AsyncEngine, database_url: str, slots: Callable[..., Awaitable[Slots]]
 ) -> None:

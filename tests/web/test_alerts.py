@@ -12,8 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.investigations import repository
 from app.investigations.alert import Severity
+from app.operations.models import LONGEST
 from app.storage.engine import begin, create_engine
-from app.web.alerts import LONGEST, AlertReader
+from app.web.alerts import AlertReader
 from app.web.ops import ops_app
 from tests.investigations.conftest import alert, intake_on
 from tests.investigations.test_repository import begun, with_thread

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import httpx
 import pytest
@@ -16,6 +17,7 @@ from app.web.alerts import AlertReader
 from app.web.ops import ops_app
 from app.web.server import WebServer, bind
 from tests.investigations.conftest import alert, intake_on
+from tests.operations.conftest import operations_on
 
 TOKEN = "a-token-of-the-test"
 
@@ -37,7 +39,13 @@ def ops(database_url: str, request: pytest.FixtureRequest) -> Iterator[str]:
         for number in range(4):
             await intake.accept(alert(f"Q{number}"))
         checks = {"database": well, "knowledge": well}
-        app = ops_app(checks, draining=lambda: False, alerts=AlertReader(engine), token=token)
+        app = ops_app(
+            checks,
+            draining=lambda: False,
+            alerts=AlertReader(engine),
+            operations=await operations_on(engine, drain=lambda: None),
+            token=token,
+        )
         server = WebServer(app, listener)
         await server.start()
         ready.set()
@@ -54,15 +62,39 @@ def ops(database_url: str, request: pytest.FixtureRequest) -> Iterator[str]:
     loop.close()
 
 
-UNUSED = AlertReader(create_engine("postgresql://nobody@127.0.0.1:1/nothing"))
-schema = schemathesis.openapi.from_dict(ops_app({}, draining=lambda: False, alerts=UNUSED).openapi())
+def described(token: str | None) -> Any:
+    """The description of the app, as it is served with and without a token."""
+    unused = create_engine("postgresql://nobody@127.0.0.1:1/nothing")
+    app = ops_app(
+        {},
+        draining=lambda: False,
+        alerts=AlertReader(unused),
+        operations=asyncio.run(operations_on(unused)),
+        token=token,
+    )
+    return schemathesis.openapi.from_dict(app.openapi())
+
+
+schema, guarded = described(None), described(TOKEN)
 
 
 @pytest.mark.filterwarnings("ignore")
 @schema.parametrize()
-@settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=15, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 def test_every_route_answers_as_it_says(case: schemathesis.Case, ops: str) -> None:
     case.call_and_validate(base_url=ops)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("ops", [TOKEN], indirect=True)
+@guarded.include(path_regex="^/ops/").parametrize()
+@settings(max_examples=15, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+def test_every_guarded_route_answers_as_it_says_to_who_may_and_who_may_not(
+    case: schemathesis.Case, ops: str
+) -> None:
+    case.call_and_validate(base_url=ops, headers={"Authorization": f"Bearer {TOKEN}"})
+    # A body that is not even text is refused before anybody looks who sent it.
+    assert case.call(base_url=ops, headers={"Authorization": "Bearer no"}).status_code in (401, 405, 422)
 
 
 def test_an_investigation_reads_as_it_is_described(ops: str) -> None:
@@ -77,7 +109,18 @@ def test_an_investigation_reads_as_it_is_described(ops: str) -> None:
 
 def test_the_description_names_what_probes_and_people_ask(ops: str) -> None:
     paths = httpx.get(f"{ops}/openapi.json").json()["paths"]
-    assert paths.keys() == {"/healthz", "/readyz", "/alerts", "/alerts/{investigation_id}"}
+    pages = ("status", "health", "metrics", "config", "dependencies", "errors")
+    assert paths.keys() == {
+        "/healthz",
+        "/readyz",
+        "/metrics",
+        "/alerts",
+        "/alerts/{investigation_id}",
+        *(f"/ops/{page}" for page in pages),
+    }
+    for page in pages:
+        told = paths[f"/ops/{page}"]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
+        assert "$ref" in told
     for path in ("/alerts", "/alerts/{investigation_id}"):
         answers = paths[path]["get"]["responses"]
         assert {"200", "422", "503"} <= answers.keys()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import httpx
 
-from tests.acceptance.conftest import Stack, organisation, stack
+from tests.acceptance.conftest import CHECKOUT, LAUNCH, MAYA, Stack, organisation, stack
 from tests.acceptance.test_durability import forbid_connections, runtime_database
 
 __all__ = ["organisation", "stack"]
@@ -29,6 +31,34 @@ async def test_a_process_without_its_database_is_alive_and_not_ready(stack: Stac
         assert answer.status_code == 503
         assert answer.json()["checks"]["database"] is False
         await forbid_connections(postgres_url, runtime_database(stack), False)
+
+
+async def test_a_process_that_drains_stays_and_takes_nothing_new(stack: Stack) -> None:
+    proof = {"Authorization": "Bearer a-token-of-the-test"}
+    runtime = await stack.serve(OPS_AUTH_TOKEN="a-token-of-the-test", ALERT_WEBHOOK_TOKEN="hook")
+    ops, door = (f"http://127.0.0.1:{runtime.ports[name]}" for name in ("OPS_PORT", "PORT"))
+    async with httpx.AsyncClient() as asking:
+        status = (await asking.get(f"{ops}/ops/status", headers=proof)).json()
+        assert (status["verdict"], status["roles"]) == ("healthy", ["door", "worker"]), status["because"]
+        assert status["signals"]["saturation"]["here"].keys() == {"turns", "look", "diagnose"}
+
+        assert (await asking.post(f"{ops}/ops/drain", headers=proof)).json()["draining"] is True
+        ready = await asking.get(f"{ops}/readyz")
+        assert (ready.status_code, ready.json()["checks"]["not draining"]) == (503, False)
+        hook = await asking.post(f"{door}/webhooks/alertmanager", headers={"Authorization": "Bearer hook"})
+        assert (hook.status_code, hook.headers["Retry-After"], hook.json()["error"]) == (503, "5", "draining")
+        # What is said over the socket is kept for others.
+        ts = await stack.slack.say(MAYA, CHECKOUT, LAUNCH)
+        await stack.slack.wait_for(lambda: bool(stack.slack.channel(CHECKOUT)[-1].reactions), 10)
+        await asyncio.sleep(1)
+        assert await stack.rows("SELECT status FROM turns") == [("queued",)]
+        assert (await asking.get(f"{ops}/healthz")).status_code == 200
+
+        await stack.serve(door=False)
+        assert await stack.answered(CHECKOUT, ts)
+        page = (await asking.get(f"{ops}/metrics")).text
+        assert "sre_agent_process_draining 1.0" in page
+        assert 'sre_agent_queue_jobs{queue="turns",status="todo"}' not in page
 
 
 async def test_one_port_may_serve_both_where_a_platform_gives_one(stack: Stack) -> None:
