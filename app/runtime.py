@@ -13,6 +13,7 @@ from socket import socket as Listener
 from typing import Any, TextIO
 
 import structlog
+from fastapi import FastAPI
 from pydantic import SecretStr
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -65,7 +66,7 @@ from app.storage import migrate
 from app.storage.announcements import Announcements, announce
 from app.storage.audit import write_audit
 from app.storage.embedded import EmbeddedPostgres, find_binaries
-from app.storage.engine import begin, create_engine
+from app.storage.engine import READ_ONLY, begin, create_engine
 from app.storage.errors import DatabaseUnavailable, SchemaBehind
 from app.storage.tree import read_folder
 from app.tools.masking import mask
@@ -214,7 +215,7 @@ class Runtime:
             else:
                 events = HttpEvents(app, _secret(settings.slack.signing_secret) or "")
 
-        await self._serve(stack, listeners, parts, events, self._operations(stack, parts, client))
+        await self._serve(stack, listeners, url, parts, events, self._operations(stack, parts, client))
 
     async def _take_turns(self, stack: AsyncExitStack, url: str, runner: TurnRunner) -> None:
         process = self._settings.process
@@ -388,6 +389,7 @@ class Runtime:
         self,
         stack: AsyncExitStack,
         listeners: dict[str, Listener],
+        url: str,
         parts: Parts,
         events: HttpEvents | None,
         operations: Operations,
@@ -406,6 +408,7 @@ class Runtime:
             # Where it is not, the internet reaches it.
             own_port="OPS_PORT" in listeners,
         )
+        self._add_console(stack, ops, url, parts)
         if "PORT" in listeners:
             apps["PORT"] = public_app(
                 slack=events,
@@ -422,6 +425,20 @@ class Runtime:
             server = WebServer(apps[name], listener)
             await server.start()
             stack.push_async_callback(server.stop)
+
+    def _add_console(self, stack: AsyncExitStack, ops: FastAPI, url: str, parts: Parts) -> None:
+        console = self._settings.console
+        if not console.is_on:
+            log.info("route_off", route="/console", needs="CONSOLE_TOKEN or TRUSTED_PROXIES")
+            return
+        # Templates cost memory that only who looks at them needs.
+        from app.web.console.access import Access  # noqa: PLC0415
+        from app.web.console.app import add_console, console_app  # noqa: PLC0415
+
+        engine = create_engine(url, pool_size=2, server_settings=READ_ONLY)
+        stack.push_async_callback(engine.dispose)
+        access = Access(_secret(console.token), console.trusted_proxies)
+        add_console(ops, console_app(engine, access, link=parts.link))
 
     async def _changed(self, changed: str) -> None:
         """A repo, `owner/name`, changed on GitHub: look now instead of at the next poll."""

@@ -10,6 +10,7 @@ import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 from urllib.parse import urlsplit
@@ -22,6 +23,7 @@ from app.errors import AgentError
 
 HAIKU = "claude-haiku-5-5"
 SONNET = "claude-sonnet-5-5"
+SHORTEST_CONSOLE_TOKEN = 16
 
 EXAMPLES = {
     "SLACK_BOT_TOKEN": "xoxb-…, from the app's “OAuth & Permissions” page",
@@ -64,6 +66,8 @@ EXAMPLES = {
     "SOURCES_CA_FILE": "/etc/ssl/acme.pem",
     "KUBERNETES": "in-cluster, ~/.kube/config or off",
     "MCP_SERVERS": "./mcp.yaml",
+    "CONSOLE_TOKEN": "the output of `openssl rand -hex 24`",
+    "TRUSTED_PROXIES": "10.0.3.7,10.1.0.0/24",
 }
 """What would do, for variables whose default does not show it."""
 
@@ -116,12 +120,24 @@ def _ids(first: str, what: str) -> Callable[[tuple[str, ...]], tuple[str, ...]]:
     return check
 
 
+def _networks(value: tuple[str, ...]) -> tuple[str, ...]:
+    for each in value:
+        try:
+            network = ip_network(each)
+        except ValueError as error:
+            raise ValueError(f"{each} is neither an IP address nor a network such as 10.1.0.0/24") from error
+        if network.prefixlen == 0:
+            raise ValueError(f"{each} is everybody; whom it trusts can be anyone")
+    return value
+
+
 REPOSITORY = re.compile(r"(https?|ssh|git|file)://[^\s]+|[\w.-]+@[\w.-]+:[^\s]+|/[^\s].*", re.ASCII)
 """What git may be given; `app/context/addresses.py` looks at it more closely."""
 
 CommaSeparated = Annotated[tuple[str, ...], NoDecode]
 TeamIds = Annotated[CommaSeparated, AfterValidator(_ids("TE", "workspace"))]
 ChannelIds = Annotated[CommaSeparated, AfterValidator(_ids("CG", "channel"))]
+Networks = Annotated[CommaSeparated, AfterValidator(_networks)]
 Address = Annotated[str, AfterValidator(_address)]
 Repository = Annotated[str, AfterValidator(_repository)]
 File = Annotated[Path, AfterValidator(_file)]
@@ -421,6 +437,24 @@ class ProcessSettings(Group):
     shutdown_grace_seconds: float = Field(30, validation_alias="SHUTDOWN_GRACE_SECONDS", gt=0)
 
 
+class ConsoleSettings(Group):
+    """`/console` is off without either: a token to sign in with, or proxies that say who somebody is."""
+
+    token: SecretStr | None = Field(None, validation_alias="CONSOLE_TOKEN")
+    trusted_proxies: Networks = Field((), validation_alias="TRUSTED_PROXIES")
+
+    @field_validator("token")
+    @classmethod
+    def _is_not_guessed(cls, value: SecretStr | None) -> SecretStr | None:
+        if value and len(value.get_secret_value()) < SHORTEST_CONSOLE_TOKEN:
+            raise ValueError(f"is shorter than {SHORTEST_CONSOLE_TOKEN} characters")
+        return value
+
+    @property
+    def is_on(self) -> bool:
+        return bool(self.token or self.trusted_proxies)
+
+
 GROUPS: dict[str, type[Group]] = {
     "slack": SlackSettings,
     "model": ModelSettings,
@@ -432,6 +466,7 @@ GROUPS: dict[str, type[Group]] = {
     "sources": SourceSettings,
     "budgets": BudgetSettings,
     "process": ProcessSettings,
+    "console": ConsoleSettings,
 }
 
 
@@ -448,6 +483,7 @@ class Settings:
     sources: SourceSettings
     budgets: BudgetSettings
     process: ProcessSettings
+    console: ConsoleSettings
 
     @classmethod
     def load(cls, *, env_file: Path | None = Path(".env"), **values: Any) -> Settings:

@@ -57,7 +57,7 @@ async def show(engine: AsyncEngine, key: str) -> str:
         NoSuchSession: with the kinds of key there are.
     """
     async with begin(engine) as connection:
-        found = await _find(connection, key.strip())
+        found = await find(connection, key.strip())
         shown = [
             session_text(
                 session,
@@ -69,7 +69,8 @@ async def show(engine: AsyncEngine, key: str) -> str:
     return "\n\n".join(shown)
 
 
-async def _find(connection: AsyncConnection, key: str) -> list[RowMapping]:
+async def find(connection: AsyncConnection, key: str) -> list[RowMapping]:
+    """The sessions a key names. Raises `NoSuchSession`."""
     if link := LINK.search(key):
         wanted = {"channel": link[1], "ts": link[4] or f"{link[2]}.{link[3]}"}
         rows = await connection.execute(FIND, wanted)

@@ -56,7 +56,8 @@ and the newest one. What somebody looked into from a shell was no page, and nobo
 class Judged:
     """One brief. `correct` is None while nobody has said; `named` is whether it names a cause at all.
 
-    Seconds are since the page; `usd` is None when no model was asked or its price is not known.
+    Seconds are since the page, which came `at`; `usd` is None when no model was asked or its price is not
+    known.
     """
 
     level: Confidence
@@ -66,6 +67,7 @@ class Judged:
     seconds_to_evidence: float | None = None
     seconds_to_brief: float | None = None
     usd: Decimal | None = None
+    at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -128,6 +130,7 @@ async def judged(connection: AsyncConnection, since: datetime) -> tuple[Judged, 
             seconds_to_evidence=_seconds(row.seconds_to_evidence),
             seconds_to_brief=_seconds(row.seconds_to_brief),
             usd=row.usd,
+            at=row.created_at,
         )
         for row in rows
     )

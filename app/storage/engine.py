@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -53,30 +53,35 @@ SERVER_SETTINGS = {
     "enable_seqscan": "off",
 }
 
+READ_ONLY = {**SERVER_SETTINGS, "default_transaction_read_only": "on", "statement_timeout": "10s"}
+"""For who only looks: the database refuses to write, and nothing that was asked keeps it busy for long."""
 
-def create_engine(url: str, *, pool_size: int = 10) -> AsyncEngine:
+
+def create_engine(
+    url: str, *, pool_size: int = 10, server_settings: Mapping[str, str] = SERVER_SETTINGS
+) -> AsyncEngine:
     """An engine whose connections are checked before use, so a restarted database costs no turn.
 
     `pool_size` connections are kept, half of them for `begin` and half for `autocommit`: putting a connection
     from one isolation level into the other costs a third of a statement, each time.
     """
     half = max(1, pool_size // 2)
-    engine = _connecting(url, half)
+    engine = _connecting(url, half, server_settings)
     # Nothing is left to roll back where each statement has ended its own transaction.
-    twin = _connecting(url, half, isolation_level="AUTOCOMMIT", pool_reset_on_return=None)
+    twin = _connecting(url, half, server_settings, isolation_level="AUTOCOMMIT", pool_reset_on_return=None)
     event.listen(engine.sync_engine, "engine_disposed", lambda _: twin.sync_engine.dispose())
     _TWINS[engine] = twin
     return engine
 
 
-def _connecting(url: str, kept: int, **options: Any) -> AsyncEngine:
+def _connecting(url: str, kept: int, server_settings: Mapping[str, str], **options: Any) -> AsyncEngine:
     engine = create_async_engine(
         url_for("asyncpg", url),
         pool_size=kept,
         max_overflow=5,
         pool_timeout=10,
         hide_parameters=True,  # an error of the driver would carry what people wrote into the log
-        connect_args={"timeout": 5, "server_settings": SERVER_SETTINGS},
+        connect_args={"timeout": 5, "server_settings": dict(server_settings)},
         json_serializer=as_json,
         json_deserializer=from_json,
         **options,

@@ -196,9 +196,11 @@ audit_log = Table(
     Column("trace_id", Text),
     _now(),
     CheckConstraint("confidence BETWEEN 0 AND 1", name="confidence"),
-    Index(None, "created_at"),
     Index(None, "channel_id", "thread_ts"),
-    Index(None, "user_id"),
+    Index(None, "created_at", "id"),
+    Index(None, "user_id", "created_at", "id"),
+    Index(None, "service_name", "created_at", "id"),
+    Index(None, "action", "created_at", "id"),
 )
 
 incidents = Table(

@@ -65,6 +65,8 @@ class WebServer:
                 lifespan="off",
                 ws="none",
                 timeout_graceful_shutdown=5,
+                # The peer is who holds the line: a header that names another one is trusted by nobody here.
+                proxy_headers=False,
             )
         )
         self._listener = listener

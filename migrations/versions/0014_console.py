@@ -1,0 +1,18 @@
+"""The audit log is searched by person, service, action and time, page by page."""
+
+from __future__ import annotations
+
+from alembic import op
+
+from app.storage.migrate import run_sql_file
+
+revision = "0014"
+down_revision = "0009"
+
+
+def upgrade() -> None:
+    run_sql_file(op.get_bind(), "0014_console.sql")
+
+
+def downgrade() -> None:
+    run_sql_file(op.get_bind(), "0014_console_down.sql")
