@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import secrets
 import shutil
 import socket
 import time
@@ -24,7 +25,15 @@ from app.playground.pager import AgentAway, Pager
 from app.playground.slack.server import PlaygroundSlack, loopback_socket
 from app.playground.slack.workspace import Workspace
 from app.playground.stack import SimulatedStack
-from app.settings import AlertSettings, EscalationSettings, Group, ModelSettings, Settings, SourceSettings
+from app.settings import (
+    AlertSettings,
+    ConsoleSettings,
+    EscalationSettings,
+    Group,
+    ModelSettings,
+    Settings,
+    SourceSettings,
+)
 from app.storage.embedded import EmbeddedPostgres, find_binaries
 
 PORT = 3838
@@ -72,7 +81,7 @@ def defaults(*groups: type[Group]) -> dict[str, Any]:
 
 
 APART: dict[str, Any] = {
-    **defaults(AlertSettings, EscalationSettings, SourceSettings),
+    **defaults(AlertSettings, ConsoleSettings, EscalationSettings, SourceSettings),
     "DATABASE_URL": None,
     "KNOWLEDGE_PATH": None,
     "KNOWLEDGE_REPO_REF": "main",
@@ -301,7 +310,8 @@ async def ended(task: asyncio.Task[Any]) -> None:
 
 async def show(load: Load, *, home: Path, port: int | None, browser: bool) -> None:
     """Run until cancelled, with what there is to do printed and, where there is a browser, the page open."""
-    async with demo(load, home=home, port=port, progress=told) as running:
+    token = secrets.token_urlsafe(18)
+    async with demo(load, home=home, port=port, progress=told, CONSOLE_TOKEN=token) as running:
         print(welcome(running), flush=True)
         if browser:
             await asyncio.to_thread(open_browser, running.slack.url)
@@ -317,11 +327,21 @@ def welcome(running: Demo) -> str:
         "Answers": who_answers(running.settings.model),
         "Change it": f"commit something in {running.knowledge};",
         "": "two seconds later new threads follow it (a broken commit is refused in #incidents)",
+        "Console": console(running),
         "Reports": f"of incidents, in {running.home / 'incidents'}",
         "Log": str(running.home / "demo.log"),
         "End": "Ctrl-C; what was said is still there the next time (--fresh forgets it)",
     }
     return "\n" + "\n".join(f"  {name:<10} {said}" for name, said in lines.items()) + "\n"
+
+
+def console(running: Demo) -> str:
+    """Where one sees what the agent does, and with what, for this run."""
+    token = running.settings.console.token
+    if running.program is None or token is None:
+        return "is off"
+    address = f"http://127.0.0.1:{running.program.ports['OPS_PORT']}/console/"
+    return f"{address} shows every turn and call; sign in with {token.get_secret_value()}"
 
 
 def who_answers(model: ModelSettings) -> str:

@@ -16,7 +16,7 @@ import pytest
 from aiohttp import ClientSession
 
 from app.playground import page_tour, tour, visit
-from app.playground.demo import Demo, HomeTaken, PortTaken, demo, forget
+from app.playground.demo import Demo, HomeTaken, PortTaken, console, demo, forget
 from app.playground.pager import TALES, AgentAway, NothingGoesOn
 from app.playground.slack.records import Message
 from app.playground.stack import SCENARIOS, NoSuchScenario
@@ -352,3 +352,18 @@ async def test_an_answer_grows_in_the_terminal_and_is_stopped(tmp_path: Path, pr
             await end(process)
             asyncio.get_running_loop().remove_reader(master)
             os.close(master)
+
+
+async def test_the_console_of_this_run_is_named_and_shows_what_was_asked(tmp_path: Path) -> None:
+    async with playing(tmp_path, CONSOLE_TOKEN="a-token-for-this-run") as running:
+        await ask(running, LAUNCH)
+        said = console(running)
+        address, token = said.split()[0], said.split()[-1]
+        assert token == "a-token-for-this-run"
+        async with ClientSession(headers={"Authorization": f"Bearer {token}"}) as browser:
+            async with browser.get(address) as page:
+                assert "before we launch checkout" in await page.text()
+            async with browser.get(address + "audit.ndjson") as exported:
+                assert '"action": "message"' in await exported.text()
+        async with ClientSession() as stranger, stranger.get(address) as refused:
+            assert refused.status == 401
