@@ -23,7 +23,7 @@ RUN tools/bin/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir wheel
     && tools/bin/pip --python /opt/sre-agent/bin/python install --quiet --no-index --no-deps --compile wheels/*.whl
 
 # --- what runs ---------------------------------------------------------------------------------------------
-FROM ${PYTHON}
+FROM ${PYTHON} AS agent
 # git reads the repos, ssh those that are reached by it. Debian keeps only the newest version of a package, so that
 # one with a pinned version could not be built next month; the digest above is what makes a build the same again.
 # hadolint ignore=DL3008
@@ -49,3 +49,17 @@ HEALTHCHECK --interval=15s --timeout=5s --start-period=60s --retries=4 \
     CMD ["python", "-c", "import os, urllib.request as u; u.urlopen(f\"http://127.0.0.1:{os.environ.get('OPS_PORT', 8081)}/healthz\", timeout=4)"]
 ENTRYPOINT ["tini", "--", "sre-agent"]
 CMD ["serve"]
+
+# --- the demo in a container: the same, with a PostgreSQL of its own ---------------------------------------
+FROM agent AS demo
+USER 0:0
+# hadolint ignore=DL3008
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends postgresql \
+    && rm -rf /var/lib/apt/lists/*
+USER 10001:10001
+HEALTHCHECK NONE
+CMD ["demo", "--no-browser"]
+
+# --- what is built when nobody names a stage ---------------------------------------------------------------
+FROM agent

@@ -17,12 +17,13 @@ from tests.deploy.validators import ROOT, checked
 
 DOCKERFILE = (ROOT / "Dockerfile").read_text("utf-8")
 STEPS = re.sub(r"(?m)^#.*\n|\\\n *|^\n", "", DOCKERFILE).splitlines()
-LAST = STEPS[max(number for number, step in enumerate(STEPS) if step.startswith("FROM ")) :]
+FROM = re.findall(r"(?m)^FROM (\S+)(?: AS (\w+))?$", DOCKERFILE)
+AGENT = "\n".join(STEPS).partition(" AS agent\n")[2].partition("\nFROM ")[0].splitlines()
 
 
 def step(keyword: str) -> str:
-    """What the last stage says with a keyword, once."""
-    [found] = [each.partition(" ")[2] for each in LAST if each.startswith(f"{keyword} ")]
+    """What the stage of the program says with a keyword, once."""
+    [found] = [each.partition(" ")[2] for each in AGENT if each.startswith(f"{keyword} ")]
     return found
 
 
@@ -31,7 +32,7 @@ def test_hadolint_has_nothing_to_say() -> None:
 
 
 def test_every_stage_begins_with_one_base_of_an_exact_version() -> None:
-    assert re.findall(r"(?m)^FROM (\S+)", DOCKERFILE) == ["${PYTHON}", "${PYTHON}"]
+    assert FROM == [("${PYTHON}", "build"), ("${PYTHON}", "agent"), ("agent", "demo"), ("agent", "")]
     assert re.search(r"(?m)^ARG PYTHON=python:\d+\.\d+\.\d+-slim-\w+(@sha256:[0-9a-f]{64})?$", DOCKERFILE)
 
 
@@ -50,7 +51,7 @@ def test_what_runs_is_nobody_s_root_and_has_no_compiler_and_no_database() -> Non
     assert int(user) >= 10000
     assert int(group) >= 10000
     assert json.loads(step("ENTRYPOINT"))[:2] == ["tini", "--"]
-    [packages] = re.findall(r"apt-get install (.*?) &&", "\n".join(LAST))
+    [packages] = re.findall(r"apt-get install (.*?) &&", "\n".join(AGENT))
     named = {each for each in packages.split() if not each.startswith("-")}
     assert named == {"ca-certificates", "git", "openssh-client", "tini"}
 
