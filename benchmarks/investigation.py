@@ -146,7 +146,7 @@ async def _program(here: Stand, systems: Monitored, **values: str) -> AsyncItera
     await here.pace(INSTANT)
     await systems.faults(0, HANGING)
     async with here.serve(**values) as app:
-        sender = Sender(here.session, f"http://127.0.0.1:{_port(app)}", await systems.alert())
+        sender = Sender(here.session, f"http://127.0.0.1:{app.ports['PORT']}", await systems.alert())
         first = [await sender.send(Page("checkout", f"Warm{here.apps}", "P1"))]
         await shown(here, first, SHOWN[-1], PAGE_SECONDS)
         await settled(here, PAGE_SECONDS)
@@ -156,11 +156,6 @@ async def _program(here: Stand, systems: Monitored, **values: str) -> AsyncItera
         await systems.sent()
         here.slack.journal.calls.clear()
         yield app, sender
-
-
-def _port(app: App) -> int:
-    line = next(each for each in app.log.read_text("utf-8").splitlines() if '"event": "ready"' in each)
-    return int(json.loads(line)["PORT"])
 
 
 # -- single pages ------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ clocks are the machine's, and all addresses are on this machine.
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import secrets
 import shutil
@@ -14,7 +15,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -52,6 +53,7 @@ class App:
     log: Path
     spawned_at: float
     ready_seconds: float = 0.0
+    ports: dict[str, int] = field(default_factory=dict)
 
     @property
     def info(self) -> psutil.Process:
@@ -67,15 +69,66 @@ class App:
     def last_words(self) -> str:
         return self.log.read_text("utf-8", "replace")[-4000:]
 
+    @property
+    def living(self) -> bool:
+        return self.process.returncode is None
+
+    async def ready(self) -> None:
+        """Wait until it says that it is ready.
+
+        Raises:
+            RuntimeError: it has not in time, or has ended.
+        """
+        told = await self._told_ready()
+        self.ready_seconds = datetime.fromisoformat(told["timestamp"]).timestamp() - self.spawned_at
+        self.ports = {name: told[name] for name in ("PORT", "OPS_PORT") if name in told}
+
+    async def _told_ready(self) -> dict[str, Any]:
+        deadline = time.time() + READY_SECONDS
+        while time.time() < deadline:
+            for line in self.log.read_text("utf-8", "replace").splitlines():
+                if '"event": "ready"' in line:
+                    told: dict[str, Any] = json.loads(line)
+                    return told
+            if not self.living:
+                raise RuntimeError("the program ended before it was ready")
+            await asyncio.sleep(0.02)
+        raise RuntimeError(f"the program did not become ready in {READY_SECONDS} s")
+
+    def send(self, number: signal.Signals) -> None:
+        with suppress(ProcessLookupError):
+            self.process.send_signal(number)
+
+    async def kill(self) -> None:
+        """At once, and without a word: kill -9."""
+        if self.living:
+            self.send(signal.SIGKILL)
+        await self.process.wait()
+
     async def stop(self) -> None:
-        if self.process.returncode is None:
-            with suppress(ProcessLookupError):
-                self.process.send_signal(signal.SIGTERM)
+        if self.living:
+            self.send(signal.SIGTERM)
             try:
                 await asyncio.wait_for(self.process.wait(), 60)
             except TimeoutError:
-                self.process.kill()
-                await self.process.wait()
+                await self.kill()
+
+
+async def spawn(command: str, environment: Mapping[str, str], log: Path) -> App:
+    """Begin a process of the program, `serve` or `worker`; its log goes to a file."""
+    with log.open("wb") as out:
+        spawned = time.time()
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "app",
+            command,
+            env=environment,
+            cwd=log.parent,  # no .env of a checkout
+            stdout=out,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+    return App(process, log, spawned)
 
 
 @dataclass
@@ -94,22 +147,9 @@ class Stand:
     async def serve(self, **values: str) -> AsyncIterator[App]:
         """The program, ready and connected to the playground; stopped when the block ends."""
         self.apps += 1
-        log = self.folder / f"app-{self.apps}.log"
-        with log.open("wb") as out:
-            spawned = time.time()
-            process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "app",
-                "serve",
-                env={**self.environment, **values},
-                cwd=self.folder,  # no .env of a checkout
-                stdout=out,
-                stderr=asyncio.subprocess.STDOUT,
-            )
-        app = App(process, log, spawned)
+        app = await spawn("serve", {**self.environment, **values}, self.folder / f"app-{self.apps}.log")
         try:
-            app.ready_seconds = await _ready(app) - spawned
+            await app.ready()
             await self.slack.connected()
             yield app
         except RuntimeError:
@@ -159,7 +199,7 @@ async def stand() -> AsyncIterator[Stand]:
         organisation = await asyncio.to_thread(_organisation, folder / "organisation")
         async with PlaygroundSlack(workspace()) as slack, aiohttp.ClientSession() as session:
             environment = {
-                **{name: os.environ[name] for name in PASSED_ON if name in os.environ},
+                **passed_on(),
                 **_settings(folder, organisation, url, model_url),
                 **slack.environment,
             }
@@ -172,6 +212,11 @@ async def stand() -> AsyncIterator[Stand]:
         if postgres:
             await postgres.stop()
         await asyncio.to_thread(shutil.rmtree, folder, True)
+
+
+def passed_on() -> dict[str, str]:
+    """What the program's processes get of the shell's environment."""
+    return {name: os.environ[name] for name in PASSED_ON if name in os.environ}
 
 
 def workspace() -> Workspace:
@@ -277,20 +322,6 @@ async def _execute(url: str, statement: str) -> None:
 
 def _plain(url: str) -> str:
     return url_for("asyncpg", url).replace("postgresql+asyncpg://", "postgresql://")
-
-
-async def _ready(app: App) -> float:
-    """When the program said that it is ready, by its own log."""
-    deadline = time.time() + READY_SECONDS
-    while time.time() < deadline:
-        for line in app.log.read_text("utf-8", "replace").splitlines():
-            if '"event": "ready"' in line:
-                stamp = line.split('"timestamp": "', 1)[1].split('"', 1)[0]
-                return datetime.fromisoformat(stamp.replace("Z", "+00:00")).timestamp()
-        if app.process.returncode is not None:
-            break
-        await asyncio.sleep(0.02)
-    raise RuntimeError(f"the program did not become ready in {READY_SECONDS} s")
 
 
 def _cpu(process: psutil.Process) -> float:

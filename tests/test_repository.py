@@ -196,7 +196,7 @@ def test_the_licence_is_the_one_the_package_names() -> None:
 def test_every_command_of_run_has_what_it_starts() -> None:
     script = (ROOT / "run").read_text("utf-8")
     started = re.findall(r'become\("-m", "([\w.]+)"', script)
-    assert {"app", "benchmarks", "pytest"} <= set(started)
+    assert {"app", "benchmarks", "drills", "pytest"} <= set(started)
     assert all(importlib.util.find_spec(module) for module in started)
     told = re.findall(r"^  (\w+) ", script.partition('HELP = """')[2].partition('"""')[0], re.M)
     offered = re.findall(

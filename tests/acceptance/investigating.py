@@ -15,6 +15,7 @@ from typing import Any, Literal
 import aiohttp
 
 from app.playground.slack.records import Message
+from app.playground.slack.server import PlaygroundSlack
 from app.playground.stack import SimulatedStack
 from app.runtime import Runtime
 from tests.acceptance.conftest import Stack
@@ -58,6 +59,10 @@ class Incident:
     sim: SimulatedStack
     model: FakeAnthropic
     runtime: Runtime
+
+    @property
+    def slack(self) -> PlaygroundSlack:
+        return self.stack.slack
 
     # -- the page ------------------------------------------------------------------------------------------
 

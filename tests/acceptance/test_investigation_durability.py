@@ -1,27 +1,20 @@
-"""Workers are killed, paused and drained in the middle of investigations; another goes on, nothing is twice.
-
-Where a worker dies is chosen by what it waits for just then: a source that hangs, a call of Slack that is
-not answered, a model that is slow.
-"""
+"""Workers are killed, paused and drained in the middle of investigations; another goes on, nothing is twice."""
 
 from __future__ import annotations
 
 import asyncio
 import signal
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
 
-from app.playground.slack.faults import CallFault
-from app.playground.stack import Fault
 from tests.acceptance.conftest import Stack
 from tests.acceptance.investigating import OVER, Incident, Source, diagnosis, incident, told
-from tests.fakes.script import Reply, call, say
+from tests.acceptance.moments import ERRORS, MOMENTS, PAUSED, STORED, lasting, paused
+from tests.fakes.script import call, say
 
-ERRORS = 'sum by (service) (rate(http_requests_total{status=~"5.."}[2m]))'
 TAKEN_OVER = 15.0
 """Seconds after which another replica has gone on, at the latest."""
 
@@ -30,113 +23,6 @@ async def until(holds: Callable[[], Any], seconds: float = 30) -> None:
     async with asyncio.timeout(seconds):
         while not holds():
             await asyncio.sleep(0.02)
-
-
-def lasting(reply: Reply, seconds: float = 60) -> Reply:
-    return Reply(reply.text, reply.calls, first_token_seconds=seconds)
-
-
-@dataclass(frozen=True)
-class Moment:
-    """Where a worker dies: what is made to hang before the page, how one sees that it does, and what is
-    made well again."""
-
-    hang: Callable[[Incident], None]
-    hangs: Callable[[Incident], Any]
-    script: tuple[Reply, ...] = ()
-    then: tuple[Reply, ...] = (say("", call("promql", query=ERRORS)), say("", diagnosis()))
-    calls: int = 1
-    strong: int = 0
-    """Requests to the strong model, those of the dead included."""
-
-
-def slack(method: str, nth: int = 1) -> Callable[[Incident], None]:
-    """The nth call of a method takes effect, and its answer never comes."""
-
-    def hang(one: Incident) -> None:
-        calls = one.stack.slack.faults.calls
-        calls.add(method, CallFault.slow(0), times=nth - 1)
-        calls.add(method, CallFault.slow(60))
-
-    return hang
-
-
-def called(method: str, nth: int = 1) -> Callable[[Incident], bool]:
-    return lambda one: len(one.stack.slack.calls(method)) >= nth
-
-
-def nothing(one: Incident) -> None: ...
-
-
-def _hung(one: Incident, system: str) -> bool:
-    """Whether a system that hangs since the model was asked has been asked by it."""
-    one.sim.faults.set(system, Fault.hanging())
-    return any(ERRORS in parse_qs(each.query).get("query", []) for each in one.sim.asked)
-
-
-MOMENTS = {
-    "the thread is posted": Moment(slack("chat.postMessage"), called("chat.postMessage")),
-    "the sources are asked": Moment(
-        lambda one: one.sim.faults.set("prometheus", Fault.hanging()),
-        lambda one: any(each.system == "prometheus" for each in one.sim.asked) and one.roots(),
-    ),
-    "the evidence brief is posted": Moment(slack("chat.postMessage", 2), called("chat.postMessage", 2)),
-    "the headline is rewritten": Moment(slack("chat.update"), called("chat.update")),
-    "the chart is uploaded": Moment(
-        slack("files.completeUploadExternal"), called("files.completeUploadExternal")
-    ),
-    "the model is asked": Moment(nothing, lambda one: one.model.requests, (lasting(say("", diagnosis())),)),
-    "a tool runs": Moment(
-        nothing,
-        lambda one: one.model.requests and _hung(one, "prometheus"),
-        (say("", call("promql", query=ERRORS), first_token_seconds=1),),
-        (say("", diagnosis()),),
-        calls=2,
-    ),
-    "the model is asked again": Moment(
-        nothing,
-        lambda one: len(one.model.requests) > 1,
-        (say("", call("promql", query=ERRORS)), lasting(say("", diagnosis()))),
-        (say("", diagnosis()),),
-    ),
-    "the strong model is asked": Moment(
-        nothing,
-        lambda one: len(one.model.requests) > 2,
-        (
-            say("", call("promql", query=ERRORS)),
-            say("", diagnosis(0.3)),
-            lasting(say("", diagnosis())),
-        ),
-        (say("", diagnosis()),),
-        strong=2,
-    ),
-    "the diagnosis is posted": Moment(
-        slack("chat.postMessage", 3),
-        called("chat.postMessage", 3),
-        (say("", call("promql", query=ERRORS)), say("", diagnosis())),
-        (),
-    ),
-    "the headline says diagnosed": Moment(
-        slack("chat.update", 2),
-        called("chat.update", 2),
-        (say("", call("promql", query=ERRORS)), say("", diagnosis())),
-        (),
-    ),
-    "people are called": Moment(
-        lambda one: one.sim.faults.set("pagerduty", Fault.hanging()),
-        lambda one: any(each.path == "/v2/enqueue" for each in one.sim.asked),
-        (say("", call("promql", query=ERRORS)), say("", diagnosis(0.3)), say("", diagnosis(0.3))),
-        (),
-        strong=1,
-    ),
-    "people are told of the call": Moment(
-        slack("chat.postMessage", 4),
-        called("chat.postMessage", 4),
-        (say("", call("promql", query=ERRORS)), say("", diagnosis(0.3)), say("", diagnosis(0.3))),
-        (),
-        strong=1,
-    ),
-}
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
@@ -167,30 +53,6 @@ async def test_a_worker_that_dies_is_succeeded_and_nothing_is_done_twice_when(
         assert len(strong) == at.strong
 
 
-PAUSED = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'"
-ANSWERED = "jsonb_path_exists(NEW.escalations, '$.*.outcome.status')"
-OVER_NOW = "NEW.finished_at IS NOT NULL AND OLD.finished_at IS NULL"
-STORED = {
-    "the answer of PagerDuty is stored": f"TRIGGER pause BEFORE UPDATE ON investigations FOR EACH ROW WHEN ({ANSWERED})",
-    "the end is stored": f"TRIGGER pause BEFORE UPDATE ON investigations FOR EACH ROW WHEN ({OVER_NOW})",
-    "the end is committed": "CONSTRAINT TRIGGER pause AFTER UPDATE ON investigations "
-    f"DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN ({OVER_NOW})",
-}
-"""Where the database stops for a moment, once, and the worker that waits for it is killed. The last of them
-is stored all the same."""
-
-
-async def paused(stack: Stack, trigger: str) -> None:
-    async with stack.engine.begin() as connection:
-        for statement in (
-            "CREATE SEQUENCE pauses",
-            "CREATE FUNCTION pause() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
-            "IF nextval('pauses') = 1 THEN PERFORM pg_sleep(4); END IF; RETURN NEW; END $$",
-            f"CREATE {trigger} EXECUTE FUNCTION pause()",
-        ):
-            await connection.exec_driver_sql(statement)
-
-
 @pytest.mark.parametrize("source", ["alertmanager", "pagerduty"])
 @pytest.mark.parametrize("moment", STORED)
 async def test_a_worker_that_dies_behind_the_call_is_succeeded_and_nobody_is_called_twice_when(
@@ -200,7 +62,7 @@ async def test_a_worker_that_dies_behind_the_call_is_succeeded_and_nobody_is_cal
         one.model.script.add(
             say("", call("promql", query=ERRORS)), say("", diagnosis(0.3)), say("", diagnosis(0.3))
         )
-        await paused(stack, STORED[moment])
+        await paused(stack.engine, STORED[moment])
         victim = await stack.spawn()
         await one.page(source)
         await one.becomes(PAUSED, [(1,)], 40)

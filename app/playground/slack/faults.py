@@ -7,6 +7,7 @@ Deliveries: `faults.deliveries.twice = 1` sends the next event twice, and so on.
 from __future__ import annotations
 
 from collections import defaultdict, deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -52,10 +53,14 @@ class CallFault:
 
 
 class CallFaults:
-    """Faults waiting for the next calls of a method; `*` stands for any method."""
+    """Faults waiting for the next calls of a method; `*` stands for any method.
+
+    `always` decides over every call that none of them waits for, by the method's name, until it is None.
+    """
 
     def __init__(self) -> None:
         self._waiting: dict[str, deque[CallFault]] = defaultdict(deque)
+        self.always: Callable[[str], CallFault | None] | None = None
 
     def add(self, method: str, fault: CallFault, times: int = 1) -> None:
         self._waiting[method].extend([fault] * times)
@@ -64,10 +69,11 @@ class CallFaults:
         for name in (method, "*"):
             if self._waiting[name]:
                 return self._waiting[name].popleft()
-        return None
+        return self.always(method) if self.always else None
 
     def clear(self) -> None:
         self._waiting.clear()
+        self.always = None
 
 
 @dataclass

@@ -1,0 +1,1 @@
+"""Drills: faults brought upon real processes under load, and what became of the people who were waiting."""

@@ -1,0 +1,89 @@
+"""How outcomes are shown, and kept beside those of earlier runs: all drills together take long."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+from benchmarks.figures import machine
+from benchmarks.stand import ROOT
+from drills.tally import Outcome
+
+BEGIN, END = "<!-- drills -->", "<!-- end of drills -->"
+HEAD = ("drill", "accepted", "answered", "lost", "answered twice", "longest silence", "held")
+
+
+def table(outcomes: Sequence[Outcome]) -> str:
+    """A markdown table that reads well unrendered too."""
+    cells = [HEAD, *map(_cells, outcomes)]
+    widths = [max(len(line[column]) for line in cells) for column in range(len(HEAD))]
+    lines = [
+        "| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |"
+        for line in cells
+    ]
+    lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
+    return "\n".join(lines)
+
+
+def _cells(outcome: Outcome) -> tuple[str, ...]:
+    if outcome.not_run is not None:
+        return (outcome.name, "", "", "", "", "", f"not run: {outcome.not_run}")
+    figures = (outcome.accepted, outcome.answered, outcome.lost, outcome.twice)
+    held = "yes" if outcome.held else "NO"
+    return (outcome.name, *map(str, figures), f"{outcome.silence:.1f} s", held)
+
+
+def keep(file: Path, outcomes: Sequence[Outcome], seconds: float, arguments: Sequence[str]) -> None:
+    """Add these to the file; a drill that was run before is replaced."""
+    run = {
+        "command": " ".join(["./run", "drill", *arguments]),
+        "commit": commit(),
+        "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "fault_seconds": seconds,
+        "machine": machine(),
+    }
+    rows = {row["name"]: row for row in kept(file)}
+    for each in outcomes:
+        held = None if each.not_run is not None else each.held
+        rows[each.name] = {**asdict(each), "lost": each.lost, "held": held, "run": run}
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(json.dumps({"rows": list(rows.values())}, indent=1, ensure_ascii=False) + "\n", "utf-8")
+
+
+def kept(file: Path) -> list[dict[str, Any]]:
+    """The rows of a file that `keep` wrote; none when there is no such file."""
+    try:
+        found: list[dict[str, Any]] = json.loads(file.read_text("utf-8"))["rows"]
+    except FileNotFoundError:
+        return []
+    return found
+
+
+def page(text: str, rows: Sequence[dict[str, Any]], order: Sequence[str]) -> str:
+    """A page of documentation with the table of these rows between its two marks."""
+    known = {row["name"]: row for row in rows}
+    found = [known[name] for name in order if name in known]
+    names = {each.name for each in fields(Outcome)}
+    outcomes = [Outcome(**{name: value for name, value in row.items() if name in names}) for row in found]
+    runs = {json.dumps(_of_machine(row["run"])): _of_machine(row["run"]) for row in found}
+    said = "\n".join(f"{' · '.join(each)}  " for each in runs.values())
+    before, _, rest = text.partition(BEGIN)
+    after = rest.partition(END)[2]
+    return f"{before}{BEGIN}\n{said}\n\n{table(outcomes)}\n{END}{after}"
+
+
+def _of_machine(run: dict[str, Any]) -> list[str]:
+    machine = ", ".join(f"{name} {value}" for name, value in run["machine"].items() if name != "load before")
+    return [f"`{run['command']}`", f"commit {run['commit']}", run["at"][:10], machine]
+
+
+def commit() -> str | None:
+    """The commit of this checkout, where it is one."""
+    asked = ["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"]
+    said = subprocess.run(asked, capture_output=True, text=True, check=False)
+    return said.stdout.strip() or None
