@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from benchmarks import conversation, investigation, rca, retention, runbooks, workflows
+from benchmarks import conversation, investigation, rca, retention, runbooks, scale, workflows
 from benchmarks.figures import Row, machine, median_of, table
 
 OUT = Path(__file__).resolve().parent.parent / ".bench"
@@ -21,6 +21,7 @@ BENCHMARKS: dict[str, Any] = {
     "investigation": investigation,
     "retention": retention,
     "runbooks": runbooks,
+    "scale": scale,
     "workflows": workflows,
 }
 HELP = f"""\
@@ -34,6 +35,8 @@ benchmarks:
   retention      how fast a million old messages go, and what turns notice of it. Under four minutes.
   runbooks       whether an alert's text finds its runbook among those of ../shared/data/runbooks, how fast,
                  in how much memory. Two seconds; its parts are recall and speed.
+  scale          the same turns by one, two and four processes on one Postgres: turns per CPU-second, latency,
+                 connections, database time a turn. Two minutes; its parts are one, two and four.
   workflows      how long a workflow takes from a message to the next question, without model and database
                  (half a minute; parts usual and largest), and whether 1,000 sessions survive kill -9 (part
                  killed; some minutes).

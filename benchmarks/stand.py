@@ -146,11 +146,17 @@ class Stand:
     @asynccontextmanager
     async def serve(self, **values: str) -> AsyncIterator[App]:
         """The program, ready and connected to the playground; stopped when the block ends."""
+        async with self.run("serve", **values) as app:
+            await self.slack.connected()
+            yield app
+
+    @asynccontextmanager
+    async def run(self, command: str, **values: str) -> AsyncIterator[App]:
+        """A process of the program, `serve` or `worker`, ready; stopped when the block ends."""
         self.apps += 1
-        app = await spawn("serve", {**self.environment, **values}, self.folder / f"app-{self.apps}.log")
+        app = await spawn(command, {**self.environment, **values}, self.folder / f"app-{self.apps}.log")
         try:
             await app.ready()
-            await self.slack.connected()
             yield app
         except RuntimeError:
             print(f"the program's last words:\n{app.last_words()}", file=sys.stderr)

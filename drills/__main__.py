@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 import asyncio
 import difflib
+import logging
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
-from drills import database, slack, workers
-from drills.drill import Drill, carry_out
+from drills import database, dying, machine_faults, model_faults, slack, surroundings, versions, workers
+from drills.drill import Drill, Terms, carry_out
 from drills.ground import own_folder, server
 from drills.table import keep, kept, page, table
 from drills.tally import Outcome
@@ -18,7 +20,9 @@ from drills.tally import Outcome
 ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / ".bench" / "drill.json"
 PAGE = ROOT / "docs" / "drills.md"
-DRILLS = {each.name: each for family in (workers, database, slack) for each in family.DRILLS}
+FAMILIES = (workers, versions, dying, database, slack, model_faults, surroundings, machine_faults)
+DRILLS = {each.name: each for family in FAMILIES for each in family.DRILLS}
+GROUPS = {each.family for each in DRILLS.values() if each.family}
 FULL_SECONDS = 60.0
 QUICK_SECONDS = 8.0
 HELP = """\
@@ -30,6 +34,7 @@ examples:
   ./run drill --quick               all of them, each fault for a few seconds
   ./run drill kill slack-429        two of them
   ./run drill postgres-full --seconds 20
+  ./run drill kill-page             a worker dies at each moment of an investigation
 """
 
 
@@ -46,6 +51,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--seconds", type=float, default=None, help=f"how long faults last  [{FULL_SECONDS:g}]"
     )
+    parser.add_argument(
+        "--against", metavar="COMMIT", help="the version before, for `versions`  [last tag, or parent]"
+    )
+    parser.add_argument("--at-once", type=int, default=1, metavar="N", help="how many side by side  [1]")
     parser.add_argument("--page", action="store_true", help=f"write what was kept of runs into {PAGE.name}")
     options = parser.parse_args(arguments)
     if options.list:
@@ -56,31 +65,36 @@ def main(arguments: list[str] | None = None) -> int:
         PAGE.write_text(page(PAGE.read_text("utf-8"), kept(OUT), list(DRILLS)), "utf-8")
         print(f"written to {PAGE.relative_to(ROOT)}")
         return 0
-    if unknown := [name for name in options.names if name not in DRILLS]:
-        near = difflib.get_close_matches(unknown[0], DRILLS, n=1)
+    if unknown := [name for name in options.names if name not in DRILLS.keys() | GROUPS]:
+        near = difflib.get_close_matches(unknown[0], [*GROUPS, *DRILLS], n=1)
         hint = f"did you mean {near[0]}?" if near else "./run drill --list says which there are."
         parser.error(f"there is no drill {', '.join(unknown)}; {hint}")
-    chosen = [DRILLS[name] for name in options.names or DRILLS]
+    wanted = options.names or list(DRILLS)
+    chosen = [each for each in DRILLS.values() if {each.name, each.family} & set(wanted)]
     seconds = options.seconds or (QUICK_SECONDS if options.quick else FULL_SECONDS)
+    # What hangs on purpose is cut off at the end of its drill.
+    logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
     # As with Ctrl-C, what was started is ended.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    outcomes = asyncio.run(run(chosen, seconds))
+    outcomes = asyncio.run(run(chosen, Terms(seconds, options.against), options.at_once))
     print(f"\n{table(outcomes)}\n")
     keep(OUT, outcomes, seconds, sys.argv[1:])
     print(f"written to {OUT.relative_to(ROOT)}")
     return int(any(each.failed for each in outcomes))
 
 
-async def run(drills: list[Drill], seconds: float) -> list[Outcome]:
-    """One after the other, each told of as it ends."""
-    outcomes = []
+async def run(drills: Sequence[Drill], terms: Terms, at_once: int = 1) -> list[Outcome]:
+    """Their outcomes in their order; each is told as it ends."""
+    places = asyncio.Semaphore(at_once)
+
+    async def one(number: int, drill: Drill) -> Outcome:
+        async with places:
+            outcome = await carry_out(drill, shared, terms, folder / str(number))
+        print(f"· {drill.name}: {drill.what}\n  {told(outcome)}", flush=True)
+        return outcome
+
     async with own_folder() as folder, server(folder) as shared:
-        for drill in drills:
-            print(f"· {drill.name}: {drill.what}", flush=True)
-            outcome = await carry_out(drill, shared, seconds, folder / drill.name)
-            outcomes.append(outcome)
-            print(f"  {told(outcome)}", flush=True)
-    return outcomes
+        return list(await asyncio.gather(*(one(number, each) for number, each in enumerate(drills))))
 
 
 def told(outcome: Outcome) -> str:

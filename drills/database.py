@@ -59,7 +59,13 @@ async def _all_connections(here: Ground) -> list[asyncpg.Connection]:
 
 
 DRILLS = (
-    Drill("postgres-restart", "Postgres is stopped, and started when the time is over", restarted, True),
-    Drill("postgres-crash", "kill -9 to Postgres, twice, each time started again", crashed),
-    Drill("postgres-full", "other clients hold every connection of Postgres", filled, True),
+    Drill(
+        "postgres-restart",
+        "Postgres is stopped, and started when the time is over",
+        restarted,
+        True,
+        own_server=True,
+    ),
+    Drill("postgres-crash", "kill -9 to Postgres, twice, each time started again", crashed, own_server=True),
+    Drill("postgres-full", "other clients hold every connection of Postgres", filled, True, own_server=True),
 )

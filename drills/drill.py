@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from benchmarks.stand import App
-from drills.ground import Ground, NotRun, Server, ground
+from drills.ground import TEMPLATE, Ground, NotRun, Server, ground, server
 from drills.load import Load
 from drills.tally import Outcome, settled, tally
 
@@ -29,9 +31,14 @@ class Drill:
     what: str
     run: Run
     lasting: bool = False
-    settings: Mapping[str, str] = field(default_factory=dict)
+    family: str = ""
+    """A name for it and others alike."""
+    fresh: bool = False
+    """Its database has no schema yet."""
     own_server: bool = False
-    """It starts a Postgres of its own, where the fault wants it."""
+    """It breaks Postgres, so nobody else is to be on it."""
+    disk: Callable[[Path], AbstractAsyncContextManager[Path]] | None = None
+    """Gives its Postgres a disk of its own."""
 
 
 async def program(here: Ground, **values: str) -> list[App]:
@@ -43,21 +50,38 @@ async def program(here: Ground, **values: str) -> list[App]:
     return [door, *workers]
 
 
-async def carry_out(drill: Drill, server: Server, seconds: float, folder: Path) -> Outcome:
+@dataclass(frozen=True)
+class Terms:
+    """What the command says of all drills: how long a fault lasts, which version is the one before."""
+
+    seconds: float
+    against: str | None = None
+
+
+async def carry_out(drill: Drill, shared: Server, terms: Terms, folder: Path) -> Outcome:
     """The drill's outcome; a program that does not come up, or is not where it should be, fails it."""
-    began = time.monotonic()
-    url = await server.database(f"drill_{folder.name.replace('-', '_')}")
     try:
-        async with ground(server, url, folder, seconds, **drill.settings) as here:
-            load = Load(here, most=round(seconds) + 10)
-            try:
-                await drill.run(here, load)
-                await settled(load, PATIENCE_SECONDS + 5 * seconds)
-            except RuntimeError as error:
-                return Outcome(drill.name, 1, trouble=(str(error), *_last_words(here)))
-            accepted, answered, twice, silence, trouble = await tally(load)
+        if not (drill.own_server or drill.disk):
+            return await _on(shared, drill, terms, folder)
+        disk = drill.disk(folder / "disk") if drill.disk else nullcontext(folder)
+        async with disk as place, server(place) as own:
+            return await _on(own, drill, terms, folder)
     except NotRun as reason:
         return Outcome(drill.name, not_run=str(reason))
+
+
+async def _on(at: Server, drill: Drill, terms: Terms, folder: Path) -> Outcome:
+    began = time.monotonic()
+    url = await at.database(f"drill_{folder.name}", None if drill.fresh else TEMPLATE)
+    async with ground(at, url, folder, terms.seconds, terms.against) as here:
+        load = Load(here, most=round(terms.seconds) + 10)
+        load.over = partial(settled, load, PATIENCE_SECONDS + 5 * terms.seconds)
+        try:
+            await drill.run(here, load)
+            await load.over()
+        except RuntimeError as error:
+            return Outcome(drill.name, 1, trouble=(str(error), *_last_words(here)))
+        accepted, answered, twice, silence, trouble = await tally(load)
     return Outcome(drill.name, accepted, answered, twice, silence, time.monotonic() - began, trouble)
 
 

@@ -106,6 +106,8 @@ class Ground:
     session: aiohttp.ClientSession
     environment: dict[str, str]
     folder: Path
+    against: str | None = None
+    """The version before this one, when the command names it."""
     apps: list[App] = field(default_factory=list)
 
     async def start(self, command: str = "worker", **values: str) -> App:
@@ -116,8 +118,10 @@ class Ground:
 
     async def begin(self, command: str = "worker", **values: str) -> App:
         """A process of ours, on its way."""
-        log = self.folder / f"{command}-{len(self.apps) + 1}.log"
-        app = await spawn(command, {**self.environment, **values}, log)
+        number = len(self.apps) + 1
+        own = {"SRE_AGENT_HOME": str(self.folder / f"home-{number}")}
+        environment = {**self.environment, **own, **values}
+        app = await spawn(command, environment, self.folder / f"{command}-{number}.log")
         self.apps.append(app)
         return app
 
@@ -134,6 +138,27 @@ class Ground:
         async with self.engine.connect() as connection:
             return list(await connection.execute(text(statement)))
 
+    def must_be(self, holds: bool, otherwise: str) -> None:
+        """A fault that nobody felt proves nothing.
+
+        Raises:
+            RuntimeError: with what is otherwise.
+        """
+        if not holds:
+            raise RuntimeError(f"the fault did not strike: {otherwise}")
+
+    async def end(self) -> None:
+        """Kill what still lives of the program, by its processes' ids."""
+        await asyncio.gather(*(app.kill() for app in self.apps))
+
+    async def until_rows(self, statement: str, wanted: list[tuple[Any, ...]], seconds: float = 40) -> None:
+        """As `until`, for what the database says."""
+        deadline = time.monotonic() + seconds
+        while [tuple(row) for row in await self.rows(statement)] != wanted:
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"{statement!r} did not become {wanted} in {seconds:g} s")
+            await asyncio.sleep(0.05)
+
     async def until(self, holds: Callable[[], Any], seconds: float = 30) -> None:
         """Wait until something is so.
 
@@ -149,7 +174,7 @@ class Ground:
 
 @asynccontextmanager
 async def ground(
-    server: Server, url: str, folder: Path, seconds: float, **values: str
+    server: Server, url: str, folder: Path, seconds: float, against: str | None = None
 ) -> AsyncIterator[Ground]:
     """Everything but the program; its processes are ended, by their ids, when the block ends."""
     organisation = await asyncio.to_thread(write_repos, folder / "organisation")
@@ -164,21 +189,19 @@ async def ground(
         exits.push_async_callback(engine.dispose)
         environment = {
             **passed_on(),
-            **_settings(folder, organisation, url, model.url),
+            **_settings(organisation, url, model.url),
             **sim.environment(),
             **slack.environment,
-            **values,
         }
         made = Ground(seconds, slack, model, sim, organisation, server, engine, session, environment, folder)
-        exits.push_async_callback(_end, made)
+        exits.push_async_callback(made.end)
         yield made
 
 
-def _settings(folder: Path, organisation: ExampleOrganisation, url: str, model_url: str) -> dict[str, str]:
+def _settings(organisation: ExampleOrganisation, url: str, model_url: str) -> dict[str, str]:
     return {
         "PYTHONPATH": str(ROOT),
         "DATABASE_URL": url,
-        "SRE_AGENT_HOME": str(folder / "home"),
         "KNOWLEDGE_REPO_URL": organisation.knowledge,
         "BLUEPRINTS_REPO_URL": organisation.blueprints,
         "GIT_POLL_SECONDS": "5",
@@ -195,7 +218,3 @@ def _settings(folder: Path, organisation: ExampleOrganisation, url: str, model_u
         "OPS_PORT": "0",
         "SHUTDOWN_GRACE_SECONDS": "10",
     }
-
-
-async def _end(made: Ground) -> None:
-    await asyncio.gather(*(app.kill() for app in made.apps))

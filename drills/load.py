@@ -58,6 +58,8 @@ class Load:
     page_every: float = 12.0
     most: int = 100
     """So many questions come by themselves, however long it takes: a busy machine is not to be drowned."""
+    over: Callable[[], Awaitable[None]] = field(init=False)
+    """Waits until nobody waits any more; for a drill that must see it before it mends the rest."""
     questions: list[Question] = field(default_factory=list)
     alarms: list[Alarm] = field(default_factory=list)
 

@@ -24,9 +24,11 @@ def failing(fault: Callable[[], CallFault | None]) -> Run:
         await program(here)
         async with load:
             await asyncio.sleep(3)
+            struck = len(here.slack.calls())
             here.slack.faults.calls.always = lambda _: fault()
             await asyncio.sleep(here.seconds)
             here.slack.faults.calls.always = None
+            here.must_be(any(not each.ok for each in here.slack.calls()[struck:]), "no call of Slack failed")
             await asyncio.sleep(3)
 
     return run

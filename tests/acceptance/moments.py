@@ -71,7 +71,7 @@ def called(method: str, nth: int = 1) -> Callable[[Scene], bool]:
 def nothing(one: Scene) -> None: ...
 
 
-def _hung(one: Scene, system: str) -> bool:
+def hung(one: Scene, system: str) -> bool:
     """Whether a system that hangs since the model was asked has been asked by it."""
     one.sim.faults.set(system, Fault.hanging())
     return any(ERRORS in parse_qs(each.query).get("query", []) for each in one.sim.asked)
@@ -91,7 +91,7 @@ MOMENTS = {
     "the model is asked": Moment(nothing, lambda one: one.model.requests, (lasting(say("", diagnosis())),)),
     "a tool runs": Moment(
         nothing,
-        lambda one: one.model.requests and _hung(one, "prometheus"),
+        lambda one: one.model.requests and hung(one, "prometheus"),
         (say("", call("promql", query=ERRORS), first_token_seconds=1),),
         (say("", diagnosis()),),
         calls=2,

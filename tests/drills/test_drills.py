@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from drills.__main__ import DRILLS, main, run
+from drills.drill import Terms
 
 QUICKEST = ("postgres-crash", "slack-twice")
 
@@ -12,7 +13,7 @@ QUICKEST = ("postgres-crash", "slack-twice")
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 async def test_nobody_is_lost_or_answered_twice() -> None:
-    outcomes = await run([DRILLS[name] for name in QUICKEST], 4)
+    outcomes = await run([DRILLS[name] for name in QUICKEST], Terms(4))
     assert [(each.name, each.held, each.trouble) for each in outcomes] == [
         (name, True, ()) for name in QUICKEST
     ]
@@ -21,8 +22,8 @@ async def test_nobody_is_lost_or_answered_twice() -> None:
 def test_the_list_says_what_each_does(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--list"]) == 0
     listed = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in listed] == list(DRILLS)
-    assert all(len(line.split()) > 3 for line in listed)
+    assert [line.partition("  ")[0] for line in listed] == list(DRILLS)
+    assert all(len(line.partition("  ")[2].split()) > 2 for line in listed)
 
 
 def test_a_drill_that_does_not_exist_is_wrong_use(capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,7 +6,7 @@ from alembic import op
 
 from app.storage.migrate import run_sql_file
 
-revision = "0013"
+revision = "0010"
 down_revision = "0009"
 
 

@@ -6,8 +6,8 @@ from alembic import op
 
 from app.storage.migrate import run_sql_file
 
-revision = "0015"
-down_revision = "0009"
+revision = "0012"
+down_revision = "0011"
 
 
 def upgrade() -> None:

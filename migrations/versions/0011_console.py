@@ -6,8 +6,8 @@ from alembic import op
 
 from app.storage.migrate import run_sql_file
 
-revision = "0014"
-down_revision = "0009"
+revision = "0011"
+down_revision = "0010"
 
 
 def upgrade() -> None:
