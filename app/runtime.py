@@ -215,7 +215,7 @@ class Runtime:
             else:
                 events = HttpEvents(app, _secret(settings.slack.signing_secret) or "")
 
-        await self._serve(stack, listeners, url, parts, events, self._operations(stack, parts, client))
+        await self._serve(stack, (url, listeners), parts, events, self._operations(stack, parts, client))
 
     async def _take_turns(self, stack: AsyncExitStack, url: str, runner: TurnRunner) -> None:
         process = self._settings.process
@@ -388,12 +388,12 @@ class Runtime:
     async def _serve(
         self,
         stack: AsyncExitStack,
-        listeners: dict[str, Listener],
-        url: str,
+        at: tuple[str, dict[str, Listener]],
         parts: Parts,
         events: HttpEvents | None,
         operations: Operations,
     ) -> None:
+        url, listeners = at
         _in_background(stack, _forget_sightings(parts.engine))
         apps: dict[str, Any] = {}
         self._checks["database"] = lambda: _answers(parts.engine)

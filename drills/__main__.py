@@ -8,13 +8,13 @@ import difflib
 import logging
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from drills import database, dying, machine_faults, model_faults, slack, surroundings, versions, workers
 from drills.drill import Drill, Terms, carry_out
 from drills.ground import own_folder, server
-from drills.table import keep, kept, page, table
+from drills.table import Run, keep, kept, page, table
 from drills.tally import Outcome
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -73,24 +73,37 @@ def main(arguments: list[str] | None = None) -> int:
     chosen = [each for each in DRILLS.values() if {each.name, each.family} & set(wanted)]
     seconds = options.seconds or (QUICK_SECONDS if options.quick else FULL_SECONDS)
     # What hangs on purpose is cut off at the end of its drill.
-    logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
+    logging.getLogger("uvicorn.error").addFilter(lambda _: False)
     # As with Ctrl-C, what was started is ended.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    outcomes = asyncio.run(run(chosen, Terms(seconds, options.against), options.at_once))
-    print(f"\n{table(outcomes)}\n")
-    keep(OUT, outcomes, seconds, sys.argv[1:])
-    print(f"written to {OUT.relative_to(ROOT)}")
+    how = Run(seconds, sys.argv[1:] if arguments is None else arguments)
+
+    def ended(outcome: Outcome) -> None:
+        print(f"· {outcome.name}: {DRILLS[outcome.name].what}\n  {told(outcome)}", flush=True)
+        keep(OUT, outcome, how)
+
+    try:
+        outcomes = asyncio.run(run(chosen, Terms(seconds, options.against), options.at_once, ended))
+    except KeyboardInterrupt:
+        print(f"Cut short; {OUT.relative_to(ROOT)} has what had ended.")
+        return 130
+    print(f"\n{table(outcomes)}\n\nwritten to {OUT.relative_to(ROOT)}")
     return int(any(each.failed for each in outcomes))
 
 
-async def run(drills: Sequence[Drill], terms: Terms, at_once: int = 1) -> list[Outcome]:
-    """Their outcomes in their order; each is told as it ends."""
+async def run(
+    drills: Sequence[Drill],
+    terms: Terms,
+    at_once: int = 1,
+    ended: Callable[[Outcome], None] = lambda _: None,
+) -> list[Outcome]:
+    """Their outcomes in their order; `ended` hears of each as it ends."""
     places = asyncio.Semaphore(at_once)
 
     async def one(number: int, drill: Drill) -> Outcome:
         async with places:
             outcome = await carry_out(drill, shared, terms, folder / str(number))
-        print(f"· {drill.name}: {drill.what}\n  {told(outcome)}", flush=True)
+        ended(outcome)
         return outcome
 
     async with own_folder() as folder, server(folder) as shared:

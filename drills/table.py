@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import subprocess
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from benchmarks.figures import machine
@@ -38,19 +39,29 @@ def _cells(outcome: Outcome) -> tuple[str, ...]:
     return (outcome.name, *map(str, figures), f"{outcome.silence:.1f} s", held)
 
 
-def keep(file: Path, outcomes: Sequence[Outcome], seconds: float, arguments: Sequence[str]) -> None:
-    """Add these to the file; a drill that was run before is replaced."""
-    run = {
-        "command": " ".join(["./run", "drill", *arguments]),
-        "commit": commit(),
-        "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "fault_seconds": seconds,
-        "machine": machine(),
-    }
-    rows = {row["name"]: row for row in kept(file)}
-    for each in outcomes:
-        held = None if each.not_run is not None else each.held
-        rows[each.name] = {**asdict(each), "lost": each.lost, "held": held, "run": run}
+@dataclass(frozen=True)
+class Run:
+    """What belongs to the figures of one run of the command."""
+
+    seconds: float
+    arguments: Sequence[str]
+    machine: Mapping[str, str] = field(default_factory=machine)
+
+    def told(self) -> dict[str, Any]:
+        return {
+            "command": " ".join(["./run", "drill", *map(quote, self.arguments)]),
+            "commit": commit(),
+            "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "fault_seconds": self.seconds,
+            "machine": self.machine,
+        }
+
+
+def keep(file: Path, outcome: Outcome, run: Run) -> None:
+    """Add it to the file, in place of what an earlier run of its drill left there."""
+    held = None if outcome.not_run is not None else outcome.held
+    row = {**asdict(outcome), "lost": outcome.lost, "held": held, "run": run.told()}
+    rows = {**{each["name"]: each for each in kept(file)}, outcome.name: row}
     file.parent.mkdir(exist_ok=True)
     file.write_text(json.dumps({"rows": list(rows.values())}, indent=1, ensure_ascii=False) + "\n", "utf-8")
 

@@ -11,8 +11,8 @@ down_revision = "0009"
 
 
 def upgrade() -> None:
-    run_sql_file(op.get_bind(), "0013_figures.sql")
+    run_sql_file(op.get_bind(), "0010_figures.sql")
 
 
 def downgrade() -> None:
-    run_sql_file(op.get_bind(), "0013_figures_down.sql")
+    run_sql_file(op.get_bind(), "0010_figures_down.sql")

@@ -11,8 +11,8 @@ down_revision = "0010"
 
 
 def upgrade() -> None:
-    run_sql_file(op.get_bind(), "0014_console.sql")
+    run_sql_file(op.get_bind(), "0011_console.sql")
 
 
 def downgrade() -> None:
-    run_sql_file(op.get_bind(), "0014_console_down.sql")
+    run_sql_file(op.get_bind(), "0011_console_down.sql")

@@ -11,8 +11,8 @@ down_revision = "0011"
 
 
 def upgrade() -> None:
-    run_sql_file(op.get_bind(), "0015_lawful_audit.sql")
+    run_sql_file(op.get_bind(), "0012_lawful_audit.sql")
 
 
 def downgrade() -> None:
-    run_sql_file(op.get_bind(), "0015_lawful_audit_down.sql")
+    run_sql_file(op.get_bind(), "0012_lawful_audit_down.sql")

@@ -14,7 +14,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from drills.ground import Ground, ground
 from drills.load import Load, Question
 from drills.model import answer_to
-from drills.table import BEGIN, END, keep, kept, page, table
+from drills.table import BEGIN, END, Run, keep, kept, page, table
 from drills.tally import Outcome, longest_gap, tally
 
 
@@ -146,8 +146,9 @@ def test_a_row_holds_when_nobody_was_lost_or_answered_twice() -> None:
 
 def test_the_page_shows_the_newest_run_of_each_drill_in_their_order(tmp_path: Path) -> None:
     file = tmp_path / "drill.json"
-    keep(file, [Outcome("kill", 9, 8), Outcome("clock", not_run="no faketime")], 60, ["kill", "clock"])
-    keep(file, [Outcome("kill", 5, 5)], 60, ["kill"])
+    for outcome in (Outcome("kill", 9, 8), Outcome("clock", not_run="no faketime")):
+        keep(file, outcome, Run(60, ["kill", "clock"]))
+    keep(file, Outcome("kill", 5, 5), Run(60, ["kill"]))
     written = page(f"Before\n{BEGIN}\nold\n{END}\nafter\n", kept(file), ["clock", "kill"])
     assert written.startswith("Before\n")
     assert written.endswith(f"{END}\nafter\n")
