@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.agent.answer import Answer, Offer
+from app.agent.links import keep_known_links
 from app.context.addresses import AddressRefused, of_service
 from app.context.catalog import Catalog
 from app.conversations.models import Turn
@@ -240,8 +241,8 @@ class Courier:
             decided = plan
             delivered = await self._patiently(lambda: way.carry_out(parcel, decided))
         except (DeliveryFailed, DeliveryNotConfigured) as error:
-            return {"said": mask(f"That did not work: {error.sentence} {STAYS}"), "link": None}
-        return {"said": mask(delivered.said), "link": delivered.link}
+            return {"said": _words(f"That did not work: {error.sentence} {STAYS}"), "link": None}
+        return {"said": _words(delivered.said), "link": delivered.link}
 
     async def _patiently(self, step: Callable[[], Awaitable[T]]) -> T:
         """A step that may be repeated, a few times while the other side is busy or away."""
@@ -307,6 +308,11 @@ def _proposal(delivery: Delivery, files: tuple[File, ...]) -> Answer:
         f"{said} Say **yes** and I do it; only you can, and only now.",
         offers=tuple(Offer(each, each.lower(), _name(delivery)) for each in (yes, "Leave it")),
     )
+
+
+def _words(said: str) -> str:
+    """Titles and other people's words are in it: they lead nowhere and show no secret."""
+    return keep_known_links(mask(said), frozenset())
 
 
 def _told(outcome: Mapping[str, Any]) -> str:

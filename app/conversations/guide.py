@@ -317,9 +317,7 @@ class Guide:
             log.warning("picture_not_attached", reason=error.sentence)
 
     async def _make(self, course: _Course, reply: Reply) -> Event:
-        files = tuple(
-            replace(each, content=mask(each.content)) for each in render_artifacts(self._view(course))
-        )
+        files = render_artifacts(self._view(course), mask)
         if course.voice is not None:
             files = await course.voice.repair(files)
         try:

@@ -30,8 +30,8 @@ MOST_BRANCHES = 20
 """Branches of one name: that many requests of one file in one thread can have been closed before."""
 LONGEST_TITLE = 120
 LONGEST_NAME = 60
-NEVER_PINGS = re.compile(r"[^\w .,:;()'’&+%-]+")
-"""What a title may not have: it is made of people's words, and @, # and addresses do things on GitHub."""
+NEVER_PINGS = re.compile(r"[^\w .,:;()'’&+%-]+|(?<=\bgh)-(?=\d)", re.IGNORECASE)
+"""What a title may not have: in people's words @, #, GH-1 and addresses do things on GitHub."""
 
 
 @dataclass(frozen=True)

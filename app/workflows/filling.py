@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.errors import AgentError
-from app.workflows.in_words import FILTERS, MISSING, dig, key_of, listed, text_of
+from app.workflows.in_words import FILTERS, MISSING, dig, key_of, legible_in, listed, text_of
 from app.workflows.templates import If, Loop, Node, Path, Scope, Syntax, Template, Text, Value
 
 LARGEST_OUTPUT = 500_000
@@ -35,6 +35,16 @@ class TooLarge(AgentError):
     code = "artifact_too_large"
 
 
+STAND_IN = "xvalue"
+
+
+def probe(template: Template, scope: Scope, *, marker: Callable[[Path], str]) -> str:
+    """The text with words of no meaning instead of values: what a file looks like whatever anybody said."""
+    filling = _Filling(template.syntax, marker, stands_in=True)
+    filling.nodes(template.nodes, scope)
+    return "".join(filling.parts)
+
+
 def render(template: Template, scope: Scope, *, marker: Callable[[Path], str]) -> Rendered:
     """Fill in what `scope` knows; what it does not know becomes `marker` of its name.
 
@@ -55,7 +65,8 @@ def plain(template: Template, scope: Scope) -> str:
 
 
 class _Filling:
-    def __init__(self, syntax: Syntax, marker: Callable[[Path], str]) -> None:
+    def __init__(self, syntax: Syntax, marker: Callable[[Path], str], *, stands_in: bool = False) -> None:
+        self.stands_in = stands_in
         self.syntax = syntax
         self.marker = marker
         self.parts: list[str] = []
@@ -100,7 +111,13 @@ class _Filling:
         for name in node.filters:
             found = FILTERS[name](found)
             self.filled |= dict.fromkeys(map(text_of, listed(found)))
-        self.add(write(found, self.syntax, node))
+        self.add(write(self.stand_in(found) if self.stands_in else found, self.syntax, node))
+
+    def stand_in(self, value: Any) -> Any:
+        if isinstance(value, str) and value.strip():
+            self.step()
+            return f"{STAND_IN}{self.steps}x"
+        return [self.stand_in(each) for each in value] if isinstance(value, list) else value
 
     def add(self, text: str) -> None:
         self.length += len(text)
@@ -142,6 +159,8 @@ WORDS_OF_YAML = frozenset(["true", "false", "yes", "no", "on", "off", "null", "y
 
 def write(value: Any, syntax: Syntax, node: Value) -> str:
     """A value as it has to be written where its placeholder stands, so that it changes nothing else."""
+    if syntax != "json":
+        value = legible_in(value)
     said = text_of(value)
     match node.spot:
         case "double":
@@ -153,7 +172,7 @@ def write(value: Any, syntax: Syntax, node: Value) -> str:
         case "line":
             return " ".join(said.split())
         case "row":
-            return "<br>".join(said.replace("|", "\\|").split("\n"))
+            return "<br>".join(re.sub(r"(\\*)\|", r"\1\1\\|", said).split("\n"))
     # Spaces that it begins with would count as the indentation of all that follow in YAML.
     lines = (line if line.strip() else "" for line in said.lstrip().split("\n"))
     return ("\n" + node.indent).join(lines)

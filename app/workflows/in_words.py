@@ -35,6 +35,29 @@ def text_of(value: Any) -> str:
     return str(value)
 
 
+BREAKS = re.compile("\r\n|[\r\x85\u2028\u2029]")
+HIDDEN = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ufeff\ufffe\uffff\U000e0000-\U000e007f]"
+)
+"""Controls, which end a YAML file, and what shows a text otherwise than it is, or not at all."""
+
+
+def legible(text: str) -> str:
+    """A text as people see it: one kind of line break, and nothing that reorders or hides."""
+    return HIDDEN.sub("", BREAKS.sub("\n", text))
+
+
+def legible_in(value: Any) -> Any:
+    """`value` with every text in its lists and mappings made legible."""
+    if isinstance(value, str):
+        return legible(value)
+    if isinstance(value, list | tuple):
+        return [legible_in(each) for each in value]
+    if isinstance(value, Mapping):
+        return {legible_in(key): legible_in(each) for key, each in value.items()}
+    return value
+
+
 def key_of(item: Any) -> str:
     """What an item is known by: its name, or the text it is."""
     if isinstance(item, Mapping):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,15 +13,16 @@ import yaml
 from app.knowledge.bounded_yaml import load_documents
 from app.knowledge.pages import yaml_problem
 from app.workflows.document import Artifact
-from app.workflows.filling import TooLarge, plain, render, within
+from app.workflows.filling import STAND_IN, TooLarge, plain, probe, render, within
 from app.workflows.finding import answered
-from app.workflows.in_words import MISSING, text_of
+from app.workflows.in_words import MISSING, legible, text_of
 from app.workflows.schemas import MOST_FAULTS, Violation, violations
 from app.workflows.templates import Path, Scope
 from app.workflows.view import View
 
 MARKER = re.compile(r"TODO\([^)\n]*\)|\[TODO(?::[^\]\n]*)?\]")
 LONGEST_FILE_NAME = 200
+STOOD = re.compile(rf"{STAND_IN}\d+x")
 COMMENTS = {"application/yaml": "# ", "text/plain": ""}
 
 
@@ -46,15 +47,15 @@ class Handed:
         return self.file_name.rpartition("/")[2]
 
 
-def render_artifacts(view: View) -> tuple[Handed, ...]:
-    """The files of a workflow, in order; the same for the same answers."""
+def render_artifacts(view: View, mask: Callable[[str], str] = str) -> tuple[Handed, ...]:
+    """The files of a workflow, in order; the same for the same answers. `mask` takes secrets out of them."""
     made: list[Handed] = []
     taken: set[str] = set()
     for artifact in view.workflow.artifacts:
         if not wanted(artifact, view):
             continue
         for scope in scopes(artifact, view):
-            handed = render_one(artifact, view, scope)
+            handed = render_one(artifact, view, scope, mask)
             name = unique(handed.file_name, taken)
             taken.add(name)
             made.append(handed if name == handed.file_name else replace(handed, file_name=name))
@@ -92,7 +93,7 @@ def with_blanks(view: View) -> Scope:
     return scope
 
 
-def render_one(artifact: Artifact, view: View, scope: Scope) -> Handed:
+def render_one(artifact: Artifact, view: View, scope: Scope, mask: Callable[[str], str] = str) -> Handed:
     in_markdown = artifact.media_type == "text/markdown"
 
     def marker(path: Path) -> str:
@@ -102,19 +103,22 @@ def render_one(artifact: Artifact, view: View, scope: Scope) -> Handed:
     filled: tuple[str, ...] = ()
     try:
         rendered = render(artifact.template, scope, marker=marker)
-        content, filled = rendered.text, rendered.filled
+        content, filled = rendered.text, tuple(map(mask, rendered.filled))
     except TooLarge as error:
         content, faults = "", (error.sentence,)
     if view.workflow.plain:
         content = with_what_no_placeholder_took(content, artifact, view)
-    content = content.strip("\n") + "\n"
+    content = mask(content.strip("\n") + "\n")
+    faults = faults or faults_of(content, artifact.media_type, artifact.schema)
+    if not faults and artifact.media_type == "application/yaml" and not view.workflow.plain:
+        faults = moved(content, probe(artifact.template, scope, marker=marker))
     return Handed(
         file_name=file_name(plain(artifact.file_name, scope)),
-        title=plain(artifact.title, scope)[:200] or view.workflow.title,
+        title=mask(legible(plain(artifact.title, scope)))[:200] or view.workflow.title,
         media_type=artifact.media_type,
         content=content,
         todos=todos(content),
-        faults=faults or faults_of(content, artifact.media_type, artifact.schema),
+        faults=faults,
         filled=filled,
         schema=artifact.schema,
     )
@@ -186,6 +190,48 @@ def faults_of(
         f"document {number}, {each.said}" if len(documents) > 1 else each.said
         for number, each in wrong_in(documents, schema, sample=sample)
     )
+
+
+def moved(content: str, shape: str) -> tuple[str, ...]:
+    """Where a value has become more than a value: a key, an entry, or the end of what stands behind it.
+
+    `shape` is the same file with words of no meaning for values. What holds of that and not of the file, a
+    value has changed.
+    """
+    try:
+        before, after = load_documents(shape), load_documents(content)
+    except (yaml.YAMLError, ValueError, RecursionError):
+        return ()
+    place = next(_apart(before, after), None)
+    if place is None:
+        return ()
+    where = ".".join(map(str, place[1:])) or "the document"
+    return (f"{where}: what was answered here changes what is around it; the template has to quote it",)
+
+
+def _apart(shape: Any, real: Any, place: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    if isinstance(shape, Mapping) and isinstance(real, Mapping):
+        if len(shape) != len(real):
+            yield place
+        for (key, value), (other, found) in zip(shape.items(), real.items(), strict=False):
+            yield from _apart(key, other, (*place, other))
+            yield from _apart(value, found, (*place, other))
+    elif isinstance(shape, list) and isinstance(real, list):
+        if len(shape) != len(real):
+            yield place
+        for number, (value, found) in enumerate(zip(shape, real, strict=False)):
+            yield from _apart(value, found, (*place, number))
+    elif isinstance(shape, str) and STAND_IN in shape:
+        parts = [" ".join(each.split()) for each in (shape.split(STAND_IN)[0], STOOD.split(shape)[-1])]
+        said = " ".join(real.split()) if isinstance(real, str) else None
+        if isinstance(real, Mapping | list) or (said is not None and not _frames(parts, said)):
+            yield place
+    elif type(shape) is not type(real):
+        yield place
+
+
+def _frames(parts: Sequence[str], said: str) -> bool:
+    return said.startswith(parts[0]) and said.endswith(parts[1])
 
 
 def wrong_in(

@@ -30,7 +30,11 @@ MOST_REPAIRED = 3
 LARGEST_REPAIRED = 40_000
 """Characters of a file that a model is shown."""
 MOST_PLACES = 50
-WORD = re.compile(r"\d+(?:[.,]\d+)*|\w+")
+WORD = re.compile(
+    r"\d+(?:[.,]\d+)*|\w+"
+    r"|(?<=[\w)\]} ])(?:[<>]=?|[=!][=~]|[+*/^])(?= *[\w(\[{\"'-])|(?<![\w-])-(?=\d)"
+)
+"""Words, figures, and what compares and reckons with them: an alert that is turned round is not repaired."""
 COMMENT = re.compile(r"^\s*#.*$", re.MULTILINE)
 TASK = (
     "A file was filled in from a template and is not valid. Repair it with the fewest edits of whole "
