@@ -19,7 +19,7 @@ from app.settings import GROUPS
 ROOT = Path(__file__).parents[1]
 
 LAYERS = (
-    {"errors", "computing", "instruments", "recent_errors", "standing", "tracing"},
+    {"errors", "computing", "footprint", "instruments", "recent_errors", "standing", "tracing"},
     {"settings"},
     {"storage", "jobs"},
     {"knowledge", "signals"},

@@ -85,7 +85,7 @@ def _guarded(token: str | None) -> APIRouter:
     """Routes that demand `token` when there is one."""
     if token is None:
         return APIRouter()
-    refusals: dict[int | str, dict[str, Any]] = {401: {"model": Refusal}}
+    refusals: dict[int | str, dict[str, Any]] = {status: {"model": Refusal} for status in (401, 429)}
     return APIRouter(dependencies=[Depends(_guard(token))], responses=refusals)
 
 

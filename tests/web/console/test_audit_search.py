@@ -168,7 +168,7 @@ async def test_the_database_itself_refuses_the_console_to_write(history: AsyncEn
     for statement in (
         "DELETE FROM sessions",
         "UPDATE turns SET status = 'done'",
-        "SELECT audit_prune(0, 1)",
+        "SELECT audit_prune(400, 1)",
         "CREATE TABLE x ()",
     ):
         with pytest.raises(DBAPIError, match="read-only transaction"):
