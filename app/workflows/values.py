@@ -37,6 +37,11 @@ UNITS = {
     "d": "d", "day": "d", "days": "d",
     "w": "w", "week": "w", "weeks": "w",
 }  # fmt: skip
+NONE = re.compile(
+    r"(?:no|none|nothing|nope|n/a|no (?:others?|more)|nothing else)(?: of (?:them|these|those|it))?", re.I
+)
+BETWEEN = re.compile(r"(?: ?[;,] ?(?:and )?| and (?=[^,;]*$))(?![^()]{0,200}\))")
+"""What parts the entries of a list in one line; not what stands in parentheses."""
 AMOUNT = re.compile(r"([-+]?\d[\d,]*(?:\.\d+)?|[-+]?\.\d+|[-+]?\d+,\d{1,2})")
 DURATION = re.compile(r"(\d+(?:[.,]\d+)?)\s*([a-zA-Z]+)")
 BULLET = re.compile(r"^\s*(?:[-*•]|\d+[.)])\s+")
@@ -67,12 +72,25 @@ def parse(field: Field, said: Any, services: ServiceNames = anything) -> Value:
             f"That has {len(said.strip()):,} characters, at most {longest:,} are kept. Please put it shorter"
             f"{', or give a link' if field.type == 'text' else ''}."
         )
+    if field.type == "list" and says_none(field, said):
+        if field.required:
+            raise Invalid(f"At least one entry is needed. {example(field)}")
+        return []
     read = READERS[field.type]
     value = read(field, said, services)
     if value in ("", []):
         raise Invalid(f"That is empty. {example(field)}")
     bounded(field, value)
     return value
+
+
+def says_none(field: Field, said: Any) -> bool:
+    """Whether an answer to a list is that there is nothing to list."""
+    if said == []:
+        return True
+    if not isinstance(said, str) or not NONE.fullmatch(said.strip(" .!\n")):
+        return False
+    return said.strip(" .!\n").casefold() not in {each.value.casefold() for each in field.choices}
 
 
 def example(field: Field) -> str:
@@ -226,10 +244,8 @@ def items(field: Field, said: Any, services: ServiceNames) -> list[str]:
     else:
         words = _words(said)
         lines = [" ".join(BULLET.sub("", line).split()) for line in words.splitlines()]
-        if len([line for line in lines if line]) > 1:
-            found = lines
-        else:
-            found = re.split(r" ?[;,] ?(?:and )?| and (?=[^,;]*$)", "".join(lines))
+        several = len([line for line in lines if line]) > 1
+        found = lines if several else BETWEEN.split("".join(lines))
     named = list(dict.fromkeys(each.strip(" .") for each in found if each.strip(" .")))
     if len(named) > MOST_ITEMS:
         raise Invalid(f"That is a list of {len(named)}; at most {MOST_ITEMS} are taken. {example(field)}")

@@ -191,7 +191,7 @@ def shown(field: Field, value: Any) -> str:
         return f"{text_of(value)} {field.unit}"
     labels = {each.value: each.label for each in field.choices}
     if isinstance(value, list):
-        return _short(", ".join(labels.get(text_of(each), text_of(each)) for each in value))
+        return _short(", ".join(labels.get(text_of(each), text_of(each)) for each in value)) or "none"
     return _short(labels.get(text_of(value), text_of(value)))
 
 

@@ -43,6 +43,7 @@ async def test_a_service_without_dependencies_is_asked_for_what_is_not_listed() 
 
     made = run.file("failure-modes-inventory.md")
     assert "| **PostgreSQL** |" in made.content
+    assert "**none**" not in made.content
     assert "Its callers: checkout, reports." in made.content
 
 
@@ -57,6 +58,9 @@ def rule(name: str, query: str, **labels: str) -> AlertRule:
         (Papers("payments. Timeout 1 s", "| a | b |\n|---|---|\n| retries | none |"), [], 1, "gap", "no alert tells of it"),
         (Papers("payments. Timeout 1 s", "x"), [], 3, "gap", "tier 3 below tier 1, without a fallback that is written down; no alert tells of it"),
         (Papers("payments, by a topic", "x"), [rule("A", 'up{service="payments"}')], 3, "gap", "none that can be seen from here"),
+        (Papers("payments", "Timeout 1 s, no retry."), [], 1, "gap", "no alert tells of it"),
+        (Papers("payments", "Timeout 1 s, no retry."), [], 1, "mitigation", "Timeout 1 s, no retry."),
+        (Papers("payments", "When it is down, orders wait."), [], 1, "effect", "When it is down, orders wait."),
         (Papers(), [rule("A", 'up{service="payments"}'), rule("B", 'up{service="other"}')], 1, "detection", "A"),
         (Papers(), [rule("Errors", 'rate(e{service="checkout",status=~"5.."}[5m]) > 1')], 1, "detection", "Errors (on what users of checkout feel)"),
         (Papers(contract=CONTRACT), [], 1, "effect", "without inventory: checkout refuses the order"),

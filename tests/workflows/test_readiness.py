@@ -86,3 +86,13 @@ def test_the_verdict(statuses: list[str], verdict: str) -> None:
     card = [{"name": str(n), "status": MARKS[each]} for n, each in enumerate(statuses)]
 
     assert score(card)["verdict"] == verdict
+
+
+def test_a_section_of_a_matter_is_quoted_where_no_sentence_names_it() -> None:
+    page = "# Checkout\n\n## On call\n\nA primary and a secondary at all hours.\n\n## Else\n\nWords.\n"
+
+    [line] = lines_of({"On call": "primary and secondary"}, page, "checkout.md", {})
+    assert (line.status, line.evidence) == (
+        "stated",
+        "“A primary and a secondary at all hours.” (checkout.md)",
+    )

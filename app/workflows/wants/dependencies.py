@@ -71,8 +71,8 @@ def analysed(
     gaps = list(_gaps(tier, theirs, papers, apart=apart, in_catalog=in_catalog))
     if told and not detection:
         gaps.append("no alert tells of it")
-    mitigation = pages.rows_about(papers.contract, "timeout", "retr", "idempot", "rate limit", "fallback")
-    effect = pages.rows_about(papers.contract, "without", "when down", "fails")
+    mitigation = _agreed(papers.contract, "timeout", "retr", "idempot", "rate limit", "fallback")
+    effect = _agreed(papers.contract, "without", "when down", "fails", "is down")
     down = pages.short(pages.section(papers.page, "when down", "when it is down"))
     without = pages.about(papers.line, "without", "do not wait", "refuses", "degrade")
     return known(
@@ -82,13 +82,18 @@ def analysed(
             "coupling": "asynchronous" if apart else "synchronous, as far as is known",
             "said": papers.line or None,
             "contract": papers.source.url or papers.source.path if papers.source else None,
-            "effect": "; ".join(effect) or without or down or None,
-            "mitigation": pages.short("; ".join(mitigation) or papers.line) or None,
+            "effect": effect or without or down or None,
+            "mitigation": pages.short(mitigation or papers.line) or None,
             "detection": "; ".join(detection) or None,
             "gap": "; ".join(gaps) or "none that can be seen from here",
             "actions": [f"{name}: {each}" for each in map(_action, gaps) if each],
         }
     )
+
+
+def _agreed(contract: str, *words: str) -> str:
+    """What a contract says of a matter: in its table, else in its prose."""
+    return "; ".join(pages.rows_about(contract, *words)) or pages.about(contract, *words)
 
 
 def _detection(service: str, name: str, rules: Sequence[AlertRule]) -> list[str]:
@@ -111,8 +116,7 @@ def _gaps(
         yield "the blueprint does not say how it is used"
     if tier and theirs and theirs > tier and not apart:
         yield f"tier {theirs} below tier {tier}, without a fallback that is written down"
-    timeouts = pages.rows_about(papers.contract, "timeout")
-    if not apart and "timeout" not in papers.line.lower() and not timeouts:
+    if not apart and "timeout" not in papers.line.lower() and not _agreed(papers.contract, "timeout"):
         yield "no timeout is written down"
 
 

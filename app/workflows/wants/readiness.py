@@ -62,7 +62,8 @@ def lines_of(rows: Mapping[str, str], page: str, where: str, found: Mapping[str,
         if NOTHING.match(asks):
             continue
         word = next((each for each in WORDS if matter.lower().startswith(each)), matter.lower())
-        said = pages.about(page, *WORDS.get(word, (word,)))
+        below = pages.sentences(pages.section(page, word))[:2]
+        said = pages.about(page, *WORDS.get(word, (word,))) or pages.short(" ".join(below))
         if word in ("availability", "slo as code"):
             said = pages.short("; ".join(pages.rows_about(pages.section(page, "slo"), ""))) or said
         card.append(found.get(matter.lower()) or _stated(matter, asks, said, where))
