@@ -23,6 +23,7 @@ from app.agent.answer import Answer
 from app.agent.links import hosts_of, keep_known_links
 from app.context.library import Library
 from app.context.models import Source
+from app.context.runbooks import Runbooks, runbooks_of
 from app.conversations.guide import Guide, Guided
 from app.conversations.models import Incoming, Session, Turn
 from app.conversations.reply import Closing, Said, TaskStatus
@@ -35,6 +36,8 @@ from app.storage.tree import Tree
 from app.tools.masking import mask
 from app.workflows.facts import Asked, Found, Lookup
 from app.workflows.state import State
+from app.workflows.wants.every import lookups
+from app.workflows.wants.reads import Reads
 
 FOLDER = "golden"
 EXPECT = "expect:\n"
@@ -62,13 +65,15 @@ class Expected(BaseModel):
 
 class Golden(BaseModel):
     """A conversation: `say` are messages in order, as text or as `{who: text}`; `services` are what the
-    catalog has, as in `services.yaml`; `facts` what is found for each thing that a workflow wants."""
+    catalog has, as in `services.yaml`; `documents` are other files of the blueprints repo, by path; `facts`
+    are what is found for what a workflow wants, where it is not found in these and the knowledge."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     about: str = ""
     today: date = date(2026, 1, 5)
     services: list[dict[str, Any]] = Field(default_factory=list)
+    documents: dict[str, str] = Field(default_factory=dict)
     facts: dict[str, Any] = Field(default_factory=dict)
     say: list[str | dict[str, str]] = Field(min_length=1, max_length=MOST_MESSAGES)
     expect: Expected | None = None
@@ -160,13 +165,15 @@ def read(path: str, text: str) -> Golden:
 async def play(golden: Golden, tree: Tree, *, rules: Sequence[Rule] = ()) -> Expected:
     """What happens when that is said, one message after the other."""
     keeper = Keeper(_Fixed(tree), rules=rules)
-    library = Library(_Fixed(Tree(FOLDER, {"services.yaml": dumped({"services": golden.services})})))
+    catalog = {"services.yaml": dumped({"services": golden.services})}
+    library = Library(_Fixed(Tree(FOLDER, {**golden.documents, **catalog})))
     await keeper.refresh()
     await library.refresh()
+    read_from = Reads(keeper.at, lambda: library.blueprints, runbooks=lambda: _runbooks(keeper))
     guide = Guide(
         keeper,
         library,
-        lookups={name: _finds(value) for name, value in golden.facts.items()},
+        lookups={**lookups(read_from), **{name: _finds(value) for name, value in golden.facts.items()}},
         link=lambda channel, ts: THREAD,
         clock=lambda: datetime.combine(golden.today, datetime.min.time(), UTC),
     )
@@ -290,6 +297,10 @@ class _Stage:
         answer = offline.answer(words, context, reason=REASON)
         hosts = library.catalog.hosts() | hosts_of((*context.sources, *answer.sources))
         return replace(answer, text=keep_known_links(mask(answer.text), hosts))
+
+
+async def _runbooks(keeper: Keeper) -> Runbooks:
+    return runbooks_of(keeper.current)
 
 
 def _finds(value: Any) -> Lookup:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +13,7 @@ import yaml
 from typer.testing import CliRunner
 
 from app.cli import app
-from app.conversations.golden import GoldenBroken, check, play, read, update
+from app.conversations.golden import GoldenBroken, check, conversations, play, read, update
 from app.knowledge.packaged import packaged_path
 from app.storage.tree import Tree, read_folder
 from app.workflows.checking import RULES
@@ -170,6 +173,53 @@ async def test_one_that_cannot_be_read_says_where(text: str, told: str) -> None:
     with pytest.raises(GoldenBroken) as broken:
         await check(knowledge(text))
     assert told in broken.value.sentence
+
+
+def test_each_workflow_that_ships_has_one_with_what_it_makes() -> None:
+    tree = read_folder(packaged_path())
+    shipped = {path.rpartition("/")[2].removesuffix(".md") for path, _ in tree.under("workflows", ".md")}
+    golden = {
+        path.partition("/")[2].removesuffix(".yaml"): read(path, text) for path, text in conversations(tree)
+    }
+
+    assert shipped <= golden.keys()
+    for name in shipped:
+        expected = golden[name].expect
+        assert expected is not None
+        assert expected.answers
+        assert expected.files
+    assert golden["slo-workshop"].expect.text  # type: ignore[union-attr]
+
+
+async def test_what_a_standard_asks_for_is_seen_in_what_a_workflow_makes() -> None:
+    tree = read_folder(packaged_path())
+    tier = {
+        "tiers/tier-1.md": tree.files["tiers/tier-1.md"].replace("99.95 % per journey", "99.9 % per journey")
+    }
+    changed = replace(tree, revision="r2", files={**tree.files, **tier})
+    differences, _ = await check(changed, rules=RULES, paths=["golden/slo-workshop.yaml"])
+    told = str(differences[0]).splitlines()
+
+    assert "-  availability_target[pay]: 99.95" in told
+    assert "+  availability_target[pay]: 99.9" in told
+    assert any(line.startswith("+") and "> 13.44 * 0.001" in line for line in told)
+
+
+def test_the_recipe_for_ci_is_a_workflow_that_github_takes(tmp_path: Path) -> None:
+    program = Path(sys.executable).parent / "actionlint"
+    if not program.exists():
+        (pytest.fail if os.environ.get("CI") else pytest.skip)("actionlint is not installed (the extra dev)")
+    recipe = packaged_path() / ".github" / "workflows" / "knowledge.yml"
+    broken = tmp_path / "broken.yml"
+    broken.write_text(recipe.read_text("utf-8").replace("runs-on: ubuntu-latest", "runs-on: ${{ nowhere }}"))
+
+    def lint(file: Path) -> subprocess.CompletedProcess[str]:
+        command = [program, "-shellcheck=", "-pyflakes=", file]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert lint(recipe).stdout == ""
+    assert lint(recipe).returncode == 0
+    assert "nowhere" in lint(broken).stdout
 
 
 def test_the_recipe_for_ci_runs_on_our_own_knowledge() -> None:
