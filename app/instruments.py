@@ -111,10 +111,10 @@ class Gauge(Instrument):
     values: dict[Values, float] = field(default_factory=dict, init=False)
 
     def set(self, value: float, **attributes: str) -> None:
-        self.values[self._series(self.values, attributes)] = value
+        self.values[self._series(self.values, attributes)] = float(value)
 
     def replace(self, values: Mapping[Values, float]) -> None:
-        self.values = dict(values)
+        self.values = {series: float(value) for series, value in values.items()}
 
 
 # -- webhooks and alerts -------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import signal
 import sys
 from collections.abc import Callable, Coroutine
@@ -48,7 +49,7 @@ from app.operations.controls import Controls
 from app.operations.dependencies import dependencies_of
 from app.operations.figures import FigureReader
 from app.operations.models import RoomOf
-from app.operations.operations import Operations, instance
+from app.operations.operations import Operations, instance, released
 from app.parts import Parts, Stages
 from app.recent_errors import RECENT_ERRORS
 from app.settings import Settings
@@ -157,6 +158,7 @@ class Runtime:
         if self._door and not settings.slack.socket_mode:
             settings.require(SLACK_SIGNING_SECRET="for HTTP mode; or set SLACK_APP_TOKEN for Socket Mode")
         listeners = self._bind(stack)
+        await self._export_telemetry(stack)
         url = await self._database(stack)
         engine = create_engine(url, pool_size=max(10, settings.process.worker_concurrency // 4))
         stack.push_async_callback(engine.dispose)
@@ -216,6 +218,15 @@ class Runtime:
                 events = HttpEvents(app, _secret(settings.slack.signing_secret) or "")
 
         await self._serve(stack, (url, listeners), parts, events, self._operations(stack, parts, client))
+
+    async def _export_telemetry(self, stack: AsyncExitStack) -> None:
+        """Until after everything else has ended, so that its end is told too."""
+        if self._settings.telemetry.is_on:
+            # Half a second of imports, for those who want it.
+            otlp = await asyncio.to_thread(importlib.import_module, "app.otlp")
+            exporting = otlp.Otlp(self._settings.telemetry, version=released(), instance=instance())
+            exporting.start()
+            stack.push_async_callback(exporting.close)
 
     async def _take_turns(self, stack: AsyncExitStack, url: str, runner: TurnRunner) -> None:
         process = self._settings.process
@@ -338,7 +349,7 @@ class Runtime:
             is_draining=lambda: self._draining,
         )
         stack.push_async_callback(controls.aclose)
-        return Operations(
+        operations = Operations(
             self._settings,
             parts.keeper,
             FigureReader(parts.engine, parts.windows()),
@@ -358,6 +369,9 @@ class Runtime:
             },
             roles=tuple(role for role, is_on in (("door", self._door), ("worker", self._worker)) if is_on),
         )
+        if self._settings.telemetry.is_on:
+            _in_background(stack, operations.keep_exposed())
+        return operations
 
     # -- doors -------------------------------------------------------------------------------------------
 

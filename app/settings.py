@@ -68,6 +68,12 @@ EXAMPLES = {
     "MCP_SERVERS": "./mcp.yaml",
     "CONSOLE_TOKEN": "the output of `openssl rand -hex 24`",
     "TRUSTED_PROXIES": "10.0.3.7,10.1.0.0/24",
+    "OTEL_EXPORTER_OTLP_ENDPOINT": "http://otel-collector:4318",
+    "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://tempo:4318/v1/traces",
+    "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": "http://prometheus:9090/api/v1/otlp/v1/metrics",
+    "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT": "http://loki:3100/otlp/v1/logs",
+    "OTEL_EXPORTER_OTLP_HEADERS": "Authorization=Bearer%20…",
+    "OTEL_RESOURCE_ATTRIBUTES": "deployment.environment.name=production,team=sre",
 }
 """What would do, for variables whose default does not show it."""
 
@@ -455,6 +461,37 @@ class ConsoleSettings(Group):
         return bool(self.token or self.trusted_proxies)
 
 
+Signal = Literal["traces", "metrics", "logs"]
+
+
+class TelemetrySettings(Group):
+    """Where OpenTelemetry sends what it knows; off without an address. What else `OTEL_*` may say (samplers,
+    intervals, certificates), the SDK reads itself: https://opentelemetry.io/docs/specs/otel/configuration/"""
+
+    endpoint: Address | None = Field(None, validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT")
+    traces_endpoint: Address | None = Field(None, validation_alias="OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+    metrics_endpoint: Address | None = Field(None, validation_alias="OTEL_EXPORTER_OTLP_METRICS_ENDPOINT")
+    logs_endpoint: Address | None = Field(None, validation_alias="OTEL_EXPORTER_OTLP_LOGS_ENDPOINT")
+    headers: SecretStr | None = Field(None, validation_alias="OTEL_EXPORTER_OTLP_HEADERS")
+    protocol: Literal["http/protobuf"] = Field(
+        "http/protobuf", validation_alias="OTEL_EXPORTER_OTLP_PROTOCOL"
+    )
+    service_name: str = Field("sre-agent", validation_alias="OTEL_SERVICE_NAME")
+    resource_attributes: str | None = Field(None, validation_alias="OTEL_RESOURCE_ATTRIBUTES")
+    disabled: bool = Field(False, validation_alias="OTEL_SDK_DISABLED")
+
+    @property
+    def is_on(self) -> bool:
+        return any(map(self.address, ("traces", "metrics", "logs")))
+
+    def address(self, signal: Signal) -> str | None:
+        """Where a signal goes: to its own address as it is, else to its path below the common one."""
+        if self.disabled:
+            return None
+        own: str | None = getattr(self, f"{signal}_endpoint")
+        return own or (f"{self.endpoint.rstrip('/')}/v1/{signal}" if self.endpoint else None)
+
+
 GROUPS: dict[str, type[Group]] = {
     "slack": SlackSettings,
     "model": ModelSettings,
@@ -467,6 +504,7 @@ GROUPS: dict[str, type[Group]] = {
     "budgets": BudgetSettings,
     "process": ProcessSettings,
     "console": ConsoleSettings,
+    "telemetry": TelemetrySettings,
 }
 
 
@@ -484,6 +522,7 @@ class Settings:
     budgets: BudgetSettings
     process: ProcessSettings
     console: ConsoleSettings
+    telemetry: TelemetrySettings
 
     @classmethod
     def load(cls, *, env_file: Path | None = Path(".env"), **values: Any) -> Settings:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import structlog
@@ -61,8 +62,14 @@ def set_level(level: str) -> str:
     return before
 
 
+listeners: list[Callable[[Mapping[str, Any]], None]] = []
+"""Told every event that is logged, masked; `app/otlp.py` sends them on."""
+
+
 def _remember(_logger: Any, _name: str, event: Any) -> Any:
     RECENT_ERRORS.note(event)
+    for hear in listeners:
+        hear(event)
     return event
 
 

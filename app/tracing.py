@@ -41,7 +41,9 @@ class Exporter(Protocol):
         """Spans within hang below the entrance of this trace, whichever process made it."""
         ...
 
-    def entrance(self, name: str, trace_id: str, seconds: float, attributes: Attributes) -> None: ...
+    def entrance(
+        self, name: str, trace_id: str, seconds: float, attributes: Attributes, *, root: bool
+    ) -> None: ...
 
 
 class _Nothing:
@@ -91,11 +93,14 @@ def work(trace_id: str, name: str, attributes: Attributes | None = None, **bound
         yield made
 
 
-def entrance(name: str, trace_id: str, began: float, attributes: Attributes | None = None) -> None:
-    """The root of a trace, told when its id is known: what began at `began` (`time.monotonic()`) ends now."""
+def entrance(
+    name: str, trace_id: str, began: float, attributes: Attributes | None = None, *, root: bool = True
+) -> None:
+    """The root of a trace, told when its id is known: what began at `began` (`time.monotonic()`) ends now.
+    What comes to a trace that has its root already is no other one."""
     seconds = time.monotonic() - began
     if _exporter is not None:
-        _exporter.entrance(name, trace_id, seconds, attributes or {})
+        _exporter.entrance(name, trace_id, seconds, attributes or {}, root=root)
     _tell(name, seconds, attributes, trace_id=trace_id)
 
 

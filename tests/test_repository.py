@@ -26,6 +26,7 @@ LAYERS = (
     {"context", "sources", "escalation"},
     {"tools", "delivery"},
     {"agent", "telemetry"},
+    {"otlp"},
     {"workflows"},
     {"conversations"},
     {"investigations"},

@@ -14,6 +14,8 @@ from app.agent.compaction import CHARACTERS_PER_TOKEN
 from app.agent.failures import MODEL_FAILED
 from app.agent.models import ChosenModel
 from app.agent.prices import Prices
+from app.agent.sending import sent
+from app.instruments import MODEL_SPEND, TOKENS_INPUT, TOKENS_OUTPUT
 
 
 @dataclass
@@ -51,14 +53,21 @@ class Bookings:
         reservation = await self.budget.reserve(self._estimate(characters, written))
         booking = Booking()
         try:
-            yield booking
+            with sent(self.model, self.session_id) as request:
+                yield booking
+                request.answered(booking.response)
         except BaseException as error:
             if isinstance(error, MODEL_FAILED) and not booking.heard:
                 await self.budget.release(reservation)
             else:
                 await self.budget.settle(reservation, self._spent(booking.response))
             raise
-        await self.budget.settle(reservation, self._spent(booking.response))
+        spent = self._spent(booking.response)
+        await self.budget.settle(reservation, spent)
+        if spent is not None:
+            TOKENS_INPUT.add(spent.input_tokens, model=spent.model)
+            TOKENS_OUTPUT.add(spent.output_tokens, model=spent.model)
+            MODEL_SPEND.add(float(spent.counted), model=spent.model)
 
     def _estimate(self, characters: float, written: int) -> Estimate:
         read = round(characters / CHARACTERS_PER_TOKEN)

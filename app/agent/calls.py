@@ -8,8 +8,10 @@ from typing import Any
 
 from pydantic_ai.messages import ToolCallPart, ToolReturnPart
 
+from app import tracing
 from app.agent.protocols import Progress, Transcript
 from app.context.models import Source
+from app.instruments import TOOL_CALLS
 from app.tools.catalogue import Catalogue, ToolScope
 from app.tools.execute import Executed, execute
 
@@ -47,13 +49,25 @@ async def carry_out(desk: Desk, asked: ToolCallPart, arguments: dict[str, Any]) 
     title = describe(*shown)
     await desk.progress.task(key, title, "in_progress")
     started = desk.seconds()
-    done = _labelled(await _perform(desk, call_id, key, name, arguments), desk.labels.get(call_id))
+    said = {
+        "gen_ai.operation.name": "execute_tool",
+        "gen_ai.tool.name": shown[0],
+        "gen_ai.tool.call.id": call_id,
+    }
+    with tracing.span("sre_agent.tool.execute", said) as executed:
+        done = _labelled(await _perform(desk, call_id, key, name, arguments), desk.labels.get(call_id))
+        if done.failed:
+            executed.fail("tool_failed")
+    seconds = desk.seconds() - started
+    # Under the names of the catalogue: a model may ask for any other.
+    known = name if any(tool.name == name for tool in desk.tools) else "unknown"
+    TOOL_CALLS.record(seconds, tool=known, outcome="failed" if done.failed else "ok")
     await desk.transcript.tool_finished(
         key,
         result=done.text,
         full=done.full,
         failed=done.failed,
-        duration_ms=round((desk.seconds() - started) * 1000),
+        duration_ms=round(seconds * 1000),
         sources=done.sources,
     )
     await desk.progress.task(

@@ -28,6 +28,7 @@ from pydantic_ai.messages import (
 )
 from pydantic_ai.settings import ModelSettings as RequestSettings
 
+from app import tracing
 from app.agent.answer import Answer, Conclusion
 from app.agent.asking import ask, offer, words_of
 from app.agent.booking import Bookings
@@ -70,6 +71,8 @@ from app.agent.tally import (
     this_turn,
 )
 from app.context.models import Source
+from app.errors import AgentError
+from app.instruments import RUN_DURATION, RUNS_COMPLETED, RUNS_FAILED, TOKENS_PER_RUN
 from app.tools.catalogue import Catalogue, ToolScope
 
 log = structlog.get_logger(__name__)
@@ -169,6 +172,22 @@ async def run_to(
 
 
 async def _carried_out(turn: _Turn, means: Means) -> tuple[str, ...]:
+    """`_stepped`, counted; a run that is cut, by a person or a shutdown, is neither completed nor failed."""
+    kind = "conversation" if turn.request.ending is Conclusion else "investigation"
+    began = means.seconds()
+    try:
+        said = await _stepped(turn, means)
+    except AgentError as error:
+        RUNS_FAILED.add(kind=kind, code=error.code)
+        RUN_DURATION.record(means.seconds() - began, kind=kind)
+        raise
+    RUNS_COMPLETED.add(kind=kind)
+    RUN_DURATION.record(means.seconds() - began, kind=kind)
+    TOKENS_PER_RUN.record(turn.tally().tokens, kind=kind)
+    return said
+
+
+async def _stepped(turn: _Turn, means: Means) -> tuple[str, ...]:
     """Step until the turn is concluded, again after failures that pass; sentences on what went wrong."""
     await turn.load()
     failures, shortened = 0, False
@@ -288,11 +307,17 @@ class _Turn:
     async def steps(self) -> None:
         """Ask, run tools, ask again until the model concludes; raises what the model layer raises."""
         while not self.over():
-            if self.rows and isinstance(self.rows[-1], ModelResponse):
-                self._lay_out()
-                await self.store(await react(self.rows, self.desk, self.request.ending))
-            else:
-                await self.store(await self._ask())
+            number = self.tally().model_turns + 1
+            with tracing.span("sre_agent.agent.turn", {"sre_agent.turn.number": number}):
+                await self._step()
+
+    async def _step(self) -> None:
+        """One request, and the calls its response asks for; those alone where it is stored already."""
+        if not (self.rows and isinstance(self.rows[-1], ModelResponse)):
+            await self.store(await self._ask())
+        if not self.over():
+            self._lay_out()
+            await self.store(await react(self.rows, self.desk, self.request.ending))
 
     def _lay_out(self) -> None:
         """What the desk must know of the newest response's calls."""

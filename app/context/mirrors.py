@@ -26,6 +26,7 @@ from app.context.addresses import Address, parse
 from app.context.bare import COMMIT, Bare, Entry, GitFailed
 from app.context.folder import Folder
 from app.errors import AgentError
+from app.standing import STANDINGS
 from app.storage.tree import LARGEST_FILE, Tree
 
 __all__ = ["Copy", "Folder", "Mirror", "MirrorUnavailable", "watch"]
@@ -91,6 +92,10 @@ class Mirror:
     @property
     def folder(self) -> Path:
         return self._bare.folder
+
+    @property
+    def _dependency(self) -> str:
+        return f"git:{self.address.name}"
 
     async def refresh(self) -> Tree:
         """The newest tree that can be had; the same object as before while nothing has changed.
@@ -171,6 +176,7 @@ class Mirror:
 
     def _pull(self) -> Copy:
         with held(lock_of(self.folder)):
+            began = time.monotonic()
             try:
                 revision, name = self._bare.remote_revision(self._ref)
                 if self._bare.revision() != revision:
@@ -178,6 +184,7 @@ class Mirror:
             except GitFailed as error:
                 return self._last_good(error)
             self._away_since = None
+            STANDINGS.answered(self._dependency, time.monotonic() - began)
             stamp = self.folder / STAMP
             stamp.touch()
             os.utime(stamp, (self._clock().timestamp(),) * 2)
@@ -205,6 +212,7 @@ class Mirror:
     def _last_good(self, error: GitFailed) -> Copy:
         """The copy on disk with a word about its age, or the error when there is none."""
         now = self._clock()
+        STANDINGS.failed(self._dependency, error.sentence)
         if self._away_since is None:
             # Once per outage: a poll a minute would fill the log with the same line.
             log.warning("mirror_away", repo=self.address.name, reason=error.sentence)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from uuid import UUID, uuid4
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app import jobs
+from app import jobs, tracing
 from app.conversations import repository
 from app.conversations.models import Incoming
+from app.instruments import TURNS_ACCEPTED
 from app.storage.engine import autocommit, begin
 
 log = structlog.get_logger(__name__)
@@ -38,13 +40,15 @@ async def accept(engine: AsyncEngine, incoming: Incoming) -> Accepted | None:
     Raises:
         DatabaseUnavailable: nothing is stored.
     """
-    turn_id = uuid4()
+    began, turn_id = time.monotonic(), uuid4()
     trace_id = turn_id.hex
     job = jobs.Deferral(RUN_TURN, {"turn_id": str(turn_id)}, priority=PERSON_WAITS)
     async with autocommit(engine) as connection:
         session_id = await repository.add_turn(connection, turn_id, incoming, trace_id, job)
     if session_id is None:
         return None
+    TURNS_ACCEPTED.add(kind=incoming.kind)
+    tracing.entrance("sre_agent.conversation.accept", trace_id, began, {"sre_agent.turn.kind": incoming.kind})
     log.info(
         "turn_queued", turn_id=str(turn_id), session_id=session_id, kind=incoming.kind, trace_id=trace_id
     )

@@ -14,6 +14,7 @@ from http import HTTPStatus
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app import tracing
 from app.agent.answer import Answer, Offer
 from app.agent.links import hosts_of, keep_known_links
 from app.agent.reader import Reader, ReadFor
@@ -24,6 +25,7 @@ from app.conversations.models import Turn
 from app.conversations.reply import Place, Reply
 from app.conversations.voice import Voice
 from app.errors import AgentError
+from app.instruments import WORKFLOW_STEPS
 from app.knowledge.keeping import Keeper
 from app.knowledge.models import Knowledge
 from app.storage.audit import write_audit
@@ -143,19 +145,23 @@ class Guide:
                 event, more = await voice.read(event, view)
                 notices += more
             if event is not None:
-                return await self._carry_on(workflow, state, event, reply, voice=voice, notices=notices)
+                with tracing.span("sre_agent.workflow.step", {"gen_ai.workflow.name": state.title}):
+                    return await self._carry_on(workflow, state, event, reply, voice=voice, notices=notices)
         started = self.workflows.started(turn.question, knowledge)
         if started is None:
             return None
         if state is not None and not state.is_over:
             return await self._already(turn, state, started, reply)
-        return await self._begin(turn, started, knowledge, reply, place)
+        with tracing.span("sre_agent.workflow.step", {"gen_ai.workflow.name": started.title}):
+            return await self._begin(turn, started, knowledge, reply, place)
 
     async def store(self, connection: AsyncConnection, turn: Turn, guided: Guided) -> None:
         """In the transaction of the turn's decision: where it stands, what it made, and its audit rows."""
         session = turn.session
         await repository.save_state(connection, session.id, guided.state, guided.service)
         await repository.add_artifacts(connection, session.id, turn.id, guided.files)
+        for action in guided.actions or ("step",):
+            WORKFLOW_STEPS.add(event=action)
         for action in guided.actions:
             await write_audit(
                 connection,

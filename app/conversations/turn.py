@@ -20,6 +20,7 @@ from pydantic import TypeAdapter
 from pydantic_ai.messages import ModelRequest, ModelResponse, TextPart, UserPromptPart
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from app import tracing
 from app.agent.answer import Answer
 from app.agent.phrases import Phrases
 from app.conversations import repository
@@ -32,6 +33,7 @@ from app.conversations.reply import Closing, Place, Reply, Surface
 from app.conversations.shortcuts import shortcut
 from app.conversations.transcript import SessionTranscript, Tails
 from app.errors import AgentError
+from app.instruments import TURN_DURATION, TURNS_ENDED
 from app.knowledge.keeping import Keeper
 from app.knowledge.models import Knowledge
 from app.storage.engine import as_json, autocommit, begin
@@ -74,7 +76,12 @@ class TurnRunner:
             turn = await repository.begin_turn(connection, UUID(turn_id))
         if turn is None:
             return
-        with structlog.contextvars.bound_contextvars(trace_id=turn.trace_id, turn_id=str(turn.id)):
+        said: tracing.Attributes = {
+            "gen_ai.conversation.id": str(turn.session.id),
+            "sre_agent.turn.kind": turn.kind,
+            "sre_agent.attempt": turn.attempt,
+        }
+        with tracing.work(turn.trace_id, "sre_agent.conversation.turn", said, turn_id=str(turn.id)):
             ledger = TurnLedger(self.engine, turn)
             reply, place = self.surface.reply(turn, ledger), self.surface.place(turn)
             await _Work(self, turn, reply, place).carry_out()
@@ -281,6 +288,9 @@ class _Work:
                 # One that was stopped before it had begun was shaped by what it would have begun with.
                 newest=self.runner.keeper.current.revision,
             )
+        TURNS_ENDED.add(status=status)
+        since = self.runner.clock() - self.turn.created_at
+        TURN_DURATION.record(since.total_seconds(), status=status)
 
     async def interrupted(self) -> None:
         """Cancelled: by a person's Stop (the turn ends) or by this process's shutdown (another goes on).

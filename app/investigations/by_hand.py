@@ -24,6 +24,7 @@ from app.investigations.intake import Intake
 from app.investigations.ledger import InvestigationLedger
 from app.investigations.look import Looker, _Look
 from app.investigations.models import PRIORITIES, Investigation, Rejected
+from app.investigations.processing import processing
 from app.storage.engine import as_json, begin
 from app.storage.errors import StaleAttempt
 
@@ -83,9 +84,7 @@ class LookerByHand(Looker):
             investigation = await repository.begin_look(connection, UUID(investigation_id))
         if investigation is None:
             return
-        with structlog.contextvars.bound_contextvars(
-            trace_id=investigation.trace_id, investigation_id=investigation_id
-        ):
+        with processing(investigation, "look"):
             ledger = InvestigationLedger(self.engine, investigation.id, investigation.attempt)
             thread = self.surface.thread(investigation.id, self.channel, ledger)
             await _LookByHand(self, investigation, thread).carry_out()

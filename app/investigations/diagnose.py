@@ -48,6 +48,7 @@ from app.investigations.history import names_of
 from app.investigations.ledger import InvestigationLedger
 from app.investigations.means import DiagnoseMeans
 from app.investigations.models import Investigation
+from app.investigations.processing import processing
 from app.investigations.surface import (
     DIAGNOSED,
     EVIDENCE_ONLY,
@@ -163,9 +164,7 @@ class Diagnoser:
         investigation = await self._begin(UUID(investigation_id))
         if investigation is None:
             return
-        with structlog.contextvars.bound_contextvars(
-            trace_id=investigation.trace_id, investigation_id=investigation_id
-        ):
+        with processing(investigation, "diagnose"):
             if self._waits_for_thread(investigation):
                 await self._ask_for_thread(investigation)
             ledger = InvestigationLedger(self.engine, investigation.id, investigation.attempt)

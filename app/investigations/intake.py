@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app import jobs
 from app.context.names import slug
+from app.instruments import INTAKE_DEDUPLICATED, INTAKE_QUEUED
 from app.investigations import afterwards, incidents, queueing, storm
 from app.investigations.alert import Alert, Severity
 from app.investigations.fingerprint import digest, symptoms
@@ -95,6 +96,8 @@ class Intake:
                 accepted = await self._acknowledged(connection, delivery)
             else:
                 accepted = await self._fired(connection, delivery)
+        if alert.status == "firing" and accepted.status != "ignored":
+            (INTAKE_QUEUED if accepted.status == "queued" else INTAKE_DEDUPLICATED).add()
         log.info(
             "alert_taken",
             source=alert.source,

@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.conversations.reply import NotReached, NotShown
 from app.conversations.turn import MOST_ATTEMPTS, passes
 from app.errors import AgentError
+from app.instruments import ALERT_DURATION
 from app.investigations import queueing, repository
 from app.investigations.assembling import Looked, lately, worked_out
 from app.investigations.brief import Brief
@@ -25,6 +26,7 @@ from app.investigations.gather import Gatherer
 from app.investigations.ledger import InvestigationLedger
 from app.investigations.models import Investigation
 from app.investigations.opening import opened
+from app.investigations.processing import processing
 from app.investigations.surface import (
     LOOKING,
     Footer,
@@ -67,9 +69,7 @@ class Looker:
             investigation = await repository.begin_look(connection, UUID(investigation_id))
         if investigation is None:
             return
-        with structlog.contextvars.bound_contextvars(
-            trace_id=investigation.trace_id, investigation_id=investigation_id
-        ):
+        with processing(investigation, "look"):
             ledger = InvestigationLedger(self.engine, investigation.id, investigation.attempt)
             thread = self.surface.thread(investigation.id, self.channel, ledger)
             await _Look(self, investigation, thread).carry_out()
@@ -199,6 +199,8 @@ class _Look:
             log.error("evidence_not_shown", reason=error.sentence)
         finally:
             drawn.cancel()
+        if state is not None:
+            ALERT_DURATION.record((ready - self.investigation.created_at).total_seconds(), stage="look")
         log.info("looked", verdict=looked.gathered.ranking.verdict, gaps=len(looked.gathered.gaps))
 
     async def drawn(self, looked: Looked) -> tuple[bytes, str] | None:

@@ -14,6 +14,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app import jobs
+from app.instruments import INTAKE_EXPIRED
 from app.investigations.models import PRIORITIES, Investigation
 from app.storage.engine import begin
 from app.storage.errors import StaleAttempt
@@ -133,4 +134,5 @@ async def expire_overdue(engine: AsyncEngine, ttl_seconds: float) -> int:
         expired = (await connection.execute(OVERDUE, {"ttl_seconds": ttl_seconds})).all()
         for row in expired:
             await jobs.defer_once(connection, update(row.id, row.priority))
+    INTAKE_EXPIRED.add(len(expired))
     return len(expired)

@@ -19,6 +19,7 @@ from app.conversations.turn import MOST_ATTEMPTS
 from app.errors import AgentError
 from app.escalation.escalation import REASONS, Escalation
 from app.escalation.models import PAGERDUTY, EscalationFailed, EscalationNotConfigured, Incident, Why
+from app.instruments import ALERT_DURATION
 from app.investigations import calling, journal, later_calls, queueing, repository
 from app.investigations.brief import Brief
 from app.investigations.calling import burning, called_about, called_before, found, told
@@ -356,6 +357,8 @@ class Wrapping:
             )
             await self.afterwards(connection, investigation.id, unshown=not ending.shown)
             self._announce(announcement(record, file=file))
+        if record.seconds is not None and record.status != "expired":
+            ALERT_DURATION.record(record.seconds, stage="diagnose")
         log.info("investigated", status=record.status, model=brief.model if brief else None)
 
     def _announce(self, line: str) -> None:

@@ -176,6 +176,7 @@ def dependencies_of(
     fixed = (
         *_core(settings, engine, keeper, ask_slack),
         *_model(settings),
+        *_collector(settings),
         *_sources(settings, clients, lambda: clock().timestamp()),
     )
 
@@ -263,6 +264,16 @@ def _model(settings: Settings) -> Iterator[Dependency]:
             "model",
             "The offline analyst and the evidence core answer, and say so.",
             address=address or f"{model.chosen}'s own",
+        )
+
+
+def _collector(settings: Settings) -> Iterator[Dependency]:
+    if settings.telemetry.is_on:
+        yield Dependency(
+            "otlp",
+            "telemetry",
+            "Traces, metrics and logs are dropped; nothing else.",
+            address=settings.telemetry.endpoint,
         )
 
 

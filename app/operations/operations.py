@@ -43,6 +43,7 @@ from app.recent_errors import RecentErrors
 from app.settings import Settings
 
 ERROR_HOURS = 24
+EXPOSE_SECONDS = 15.0
 
 
 def instance() -> str:
@@ -130,6 +131,13 @@ class Operations:
         await self.figures.figures()
         self.expose()
         return exposition.exposition(self._registry)
+
+    async def keep_exposed(self) -> None:
+        """The gauges, for an exporter that reads them by itself."""
+        while True:
+            await self.figures.figures()
+            self.expose()
+            await asyncio.sleep(EXPOSE_SECONDS)
 
     def expose(self) -> None:
         """Set the gauges that tell of this process."""

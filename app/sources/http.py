@@ -19,6 +19,7 @@ import aiohttp
 from pydantic_core import from_json
 from yarl import URL
 
+from app import tracing
 from app.instruments import SOURCE_REQUESTS
 from app.settings import Endpoint
 from app.sources.allowed import AllowList, Unacceptable
@@ -123,8 +124,10 @@ class ReadOnlyHttp:
             raise ReadRefused(self.source, path) from None
         url = URL(str(self._base).rstrip("/") + plain, encoded=True)
         began = time.monotonic()
+        said = {"sre_agent.source": self._kind, "server.address": url.host, "url.path": plain}
         try:
-            body = await self._asked(url, params, accept)
+            with tracing.span("sre_agent.source.read", said, kind="client"):
+                body = await self._asked(url, params, accept)
         except SourceFailed as failure:
             # Whoever says no to a question answers.
             self._note(failure if type(failure) is SourceFailed else None, time.monotonic() - began)
@@ -145,10 +148,13 @@ class ReadOnlyHttp:
         return self._dependency.partition(":")[0]
 
     async def _asked(self, url: URL, params: Params | None, accept: str) -> bytes:
+        headers = {"Accept": accept}
+        if trace_id := tracing.current_trace_id():
+            headers[tracing.HEADER] = trace_id
         try:
             session = await self._opened()
             async with session.get(
-                url, params=params or None, headers={"Accept": accept}, allow_redirects=False
+                url, params=params or None, headers=headers, allow_redirects=False
             ) as response:
                 self._compare_clocks(response)
                 return await self._body(response)

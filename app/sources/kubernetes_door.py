@@ -24,6 +24,7 @@ from app.settings import secret_variables
 from app.sources.allowed import AllowList, Unacceptable
 from app.sources.bounded import ask_bounded
 from app.sources.failures import NotThere, QueryRejected, ReadRefused, SourceFailed
+from app.tracing import HEADER, current_trace_id
 
 IN_CLUSTER = "in-cluster"
 CHUNK = 250
@@ -64,6 +65,8 @@ class ReadsOnly(httpx2.AsyncBaseTransport):
             plain = ""
         if request.method != "GET" or plain != request.url.path:
             raise ReadRefused("kubernetes", f"{request.method} {request.url.path}")
+        if trace_id := current_trace_id():
+            request.headers[HEADER] = trace_id
         return await ask_bounded(self._inner, request, "kubernetes", MOST_BYTES)
 
     async def aclose(self) -> None:

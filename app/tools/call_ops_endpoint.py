@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, Field
 
+from app import tracing
 from app.context.models import Source
 from app.errors import AgentError
 from app.sources.ops import OpsEndpoints
@@ -31,8 +32,10 @@ def tool(parts: object) -> Tool[CallOpsEndpoint] | None:
         service = asked.service or scope.service
         if not service:
             raise ToolFailed(f"Name a service to ask; there are: {', '.join(ops.names)}.")
+        said = {"sre_agent.service": service, "url.path": asked.path.partition("?")[0]}
         try:
-            answer = await ops.get(service, asked.path)
+            with tracing.span("sre_agent.tool.call_ops_endpoint", said, kind="client"):
+                answer = await ops.get(service, asked.path)
             link = ops.link(service, asked.path)
         except AgentError as error:
             raise ToolFailed(error.sentence) from error

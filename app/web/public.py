@@ -19,6 +19,7 @@ from app.settings import AlertSettings
 from app.web.refusing import answer_refusals
 from app.web.tracing import Traced
 from app.web.webhooks.body import read_body
+from app.web.webhooks.counting import counted
 from app.web.webhooks.refusals import Draining, NotProven, NotUnderstood
 from app.web.webhooks.route import add_routes
 from app.web.webhooks.source import Door, discover
@@ -92,21 +93,26 @@ def public_app(
 
         @app.post("/webhooks/github", status_code=202)
         async def github(request: Request) -> dict[str, str]:
-            body = await read_body(request)
-            check_github_signature(request.headers.get("X-Hub-Signature-256", ""), body, github_secret)
-            if (event := request.headers.get("X-GitHub-Event")) != "push":
-                return {"status": "ignored", "reason": f"{event} events change nothing here"}
-            try:
-                push = Push.model_validate_json(body)
-            except ValidationError as error:
-                where = ".".join(str(part) for part in error.errors()[0]["loc"])
-                raise NotUnderstood(f"The push event lacks a usable {where or 'body'}.") from error
-            await on_push(push)
+            with counted("github") as outcome:
+                body = await read_body(request)
+                check_github_signature(request.headers.get("X-Hub-Signature-256", ""), body, github_secret)
+                outcome.ignored = (event := request.headers.get("X-GitHub-Event")) != "push"
+                if outcome.ignored:
+                    return {"status": "ignored", "reason": f"{event} events change nothing here"}
+                await on_push(pushed(body))
             return {"status": "queued"}
 
     if alerts is not None and alert_settings is not None:
         add_routes(app, discover(alert_settings), alerts, draining=draining, clock=clock)
     return app
+
+
+def pushed(body: bytes) -> Push:
+    try:
+        return Push.model_validate_json(body)
+    except ValidationError as error:
+        where = ".".join(str(part) for part in error.errors()[0]["loc"])
+        raise NotUnderstood(f"The push event lacks a usable {where or 'body'}.") from error
 
 
 def check_github_signature(header: str, body: bytes, secret: str) -> None:

@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeVar
 from aiohttp import web
 
 from app.errors import AgentError
+from app.tracing import HEADER
 
 HUGE_BYTES = 50 * 1024 * 1024
 CHUNK = b'"' + b"a" * 65_534 + b"\n"
@@ -44,6 +45,8 @@ class Asked:
     method: str
     path: str
     query: str
+    trace_id: str = ""
+    """`X-Trace-Id`: what it was asked for."""
 
 
 @dataclass(frozen=True)
@@ -182,7 +185,8 @@ class System:
 
     @web.middleware
     async def _through_faults(self, request: web.Request, handler: Any) -> web.StreamResponse:
-        self._asked.append(Asked(self.name, request.method, request.path, request.query_string))
+        trace_id = request.headers.get(HEADER, "")
+        self._asked.append(Asked(self.name, request.method, request.path, request.query_string, trace_id))
         fault = self._faults.of(self.name)
         if fault and (instead := await self._instead(fault, request)):
             return instead

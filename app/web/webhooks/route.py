@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime
 from typing import Any
@@ -12,9 +13,12 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
+from app import tracing
 from app.investigations.alert import Alert
 from app.investigations.intake import Accepted
+from app.web.tracing import go_on_as
 from app.web.webhooks.body import read_body
+from app.web.webhooks.counting import counted
 from app.web.webhooks.refusals import Draining, NotUnderstood
 from app.web.webhooks.source import Door, Head, Ignored, Off, WebhookSource
 
@@ -44,14 +48,29 @@ def _endpoint(
     source: WebhookSource, door: Door, draining: Callable[[], bool], clock: Callable[[], datetime]
 ) -> Endpoint:
     async def endpoint(request: Request) -> JSONResponse:
-        if draining():
-            raise Draining("This replica is shutting down; another takes it.")
-        body = await read_body(request)
-        now = clock()
-        source.prove(Head(request.headers, request.query_params), body, now)
-        return JSONResponse(_answer(await _take(source, door, decoded(body), now)), 202)
+        began = time.monotonic()
+        with counted(source.name) as outcome:
+            if draining():
+                raise Draining("This replica is shutting down; another takes it.")
+            body = await read_body(request)
+            now = clock()
+            source.prove(Head(request.headers, request.query_params), body, now)
+            accepted = await _take(source, door, decoded(body), now)
+            outcome.ignored = accepted.status == "ignored"
+        _trace(source.name, accepted, began)
+        return JSONResponse(_answer(accepted), 202)
 
     return endpoint
+
+
+def _trace(source: str, accepted: Accepted, began: float) -> None:
+    """The trace of an investigation has its id, and begins with what began it."""
+    if accepted.investigation_id is None:
+        return
+    trace_id = accepted.investigation_id.hex
+    go_on_as(trace_id)
+    said = {"sre_agent.webhook.source": source, "sre_agent.webhook.outcome": accepted.status}
+    tracing.entrance("sre_agent.webhook", trace_id, began, said, root=accepted.status == "queued")
 
 
 async def _take(source: WebhookSource, door: Door, payload: Any, now: datetime) -> Accepted:
