@@ -217,7 +217,8 @@ class Runtime:
             else:
                 events = HttpEvents(app, _secret(settings.slack.signing_secret) or "")
 
-        await self._serve(stack, (url, listeners), parts, events, self._operations(stack, parts, client))
+        operations = self._operations(stack, parts, client)
+        await self._serve(stack, listeners, url, parts, events=events, operations=operations)
 
     async def _export_telemetry(self, stack: AsyncExitStack) -> None:
         """Until after everything else has ended, so that its end is told too."""
@@ -402,12 +403,13 @@ class Runtime:
     async def _serve(
         self,
         stack: AsyncExitStack,
-        at: tuple[str, dict[str, Listener]],
+        listeners: dict[str, Listener],
+        url: str,
         parts: Parts,
+        *,
         events: HttpEvents | None,
         operations: Operations,
     ) -> None:
-        url, listeners = at
         _in_background(stack, _forget_sightings(parts.engine))
         apps: dict[str, Any] = {}
         self._checks["database"] = lambda: _answers(parts.engine)

@@ -12,11 +12,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from benchmarks import conversation, investigation, rca, retention, runbooks, scale, workflows
+from benchmarks import console, conversation, investigation, rca, retention, runbooks, scale, workflows
 from benchmarks.figures import Row, machine, median_of, table
 
 OUT = Path(__file__).resolve().parent.parent / ".bench"
 BENCHMARKS: dict[str, Any] = {
+    "console": console,
     "conversation": conversation,
     "investigation": investigation,
     "retention": retention,
@@ -26,6 +27,8 @@ BENCHMARKS: dict[str, Any] = {
 }
 HELP = f"""\
 benchmarks:
+  console        the pages of /console on 100,000 audit rows and what goes with them; parts pages and export.
+                 Two minutes.
   conversation   from a mention in Slack to its streamed answer: ack, 👀, first text, turns per CPU-second,
                  memory, start, and what a thread costs when it is old. About ten minutes a run.
   investigation  from a page to its thread, its evidence brief and its final brief, webhooks at 200/s, and a
