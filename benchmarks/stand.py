@@ -296,7 +296,7 @@ async def empty_database(postgres: EmbeddedPostgres | None) -> tuple[str, Any]:
     """An empty database and how to remove it."""
     if postgres is not None:
         url = await postgres.start()
-        await _execute(url, "CREATE EXTENSION pg_stat_statements")
+        await execute(url, "CREATE EXTENSION pg_stat_statements")
 
         async def nothing() -> None:
             return None
@@ -305,20 +305,20 @@ async def empty_database(postgres: EmbeddedPostgres | None) -> tuple[str, Any]:
     given = Settings.load(env_file=None).storage.database_url
     assert given is not None
     server, name = given.get_secret_value(), f"bench_{secrets.token_hex(4)}"
-    await _execute(server, f"CREATE DATABASE {name}")
+    await execute(server, f"CREATE DATABASE {name}")
     from sqlalchemy.engine import make_url  # noqa: PLC0415 — for a server of one's own alone
 
     url = make_url(server).set(database=name).render_as_string(hide_password=False)
     with suppress(asyncpg.PostgresError):
-        await _execute(url, "CREATE EXTENSION pg_stat_statements")
+        await execute(url, "CREATE EXTENSION pg_stat_statements")
 
     async def drop() -> None:
-        await _execute(server, f"DROP DATABASE {name} WITH (FORCE)")
+        await execute(server, f"DROP DATABASE {name} WITH (FORCE)")
 
     return url, drop
 
 
-async def _execute(url: str, statement: str) -> None:
+async def execute(url: str, statement: str) -> None:
     connection = await asyncpg.connect(_plain(url))
     try:
         await connection.execute(statement)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from jinja2 import ChainableUndefined, Environment, FileSystemLoader
+from jinja2 import ChainableUndefined, Environment, FileSystemLoader, Undefined
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from markupsafe import Markup, escape
@@ -85,8 +85,9 @@ def duration(seconds: float | None) -> str:
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
 
 
-def percent(share: float | None) -> str:
-    return "–" if share is None else f"{share:.0%}"
+def percent(share: Any) -> str:
+    """“82%”; what is no number, or is not there, is a dash."""
+    return f"{share:.0%}" if isinstance(share, int | float) else "–"
 
 
 def usd(amount: Decimal | float | None) -> str:
@@ -99,15 +100,15 @@ def size(count: int) -> str:
     return f"{count:,} bytes" if count < 10_000 else f"{count / 1000:,.0f} kB"
 
 
-def short(text: str | None, most: int = 140) -> str:
+def short(text: Any, most: int = 140) -> str:
     """One line of it."""
-    line = " ".join((text or "").split())
+    line = " ".join(str(text or "").split())
     return line if len(line) <= most else f"{line[: most - 1]}…"
 
 
 def pretty(value: Any) -> str:
     """JSON to be read; a text stays one."""
-    if value is None or isinstance(value, str):
+    if value is None or isinstance(value, str | Undefined):
         return value or ""
     return json.dumps(value, ensure_ascii=False, indent=2, default=str)
 
@@ -124,10 +125,10 @@ def href(address: Any) -> str | None:
     return address if usable else None
 
 
-def said(text: str | None) -> Markup:
+def said(text: Any) -> Markup:
     """Markdown as far as it is harmless; links and pictures stay the text they are."""
-    if not text:
-        return Markup()
+    if not text or not isinstance(text, str):
+        return escape(text or "")
     if len(text) > LONGEST_MARKDOWN:
         return Markup("<pre>{}</pre>").format(text)
     tokens = MARKDOWN.parse(text)

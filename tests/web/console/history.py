@@ -102,10 +102,10 @@ async def _session(connection: AsyncConnection, number: int, at: datetime, chanc
         attempt=1,
         user_id=f"U0{('LENA', 'OMAR', 'SAM')[number % 3]}",
         question=QUESTIONS[number % len(QUESTIONS)],
+        # The oldest ones are of a version that stored less.
         answer={
             "text": "Ask #payments; their contract says 800 ms.",
-            "confidence": 0.7,
-            "model": "claude-haiku-5-5",
+            **({"confidence": 0.7, "model": "claude-haiku-5-5"} if number > 2 else {}),
         },
         trace_id=f"{number:032x}",
         created_at=at,
@@ -326,7 +326,7 @@ async def _investigation(
         service_name=service,
         severity=f"P{number % 3 + 1}",
         status="diagnosing",
-        brief=brief,
+        brief=brief if number < 39 else {"headline": "An old one."},
         report=f"# Report\n\nIt was **bad**. {ATTACK}",
         trace_id="cd" * 16,
         created_at=at,

@@ -159,6 +159,12 @@ async def test_an_investigation_shows_its_brief_against_the_outcome(visitor: htt
     assert '<code class="query">sum(rate(http_requests_total' in page
 
 
+async def test_what_an_earlier_version_stored_is_shown_as_far_as_it_goes(visitor: httpx.AsyncClient) -> None:
+    first = await visitor.get("/console/sessions?find=" + "0" * 32)
+    assert "no model" in text_of(await seen(visitor, first.headers["location"]))
+    assert "An old one." in await seen(visitor, f"/console/investigations/{investigation_id(39)}")
+
+
 @pytest.mark.parametrize("path", ["sessions", "investigations", "knowledge", "audit"])
 async def test_pages_follow_each_other_without_a_gap(visitor: httpx.AsyncClient, path: str) -> None:
     keys = {
