@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from app.context.folder import Folder
 from app.settings import secret_variables
 from app.sources.kubernetes_door import ALLOWED
 from handbook.secret import secret
@@ -52,11 +53,12 @@ def settings(folder: str) -> dict[str, str]:
     return dict(found["data"])
 
 
-@pytest.mark.parametrize("folder", ["base", *(f"overlays/{name}" for name in OVERLAYS)])
-def test_what_kustomize_makes_is_valid(folder: str, tmp_path: Path) -> None:
-    file = tmp_path / "made.yaml"
-    file.write_text(built(folder))
-    checked("kubernetes-validate", "--strict", file)
+def test_what_kustomize_makes_is_valid(tmp_path: Path) -> None:
+    made = []
+    for folder in ("base", *(f"overlays/{name}" for name in OVERLAYS)):
+        made.append(tmp_path / f"{folder.replace('/', '-')}.yaml")
+        made[-1].write_text(built(folder))
+    checked("kubernetes-validate", "--strict", *made, ROOT / "k8s/examples/secret.yaml")
 
 
 def test_the_reader_s_role_is_this_list_and_covers_what_is_asked() -> None:
@@ -190,13 +192,25 @@ def test_folders_of_repos_are_filled_before_the_program_reads_them(overlay: str,
         assert {"name": "repos", "mountPath": "/repos", "readOnly": True} in own["volumeMounts"]
 
 
-def test_the_secret_s_example_names_every_secret_and_says_what_it_is_for(tmp_path: Path) -> None:
-    file = ROOT / "k8s/examples/secret.yaml"
-    assert file.read_text("utf-8") == secret(), "run ./run docs"
+async def test_a_folder_that_git_sync_switches_is_followed(tmp_path: Path) -> None:
+    for revision in ("a1", "b2"):
+        (tmp_path / ".worktrees" / revision).mkdir(parents=True)
+        (tmp_path / ".worktrees" / revision / "system-prompt.md").write_text(f"# At {revision}\n")
+    current = tmp_path / "current"
+    current.symlink_to(".worktrees/a1")
+    folder = Folder(current)
+    assert (await folder.refresh()).files["system-prompt.md"] == "# At a1\n"
+
+    (tmp_path / "next").symlink_to(".worktrees/b2")
+    (tmp_path / "next").replace(current)
+    assert (await folder.refresh()).files["system-prompt.md"] == "# At b2\n"
+
+
+def test_the_secret_s_example_names_every_secret_and_says_what_it_is_for() -> None:
+    assert (ROOT / "k8s/examples/secret.yaml").read_text("utf-8") == secret(), "run ./run docs"
     example = yaml.safe_load(secret())
     assert set(example["stringData"]) == {name for name in secret_variables() if not name.startswith("MCP_")}
     assert example["metadata"]["name"] == "sre-agent-secrets"
-    checked("kubernetes-validate", "--strict", file)
 
 
 def test_the_external_secret_makes_the_secret_that_is_read() -> None:

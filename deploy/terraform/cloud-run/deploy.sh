@@ -26,6 +26,8 @@ stop() {
   exit "${2:-1}"
 }
 
+((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1] >= 404)) || stop "bash 4.4 or newer is needed; macOS has it from Homebrew."
+
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../../.." && pwd)
 project='' region=europe-west1 image='' cloud_sql='' env_file=$root/.env dry_run=''
