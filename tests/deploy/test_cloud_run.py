@@ -21,17 +21,38 @@ SCRIPT = FOLDER / "deploy.sh"
 AT_LEAST = "SLACK_BOT_TOKEN=xoxb-planted\nDATABASE_URL=postgresql://u:planted@/db\n"
 
 
-def deployed(tmp_path: Path, *arguments: str, settings: str = AT_LEAST) -> subprocess.CompletedProcess[str]:
-    """A dry run where neither gcloud nor terraform is to be found."""
+GCLOUD = """#!/bin/bash
+echo "gcloud $*" >> {log}
+case "$*" in
+  *"secrets versions add"*) echo "stored $(cat)" >> {log} ;;
+  *"secrets versions access"*) [[ -n $STORED ]] || exit 1; [[ $* != *DATABASE_URL* ]] || printf %s "$STORED" ;;
+  *describe*) [[ -n $STORED ]] ;;
+esac
+"""
+TERRAFORM = """#!/bin/bash
+echo "terraform $*" >> {log}
+[[ $* != *output* ]] || echo https://sre-agent.example.com/webhooks/
+"""
+
+
+def deployed(
+    tmp_path: Path, *arguments: str, settings: str = AT_LEAST, dry: bool = True, stored: str = ""
+) -> subprocess.CompletedProcess[str]:
+    """A run where neither gcloud nor terraform is to be found or, unless it is `dry`, where they only write
+    down what they are asked; `stored` is the DATABASE_URL that Secret Manager has from a run before."""
     file = tmp_path / "settings"
     file.write_text(settings)
     programs = tmp_path / "bin"
-    programs.mkdir()
+    programs.mkdir(exist_ok=True)
     for name in ("bash", "dirname", "git", "openssl", "sort", "cat"):
-        (programs / name).symlink_to(Path("/usr/bin") / name)
+        if not (programs / name).exists():
+            (programs / name).symlink_to(Path("/usr/bin") / name)
+    for name, script in {} if dry else {"gcloud": GCLOUD, "terraform": TERRAFORM}.items():
+        (programs / name).write_text(script.format(log=tmp_path / "log"))
+        (programs / name).chmod(0o755)
     return subprocess.run(
-        [SCRIPT, "--env-file", str(file), "--dry-run", *arguments],
-        env={"PATH": str(programs), "HOME": os.environ.get("HOME", "/")},
+        [SCRIPT, "--env-file", str(file), *(["--dry-run"] if dry else []), *arguments],
+        env={"PATH": str(programs), "HOME": os.environ.get("HOME", "/"), "STORED": stored},
         capture_output=True,
         text=True,
         timeout=30,
@@ -104,6 +125,36 @@ def test_the_ops_token_is_made_and_kept_to_itself(tmp_path: Path) -> None:
     assert "'sre-agent-OPS_AUTH_TOKEN'" in done.stdout
     assert not re.search(r"\b[0-9a-f]{64}\b", done.stdout + done.stderr)
     assert "planted" not in done.stdout + done.stderr
+
+
+def test_a_run_stores_secrets_through_pipes_and_tells_the_address(tmp_path: Path) -> None:
+    done = deployed(tmp_path, "--gcp-project", "acme-sre", "--image", "acme/sre-agent:1", dry=False)
+    assert done.returncode == 0, done.stderr
+    asked = (tmp_path / "log").read_text().splitlines()
+
+    stored = {line.removeprefix("stored ") for line in asked if line.startswith("stored ")}
+    assert stored >= {"xoxb-planted", "postgresql://u:planted@/db"}
+    [token] = [value for value in stored if re.fullmatch(r"[0-9a-f]{64}", value)]
+    arguments = [line for line in asked if not line.startswith("stored ")]
+    assert [line for line in arguments if "planted" in line or token in line] == []
+    assert [line.split()[2] for line in arguments if line.startswith("terraform")][:2] == ["init", "apply"]
+    assert "https://sre-agent.example.com/webhooks/" in done.stdout
+
+
+def test_a_second_run_keeps_the_token_and_stores_what_changed_alone(tmp_path: Path) -> None:
+    settings = "DATABASE_URL=postgresql://u:planted@/db\nSLACK_BOT_TOKEN=xoxb-new\n"
+    done = deployed(
+        tmp_path,
+        *("--gcp-project", "acme-sre", "--image", "acme/sre-agent:1"),
+        settings=settings,
+        dry=False,
+        stored="postgresql://u:planted@/db",
+    )
+    assert done.returncode == 0, done.stderr
+    asked = (tmp_path / "log").read_text().splitlines()
+    assert [line for line in asked if line.startswith("stored ")] == ["stored xoxb-new"]
+    assert not any("secrets create" in line for line in asked)
+    assert "OPS_AUTH_TOKEN" in next(line for line in asked if " apply " in line)
 
 
 def test_services_become_the_registry_and_quotes_and_comments_are_read(tmp_path: Path) -> None:

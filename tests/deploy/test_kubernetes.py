@@ -27,8 +27,9 @@ def built(folder: str) -> str:
     return checked("kubectl", "kustomize", f"k8s/{folder}")
 
 
+@cache
 def objects(folder: str) -> list[dict[str, Any]]:
-    return [each for each in yaml.safe_load_all(built(folder)) if each]
+    return [each for each in yaml.load_all(built(folder), yaml.CSafeLoader) if each]
 
 
 def of_kind(folder: str, kind: str) -> list[dict[str, Any]]:
