@@ -89,8 +89,14 @@ class KubernetesReader:
             self._asking[key] = asyncio.create_task(
                 self._listed(kind, namespace, dict(labels or {}), wanted, most)
             )
-            self._asking[key].add_done_callback(lambda _: self._asking.pop(key, None))
+            self._asking[key].add_done_callback(lambda asked: self._answered(key, asked))
         return await asyncio.shield(self._asking[key])
+
+    def _answered(self, key: Any, asked: asyncio.Task[Sequence[Part]]) -> None:
+        """Those who wait hear how it went; where all of them had to go on, nobody is to be told of it."""
+        self._asking.pop(key, None)
+        if not asked.cancelled():
+            asked.exception()
 
     async def _listed(
         self, kind: Kind, namespace: str | None, labels: dict[str, str], fields: dict[str, str], most: int

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -269,3 +271,24 @@ async def test_a_kubeconfig_that_cannot_be_used_is_a_sentence(tmp_path: Path, te
 )
 def test_troubles_of_one_object(kind: str, found: dict[str, Any], reason: str | None) -> None:
     assert [each.reason for each in troubles(kind, found)] == ([reason] if reason else [])
+
+
+async def test_a_list_that_fails_when_nobody_waits_for_it_any_more_is_no_error_of_the_program(
+    cluster: FakeKubernetes, tmp_path: Path
+) -> None:
+    told: list[str] = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: told.append(context["message"]))
+    client = KubernetesReader(cluster.kubeconfig(tmp_path), timeout_seconds=0.3)
+    cluster.fault = "hang"
+    try:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.1):
+                await client.objects("pods")
+        await asyncio.sleep(0.5)
+        gc.collect()
+    finally:
+        loop.set_exception_handler(None)
+        await client.aclose()
+    assert cluster.asked
+    assert told == []
