@@ -113,6 +113,8 @@ async def run(
 def told(outcome: Outcome) -> str:
     if outcome.not_run:
         return f"not run: {outcome.not_run}"
+    if outcome.failed_with:
+        return "\n  ".join([f"failed: {outcome.failed_with}", *outcome.trouble])
     told = (
         f"{outcome.accepted} accepted, {outcome.lost} lost, {outcome.twice} twice, "
         f"silent for {outcome.silence:.1f} s at most; took {outcome.took:.0f} s"

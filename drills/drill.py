@@ -80,10 +80,10 @@ async def _on(at: Server, drill: Drill, terms: Terms, folder: Path) -> Outcome:
             await drill.run(here, load)
             await load.over()
         except RuntimeError as error:
-            return Outcome(drill.name, 1, trouble=(str(error), *_last_words(here)))
+            return Outcome(drill.name, failed_with=str(error), trouble=_last_words(here))
         accepted, answered, twice, silence, trouble = await tally(load)
     return Outcome(drill.name, accepted, answered, twice, silence, time.monotonic() - began, trouble)
 
 
-def _last_words(here: Ground) -> list[str]:
-    return [f"{app.log.name}: {app.last_words()[-1500:]}" for app in here.apps]
+def _last_words(here: Ground) -> tuple[str, ...]:
+    return tuple(f"{app.log.name}: {app.last_words()[-1500:]}" for app in here.apps)

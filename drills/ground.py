@@ -151,7 +151,7 @@ class Ground:
         """Kill what still lives of the program, by its processes' ids."""
         await asyncio.gather(*(app.kill() for app in self.apps))
 
-    async def until_rows(self, statement: str, wanted: list[tuple[Any, ...]], seconds: float = 40) -> None:
+    async def until_rows(self, statement: str, wanted: list[tuple[Any, ...]], seconds: float = 60) -> None:
         """As `until`, for what the database says."""
         deadline = time.monotonic() + seconds
         while [tuple(row) for row in await self.rows(statement)] != wanted:
@@ -159,7 +159,7 @@ class Ground:
                 raise RuntimeError(f"{statement!r} did not become {wanted} in {seconds:g} s")
             await asyncio.sleep(0.05)
 
-    async def until(self, holds: Callable[[], Any], seconds: float = 30) -> None:
+    async def until(self, holds: Callable[[], Any], seconds: float = 60) -> None:
         """Wait until something is so.
 
         Raises:

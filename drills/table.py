@@ -34,6 +34,8 @@ def table(outcomes: Sequence[Outcome]) -> str:
 def _cells(outcome: Outcome) -> tuple[str, ...]:
     if outcome.not_run is not None:
         return (outcome.name, "", "", "", "", "", f"not run: {outcome.not_run}")
+    if outcome.failed_with is not None:
+        return (outcome.name, "", "", "", "", "", f"NO: {outcome.failed_with}")
     figures = (outcome.accepted, outcome.answered, outcome.lost, outcome.twice)
     held = "yes" if outcome.held else "NO"
     return (outcome.name, *map(str, figures), f"{outcome.silence:.1f} s", held)

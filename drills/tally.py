@@ -60,6 +60,8 @@ class Outcome:
     trouble: tuple[str, ...] = ()
     """What was lost or came twice, in words."""
     not_run: str | None = None
+    failed_with: str | None = None
+    """Why the drill itself could not be brought to its end; then nobody was counted."""
 
     @property
     def lost(self) -> int:
@@ -67,7 +69,8 @@ class Outcome:
 
     @property
     def held(self) -> bool:
-        return self.not_run is None and self.accepted > 0 and self.lost == 0 and self.twice == 0
+        counted = self.not_run is None and self.failed_with is None and self.accepted > 0
+        return counted and self.lost == 0 and self.twice == 0
 
     @property
     def failed(self) -> bool:

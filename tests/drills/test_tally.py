@@ -130,18 +130,21 @@ def test_silence_is_the_longest_time_between_two_signs() -> None:
 
 
 def test_a_row_holds_when_nobody_was_lost_or_answered_twice() -> None:
-    held, lost, twice, absent, idle = (
+    held, lost, twice, absent, idle, broken = (
         Outcome("held", 3, 3),
         Outcome("lost", 3, 2),
         Outcome("twice", 3, 3, 1),
         Outcome("absent", not_run="no faketime here"),
         Outcome("idle"),
+        Outcome("broken", failed_with="the program ended"),
     )
-    assert [each.failed for each in (held, lost, twice, absent, idle)] == [False, True, True, False, True]
-    rows = table([held, lost, absent]).splitlines()
+    assert [each.failed for each in (held, absent)] == [False, False]
+    assert [each.failed for each in (lost, twice, idle, broken)] == [True, True, True, True]
+    rows = table([held, lost, absent, broken]).splitlines()
     assert [cell.strip() for cell in rows[2].split("|")[1:-1]] == ["held", "3", "3", "0", "0", "0.0 s", "yes"]
     assert rows[3].rstrip(" |").endswith("NO")
     assert "not run: no faketime here" in rows[4]
+    assert "NO: the program ended" in rows[5]
 
 
 def test_the_page_shows_the_newest_run_of_each_drill_in_their_order(tmp_path: Path) -> None:
