@@ -50,6 +50,10 @@ SELECT coalesce(sum(total_exec_time + total_plan_time), 0)::float8 AS ms,
   FROM pg_stat_statements JOIN pg_database ON pg_database.oid = dbid AND datname = current_database()
  WHERE query !~ 'pg_stat_statements|pg_stat_activity'
 """
+KEPT = """
+SELECT xact_commit::float8 AS commits, pg_database_size(current_database())::float8 AS bytes
+  FROM pg_stat_database WHERE datname = current_database()
+"""
 OPEN = """
 SELECT count(*) AS many FROM pg_stat_activity
  WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()
@@ -86,13 +90,13 @@ async def _processes(here: Stand, people: People, processes: int, size: Size) ->
     async with _program(here, people, processes) as apps:
         threads = people.threads(size.turns // TURNS_A_THREAD)
         most = _Most(here)
-        before, used = (await here.rows(SPENT))[0], _used(here, apps)
+        before, used = await _said(here), _used(here, apps)
         began = asyncio.get_running_loop().time()
         async with most:
             turns = await _asked(people, threads, TURNS_A_THREAD)
         seconds = asyncio.get_running_loop().time() - began
         spent = {name: now - used[name] for name, now in _used(here, apps).items()}
-        after = (await here.rows(SPENT))[0]
+        after = await _said(here)
         await observe(here, turns)
     many = len(turns)
     print(
@@ -100,7 +104,7 @@ async def _processes(here: Stand, people: People, processes: int, size: Size) ->
         + ", ".join(f"{name} {each / seconds:.2f}" for name, each in spent.items()),
         flush=True,
     )
-    database = {name: (after[name] - before[name]) / many for name in ("ms", "calls", "queue")}
+    database = {name: (now - before[name]) / many for name, now in after.items()}
     ended = [1000 * (turn.stopped_at - turn.sent_at) for turn in turns if turn.stopped_at]
     waited = [1000 * (turn.waited or 0.0) for turn in turns]
 
@@ -116,8 +120,15 @@ async def _processes(here: Stand, people: People, processes: int, size: Size) ->
         row("database time of a turn", "ms", database["ms"]),
         row("  of that the queue", "ms", database["queue"]),
         row("statements of a turn", "", database["calls"]),
+        row("transactions of a turn", "", database["commits"]),
+        row("the database grows by, a turn", "kB", database["bytes"] / 1000),
         row("CPU of Postgres for a turn", "ms", 1000 * spent.get("postgres", 0.0) / many),
     ]
+
+
+async def _said(here: Stand) -> dict[str, float]:
+    """What the database tells of itself."""
+    return {**dict((await here.rows(SPENT))[0]), **dict((await here.rows(KEPT))[0])}
 
 
 def _used(here: Stand, apps: list[App]) -> dict[str, float]:

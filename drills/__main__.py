@@ -117,7 +117,8 @@ def told(outcome: Outcome) -> str:
         return "\n  ".join([f"failed: {outcome.failed_with}", *outcome.trouble])
     told = (
         f"{outcome.accepted} accepted, {outcome.lost} lost, {outcome.twice} twice, "
-        f"silent for {outcome.silence:.1f} s at most; took {outcome.took:.0f} s"
+        f"silent for {outcome.silence:.1f} s at most, {outcome.silence_of_pages:.1f} s in a page's thread; "
+        f"took {outcome.took:.0f} s"
     )
     return "\n  ".join([told, *outcome.trouble])
 

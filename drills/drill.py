@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -81,8 +81,8 @@ async def _on(at: Server, drill: Drill, terms: Terms, folder: Path) -> Outcome:
             await load.over()
         except RuntimeError as error:
             return Outcome(drill.name, failed_with=str(error), trouble=_last_words(here))
-        accepted, answered, twice, silence, trouble = await tally(load)
-    return Outcome(drill.name, accepted, answered, twice, silence, time.monotonic() - began, trouble)
+        outcome = await tally(drill.name, load)
+    return replace(outcome, took=time.monotonic() - began)
 
 
 def _last_words(here: Ground) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from benchmarks.stand import ROOT
 from drills.tally import Outcome
 
 BEGIN, END = "<!-- drills -->", "<!-- end of drills -->"
-HEAD = ("drill", "accepted", "answered", "lost", "answered twice", "longest silence", "held")
+HEAD = ("drill", "accepted", "answered", "lost", "answered twice", "silence", "of pages", "held")
 
 
 def table(outcomes: Sequence[Outcome]) -> str:
@@ -32,13 +32,15 @@ def table(outcomes: Sequence[Outcome]) -> str:
 
 
 def _cells(outcome: Outcome) -> tuple[str, ...]:
+    empty = ("",) * (len(HEAD) - 2)
     if outcome.not_run is not None:
-        return (outcome.name, "", "", "", "", "", f"not run: {outcome.not_run}")
+        return (outcome.name, *empty, f"not run: {outcome.not_run}")
     if outcome.failed_with is not None:
-        return (outcome.name, "", "", "", "", "", f"NO: {outcome.failed_with}")
+        return (outcome.name, *empty, f"NO: {outcome.failed_with}")
     figures = (outcome.accepted, outcome.answered, outcome.lost, outcome.twice)
     held = "yes" if outcome.held else "NO"
-    return (outcome.name, *map(str, figures), f"{outcome.silence:.1f} s", held)
+    silent = (f"{each:.1f} s" if each else "" for each in (outcome.silence, outcome.silence_of_pages))
+    return (outcome.name, *map(str, figures), *silent, held)
 
 
 @dataclass(frozen=True)

@@ -49,13 +49,15 @@ SELECT trace_id, action, count(*) FROM audit_log WHERE action IN ('message', 'in
 
 @dataclass(frozen=True)
 class Outcome:
-    """One drill's line. `silence` is the longest time somebody who waited saw nothing new, in seconds."""
+    """One drill's line. `silence` is the longest time somebody who waited for an answer saw nothing new, in
+    seconds; `silence_of_pages` the same in the thread of a page."""
 
     name: str
     accepted: int = 0
     answered: int = 0
     twice: int = 0
     silence: float = 0.0
+    silence_of_pages: float = 0.0
     took: float = 0.0
     trouble: tuple[str, ...] = ()
     """What was lost or came twice, in words."""
@@ -95,8 +97,8 @@ async def _nobody_waits(load: Load) -> bool:
     return not any([(await load.ground.rows(query))[0][0] for query in (WAITING, OPEN)])
 
 
-async def tally(load: Load) -> tuple[int, int, int, float, tuple[str, ...]]:
-    """Accepted, answered, twice, the longest silence, and what was wrong."""
+async def tally(name: str, load: Load) -> Outcome:
+    """Who was accepted, answered, lost and answered twice, by what stands in Slack."""
     here = load.ground
     turns = {(channel, ts): (id, status) for channel, ts, id, status in await here.rows(TURNS)}
     accepted = [each for each in load.questions if load.accepted(each)]
@@ -109,7 +111,16 @@ async def tally(load: Load) -> tuple[int, int, int, float, tuple[str, ...]]:
         doubled.append(f"{len(called)} calls to PagerDuty for {len(paged)} pages")
     lost = [f"lost: {each}" for each in (*unanswered, *undone)]
     many = len(accepted) + len(paged)
-    return many, many - len(lost), len(doubled), longest_silence(load), (*lost, *doubled)
+    signs = _signs(here)
+    return Outcome(
+        name,
+        accepted=many,
+        answered=many - len(lost),
+        twice=len(doubled),
+        silence=_silence_of_questions(load, signs),
+        silence_of_pages=_silence_of_pages(load, signs),
+        trouble=(*lost, *doubled),
+    )
 
 
 def _answered(here: Ground, question: Question, turns: Mapping[tuple[str, str], tuple[str, str]]) -> bool:
@@ -175,18 +186,33 @@ def shown_text(message: Message) -> str:
 # -- silence -------------------------------------------------------------------------------------------------
 
 
-def longest_silence(load: Load) -> float:
-    signs = _signs(load.ground)
-    waits = [
-        longest_gap(each.asked_at, _until(load, each), signs.get((each.channel, each.thread_ts), []))
-        for each in load.questions
-    ]
-    roots = {_is_of(each)[0]: each.ts for each in _incidents(load.ground) if _is_of(each)[1] == "root"}
-    for each in load.alarms:
-        if each.accepted_at is not None:
-            seen = signs.get((CHANNEL, roots.get(each.investigation_id or "", "")), [])
-            waits.append(longest_gap(each.accepted_at, _final_at(load.ground, each), seen))
-    return max(waits, default=0.0)
+Signs = Mapping[tuple[str, str], Sequence[float]]
+"""When something was to be seen, by channel and thread."""
+
+
+def _silence_of_questions(load: Load, signs: Signs) -> float:
+    return max(
+        (
+            longest_gap(each.asked_at, _until(load, each), signs.get((each.channel, each.thread_ts), ()))
+            for each in load.questions
+        ),
+        default=0.0,
+    )
+
+
+def _silence_of_pages(load: Load, signs: Signs) -> float:
+    roots = {id: each.ts for each in _incidents(load.ground) for id, part in [_is_of(each)] if part == "root"}
+    threads = {id: signs.get((CHANNEL, ts), ()) for id, ts in roots.items()}
+    return max(
+        (
+            longest_gap(
+                each.accepted_at, _final_at(load.ground, each), threads.get(each.investigation_id or "", ())
+            )
+            for each in load.alarms
+            if each.accepted_at is not None
+        ),
+        default=0.0,
+    )
 
 
 def longest_gap(begun: float, ended: float, signs: Sequence[float]) -> float:
@@ -216,8 +242,7 @@ def _final_at(here: Ground, alarm: Alarm) -> float:
     return time.time()
 
 
-def _signs(here: Ground) -> dict[tuple[str, str], list[float]]:
-    """When something was to be seen, by channel and thread."""
+def _signs(here: Ground) -> Signs:
     found: dict[tuple[str, str], list[float]] = {}
     for call in here.slack.calls():
         if call.method in SIGNS and (place := _place(here, call)):
