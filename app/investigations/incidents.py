@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from app import jobs
 from app.investigations.alert import Alert, Severity
 from app.investigations.models import Rejected
-from app.storage.engine import as_json, begin
+from app.storage.engine import as_json, autocommit, begin
 from app.storage.tables import rejected_webhooks
 
 KEEP_REJECTED_SECONDS = 3600
@@ -45,37 +45,24 @@ FIRES = text(f"""
 SELECT incident_fires({NEW}, :kept, :repeats_seconds, :together_seconds, :window_seconds, :storm_incidents,
                       :open_together_seconds)
 """)
+UPDATE_JOB = jobs.JOB.replace(":", ":update_")
+FIRES_AT_ONCE = text(f"""
+SELECT incident_fires_at_once({NEW}, :kept, :repeats_seconds, :together_seconds, :window_seconds,
+                              :storm_incidents, :open_together_seconds, CAST(:view AS text),
+                              CAST({UPDATE_JOB} AS procrastinate_job_to_defer_v1), CAST(:leader_id AS uuid),
+                              CAST(:grouped_because AS text))
+""")
 OPEN = text(f"SELECT investigation_opens({NEW})")
-ADD_INCIDENT = """
+# The job among the columns of `NEW` is the update of the leader's thread here.
+JOIN_STORM = text(f"""
+SELECT storm_joined({NEW}, :leader_id, :grouped_because)
+""")
+STORM_COUNTED = text("SELECT storm_counted(:id)")
+JOIN = text("""
 INSERT INTO incidents (source, incident_key, title, service_name, severity, alert, started_at, symptom,
                        deliveries, investigation_id, joined_because)
 VALUES (:source, :key, :title, :service, :severity, CAST(:alert AS jsonb), :started_at, :symptom,
         ARRAY[CAST(:digest AS text)], :investigation_id, :joined_because)
-RETURNING id
-"""
-JOIN = text(ADD_INCIDENT)
-# In one statement, for everybody who brings a new incident waits for it.
-JOIN_STORM = text(f"""
-WITH incident AS ({ADD_INCIDENT}), member AS (
-    INSERT INTO investigations (id, incident_id, title, service_name, severity, priority, status, trace_id,
-                                marks, storm_id, grouped_because)
-    SELECT :investigation_id, incident.id, :title, :service, :severity, :priority, 'joined', :trace_id,
-           CAST(:marks AS jsonb), :leader_id, :grouped_because
-      FROM incident
-), leader AS (
-    UPDATE investigations
-       SET storm_size = storm_size + 1, storm_at = now(), resolved_at = NULL,
-           marks = CAST(:leader_marks AS jsonb),
-           severity = least(severity, :severity), priority = greatest(priority, CAST(:priority AS int))
-     WHERE id = :leader_id
-    RETURNING priority, look_job_id, diagnose_job_id
-), raised AS (
-    UPDATE procrastinate_jobs AS job SET priority = leader.priority
-      FROM leader
-     WHERE job.id IN (leader.look_job_id, leader.diagnose_job_id) AND job.status = 'todo'
-       AND job.priority < leader.priority
-)
-{jobs.DEFER_ONE_ONCE}
 """)
 RAISE = text("""
 WITH raised AS (
@@ -196,15 +183,32 @@ class Opening:
         }
 
 
+@dataclass(frozen=True)
+class Bounds:
+    """What is together, and what is a storm, as `incident_fires` asks."""
+
+    together_seconds: float
+    open_together_seconds: float
+    window_seconds: float
+    storm_incidents: int
+
+
+@dataclass(frozen=True)
+class Joining:
+    """Where an incident goes in a storm: whose thread shows it, the clause that says why, and the update of
+    that thread."""
+
+    leader_id: UUID
+    because: str
+    update: jobs.Deferral
+
+    @property
+    def columns(self) -> dict[str, Any]:
+        return {"leader_id": self.leader_id, "grouped_because": self.because}
+
+
 async def fires(
-    connection: AsyncConnection,
-    delivery: Delivery,
-    opening: Opening,
-    *,
-    together_seconds: float,
-    open_together_seconds: float,
-    window_seconds: float,
-    storm_incidents: int,
+    connection: AsyncConnection, delivery: Delivery, opening: Opening, bounds: Bounds
 ) -> dict[str, Any]:
     """Open an investigation, or say why not: one of `again` (it is open; its `investigation_id`, whether it
     was `raised`, whether it was acknowledged and is `reopened`), `told_before` (this alert, in an earlier
@@ -213,18 +217,51 @@ async def fires(
 
     Nobody else opens one until this transaction ends.
     """
+    values = _firing(delivery, opening, bounds)
+    found: dict[str, Any] = (await connection.execute(FIRES, values)).scalar_one()
+    return found
+
+
+async def fires_at_once(
+    engine: AsyncEngine,
+    delivery: Delivery,
+    opening: Opening,
+    bounds: Bounds,
+    *,
+    view: str | None,
+    joining: Joining | None,
+) -> dict[str, Any]:
+    """As `fires`, and done with, in one statement: or it has `joined` a storm as `joining` says, thought out
+    with the leaders of that `view`, and how these are `marked`, if that is no news; or it is `undone`: what
+    `fires` would say, and the `view` and marks that would fit.
+
+    It is kept for good once a later transaction is (`storage.flushing`)."""
     values = {
+        **_firing(delivery, opening, bounds),
+        **(joining.columns if joining else NOWHERE),
+        "view": view if joining else None,
+    }
+    update = jobs.columns(joining.update if joining else opening.look)
+    values.update({f"update_{name}": value for name, value in update.items()})
+    async with autocommit(engine) as connection:
+        found: dict[str, Any] = (await connection.execute(FIRES_AT_ONCE, values)).scalar_one()
+        return found
+
+
+NOWHERE = {"leader_id": None, "grouped_because": None}
+
+
+def _firing(delivery: Delivery, opening: Opening, bounds: Bounds) -> dict[str, Any]:
+    return {
         **delivery.columns,
         **opening.columns,
         "kept": DELIVERIES_KEPT,
         "repeats_seconds": delivery.repeats_seconds,
-        "together_seconds": float(together_seconds),
-        "open_together_seconds": float(open_together_seconds),
-        "window_seconds": float(window_seconds),
-        "storm_incidents": storm_incidents,
+        "together_seconds": float(bounds.together_seconds),
+        "open_together_seconds": float(bounds.open_together_seconds),
+        "window_seconds": float(bounds.window_seconds),
+        "storm_incidents": bounds.storm_incidents,
     }
-    found: dict[str, Any] = (await connection.execute(FIRES, values)).scalar_one()
-    return found
 
 
 async def open_investigation(connection: AsyncConnection, delivery: Delivery, opening: Opening) -> None:
@@ -241,28 +278,18 @@ async def join(connection: AsyncConnection, delivery: Delivery, investigation_id
 
 
 async def join_storm(
-    connection: AsyncConnection,
-    delivery: Delivery,
-    investigation_id: UUID,
-    leader_id: UUID,
-    *,
-    because: str,
-    marks: str,
-    leader_marks: str,
-    update: jobs.Deferral,
+    connection: AsyncConnection, delivery: Delivery, opening: Opening, joining: Joining
 ) -> None:
     """An incident whose investigation is shown in another one's thread, which is told. The other one gets
-    the severity and priority of the gravest, and is over no longer. `because` is a clause."""
-    storm = {
-        "investigation_id": investigation_id,
-        "joined_because": None,
-        "trace_id": investigation_id.hex,
-        "leader_id": leader_id,
-        "leader_marks": leader_marks,
-        "grouped_because": because,
-        "marks": marks,
-    }
-    await connection.execute(JOIN_STORM, {**delivery.columns, **storm, **jobs.columns(update)})
+    the severity and priority of the gravest, and is over no longer."""
+    values = {**delivery.columns, **opening.columns, **joining.columns, **jobs.columns(joining.update)}
+    await connection.execute(JOIN_STORM, values)
+
+
+async def count_storm(engine: AsyncEngine, leader_id: UUID) -> None:
+    """Count those who joined while a stage held their leader's row."""
+    async with autocommit(engine) as connection:
+        await connection.execute(STORM_COUNTED, {"id": leader_id})
 
 
 async def raise_severity(

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, Literal
 from uuid import UUID, uuid4
 
@@ -22,13 +24,16 @@ from app.instruments import INTAKE_DEDUPLICATED, INTAKE_QUEUED
 from app.investigations import afterwards, incidents, queueing, storm
 from app.investigations.alert import Alert, Severity
 from app.investigations.fingerprint import digest, symptoms
-from app.investigations.incidents import Delivery, Opening
+from app.investigations.incidents import Bounds, Delivery, Joining, Opening
 from app.investigations.masked import clean, masked, storable
 from app.investigations.models import PRIORITIES, Rejected
 from app.investigations.services import Services
 from app.storage.engine import as_json, begin
+from app.storage.flushing import Flush
 
 log = structlog.get_logger(__name__)
+
+Leaders = Mapping[UUID, storm.Marks]
 
 AT_ONCE = 8
 """Alerts stored at once by a process: those that wait here take no connection from the rest of it."""
@@ -41,6 +46,8 @@ OPEN_TOGETHER_SECONDS = 6 * 3600
 forgotten by its source (a resolve that never came), and what was seen then says little of now: a page must
 not vanish in such a thread."""
 DEEPEST_PAYLOAD = 100
+TRIES = 3
+"""So often an alert is placed anew because others changed the storm meanwhile; then they have to wait."""
 SOURCE_NAMES = {
     "pagerduty": "PagerDuty",
     "alertmanager": "Alertmanager",
@@ -72,6 +79,28 @@ class StormLimits:
         return f"a storm of more than {self.incidents} incidents in {self.window_seconds:g} s"
 
 
+def marks_of(leaders: list[dict[str, Any]]) -> Leaders:
+    return {UUID(leader["id"]): storm.Marks.load(leader["marks"]) for leader in leaders}
+
+
+@dataclass
+class _View:
+    """The leaders of a storm as this process saw them last, and what the database calls them and their marks:
+    others join meanwhile, so what marks them is a moment old."""
+
+    name: str | None = None
+    marked: str | None = None
+    leaders: Leaders = field(default_factory=dict)
+
+    def learn(self, name: str | None, marked: str, leaders: list[dict[str, Any]]) -> None:
+        self.name, self.marked, self.leaders = name, marked, marks_of(leaders)
+
+    def was(self, marked: str | None) -> None:
+        """How they are marked by now: when that is something new, they are to be seen anew."""
+        if marked != self.marked:
+            self.name = None
+
+
 @dataclass(frozen=True)
 class Intake:
     """`critical` are the services of SERVICE_REGISTRY that make a P1 of an alert that names no severity."""
@@ -81,21 +110,24 @@ class Intake:
     critical: frozenset[str] = frozenset()
     limits: StormLimits = field(default_factory=StormLimits)
     _room: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE), init=False)
+    _view: _View = field(default_factory=_View, init=False)
+
+    @cached_property
+    def _flush(self) -> Flush:
+        return Flush(self.engine)
 
     async def accept(self, alert: Alert) -> Accepted:
         """Store what the alert says. Its sender is answered after this returned, not at all when it raised.
 
         Raises:
-            DatabaseUnavailable: nothing is stored.
+            DatabaseUnavailable: nothing is stored, or not surely kept; its sender sends it again.
         """
         delivery = self.delivery(alert)
-        async with self._room, begin(self.engine) as connection:
-            if alert.status == "resolved":
-                accepted = await self._resolved(connection, delivery)
-            elif alert.status == "acknowledged":
-                accepted = await self._acknowledged(connection, delivery)
-            else:
-                accepted = await self._fired(connection, delivery)
+        async with self._room:
+            at_once = await self._fired_at_once(delivery) if alert.status == "firing" else None
+            accepted = at_once or await self._taken(delivery)
+        if at_once:
+            await self._flush.done()
         if alert.status == "firing" and accepted.status != "ignored":
             (INTAKE_QUEUED if accepted.status == "queued" else INTAKE_DEDUPLICATED).add()
         log.info(
@@ -148,6 +180,16 @@ class Intake:
         critical = {slug(name) for name in self.critical}
         return "P1" if service and slug(service) in critical else "P3"
 
+    async def _taken(self, delivery: Delivery) -> Accepted:
+        async with begin(self.engine) as connection:
+            match delivery.alert.status:
+                case "resolved":
+                    return await self._resolved(connection, delivery)
+                case "acknowledged":
+                    return await self._acknowledged(connection, delivery)
+                case _:
+                    return await self._fired(connection, delivery)
+
     # -- what is over, or taken care of ------------------------------------------------------------------
 
     async def _resolved(self, connection: AsyncConnection, delivery: Delivery) -> Accepted:
@@ -180,46 +222,75 @@ class Intake:
 
     # -- what fires --------------------------------------------------------------------------------------
 
+    async def _fired_at_once(self, delivery: Delivery) -> Accepted | None:
+        """In one statement what takes no more, which is nearly all of a storm; None when it does.
+
+        Where it would join is thought out beforehand, with the leaders that were seen last. When there are
+        others by now, nothing is stored, they are told, and it is thought out anew.
+        """
+        marks = storm.Marks.of(delivery.service, delivery.alert.labels)
+        for _ in range(TRIES):
+            opening = self._opening(delivery, marks)
+            joining = self._joining(delivery, marks, self._view.leaders) if self._view.name else None
+            now = await incidents.fires_at_once(
+                self.engine, delivery, opening, self._bounds, view=self._view.name, joining=joining
+            )
+            match now:
+                case {"undone": {"leaders": leaders} as undone} if "forgotten" not in undone:
+                    self._view.learn(now["view"], now["marked"], leaders)
+                case {"undone": _}:
+                    return None
+                case {"joined": _}:
+                    assert joining is not None
+                    self._view.was(now["marked"])
+                    return self._in_storm(opening.investigation_id, joining)
+                case _:
+                    return self._known_or_opened(now, opening)
+        return None
+
     async def _fired(self, connection: AsyncConnection, delivery: Delivery) -> Accepted:
         marks = storm.Marks.of(delivery.service, delivery.alert.labels)
         opening = self._opening(delivery, marks)
-        now = await incidents.fires(
-            connection,
-            delivery,
-            opening,
-            together_seconds=TOGETHER_SECONDS,
-            open_together_seconds=OPEN_TOGETHER_SECONDS,
-            window_seconds=self.limits.window_seconds,
-            storm_incidents=self.limits.incidents,
-        )
+        now = await incidents.fires(connection, delivery, opening, self._bounds)
         if forgotten := now.get("forgotten"):
             await incidents.settle(connection, UUID(forgotten))
             await self._tell_thread(connection, UUID(forgotten))
         match now:
             case {"again": again}:
-                return await self._fired_again(connection, delivery, again)
-            case {"told_before": told}:
-                return Accepted("joined", UUID(told["investigation_id"]), "a repeat of an alert that is over")
+                await self._changed_again(connection, delivery, again)
             case {"twin": twin}:
                 return await self._join_twin(connection, delivery, twin)
             case {"leaders": leaders}:
                 return await self._place_in_storm(connection, delivery, marks, leaders)
+        return self._known_or_opened(now, opening)
+
+    def _known_or_opened(self, now: dict[str, Any], opening: Opening) -> Accepted:
+        match now:
+            case {"again": again}:
+                return Accepted("joined", UUID(again["investigation_id"]), "this incident is open already")
+            case {"told_before": told}:
+                return Accepted("joined", UUID(told["investigation_id"]), "a repeat of an alert that is over")
         return Accepted("queued", opening.investigation_id)
+
+    @property
+    def _bounds(self) -> Bounds:
+        return Bounds(
+            TOGETHER_SECONDS, OPEN_TOGETHER_SECONDS, self.limits.window_seconds, self.limits.incidents
+        )
 
     def _opening(self, delivery: Delivery, marks: storm.Marks) -> Opening:
         investigation_id = uuid4()
         look = queueing.look(investigation_id, PRIORITIES[delivery.severity])
         return Opening(investigation_id, as_json(marks), look)
 
-    async def _fired_again(
+    async def _changed_again(
         self, connection: AsyncConnection, delivery: Delivery, again: dict[str, Any]
-    ) -> Accepted:
+    ) -> None:
         investigation_id = UUID(again["investigation_id"])
         if again["raised"]:
             await self._raise(connection, investigation_id, delivery.severity)
         if again["raised"] or again["reopened"]:
             await self._tell_thread(connection, investigation_id)
-        return Accepted("joined", investigation_id, "this incident is open already")
 
     async def _join_twin(
         self, connection: AsyncConnection, delivery: Delivery, twin: dict[str, Any]
@@ -240,25 +311,25 @@ class Intake:
         mine: storm.Marks,
         leaders: list[dict[str, Any]],
     ) -> Accepted:
-        marks = {UUID(leader["id"]): storm.Marks.load(leader["marks"]) for leader in leaders}
-        placed = storm.place(mine, marks, self._depends_on)
-        if placed.group is None:
+        joining = self._joining(delivery, mine, marks_of(leaders))
+        if joining is None:
             # The first that nothing connects: what else comes without a connection is shown with it.
             opening = self._opening(delivery, mine.gathering_the_rest())
             await incidents.open_investigation(connection, delivery, opening)
             return Accepted("queued", opening.investigation_id)
-        investigation_id = uuid4()
-        await incidents.join_storm(
-            connection,
-            delivery,
-            investigation_id,
-            placed.group,
-            because=placed.because,
-            marks=as_json(mine),
-            leader_marks=as_json(marks[placed.group].with_those_of(mine)),
-            update=replace(queueing.update(placed.group, PRIORITIES[delivery.severity]), wait=GATHER_SECONDS),
-        )
-        because = storm.sentence(placed.because, storm=str(self.limits))
+        opening = self._opening(delivery, mine)
+        await incidents.join_storm(connection, delivery, opening, joining)
+        return self._in_storm(opening.investigation_id, joining)
+
+    def _joining(self, delivery: Delivery, mine: storm.Marks, leaders: Leaders) -> Joining | None:
+        placed = storm.place(mine, leaders, self._depends_on)
+        if placed.group is None:
+            return None
+        update = queueing.update(placed.group, PRIORITIES[delivery.severity])
+        return Joining(placed.group, placed.because, replace(update, wait=GATHER_SECONDS))
+
+    def _in_storm(self, investigation_id: UUID, joining: Joining) -> Accepted:
+        because = storm.sentence(joining.because, storm=str(self.limits))
         return Accepted("joined", investigation_id, because)
 
     async def _raise(self, connection: AsyncConnection, investigation_id: UUID, severity: Severity) -> None:

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.conversations.reply import NotReached, NotShown
 from app.errors import AgentError
 from app.escalation.models import PAGERDUTY
-from app.investigations import afterwards, newcomers, repository
+from app.investigations import afterwards, incidents, newcomers, repository
 from app.investigations.assembling import Looked
 from app.investigations.brief import Brief
 from app.investigations.calling import standing, told
@@ -116,6 +116,7 @@ class Updater:
             raise NotReached("The thread cannot be reached to show what was found.")
 
     async def _load(self, investigation_id: UUID) -> Investigation | None:
+        await incidents.count_storm(self.engine, investigation_id)
         async with begin(self.engine) as connection:
             return await repository.load(connection, investigation_id)
 

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.investigations import incidents, queueing, repository
 from app.investigations.by_hand import open_by_hand
-from app.investigations.incidents import Opening
+from app.investigations.incidents import Bounds, Opening
 from app.investigations.intake import Intake
 from app.investigations.models import Investigation
 from app.investigations.thread import headline
@@ -203,10 +203,7 @@ async def test_a_replica_that_is_stopped_in_the_middle_holds_nobody_up(
         stopped,
         delivery,
         Opening(uuid4(), "{}", queueing.look(uuid4(), 90)),
-        together_seconds=600,
-        open_together_seconds=3600,
-        window_seconds=120,
-        storm_incidents=10,
+        Bounds(600, 3600, window_seconds=120, storm_incidents=10),
     )
     assert (await intake.accept(alert("Q2"))).status == "queued"
     await stopped.invalidate()

@@ -7,16 +7,18 @@ from datetime import timedelta
 from uuid import UUID
 
 import pytest
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.investigations import repository
 from app.investigations.alert import Severity
 from app.investigations.fingerprint import digest, symptoms
+from app.investigations.incidents import count_storm
 from app.investigations.intake import Intake
 from app.investigations.models import Investigation
 from app.investigations.storm import Marks, Stormy, group
 from app.investigations.thread import headline
-from app.storage.engine import begin, create_engine
+from app.storage.engine import as_json, begin, create_engine
 from tests.investigations.conftest import SHOP, STARTED, Rows, alert, intake_on
 
 
@@ -168,6 +170,60 @@ async def test_three_hundred_incidents_are_all_there_in_few_threads(
     assert leader.members[0].severity == "P1"
     assert [each.severity for each in leader.members] == sorted(each.severity for each in leader.members)
     assert leader.storm_size >= len(leader.members)
+
+
+async def test_a_stage_that_holds_its_thread_holds_no_alert_up(engine: AsyncEngine, rows: Rows) -> None:
+    intake = intake_on(engine, incidents=2)
+    for number in range(4):
+        joined = await intake.accept(alert(f"Q{number}", severity="P4", service="mail"))
+    [(leader, size)] = await rows("SELECT id, storm_size FROM investigations WHERE storm_size > 0")
+    async with begin(engine) as stage:
+        await stage.execute(
+            text("SELECT FROM investigations WHERE id = :id FOR NO KEY UPDATE"), {"id": leader}
+        )
+        async with asyncio.timeout(5):
+            late = await intake.accept(alert("Q4", severity="P4", service="mail"))
+    assert (late.status, late.reason) == ("joined", joined.reason)
+
+    counted = f"SELECT storm_size FROM investigations WHERE id = '{leader}'"
+    assert await rows(counted) == [(size,)]
+    await count_storm(engine, leader)
+    assert await rows(counted) == [(size + 1,)]
+
+
+async def test_a_graver_alert_waits_for_the_stage_that_holds_its_thread(
+    engine: AsyncEngine, rows: Rows
+) -> None:
+    intake = intake_on(engine, incidents=2)
+    for number in range(4):
+        await intake.accept(alert(f"Q{number}", severity="P4", service="mail"))
+    [(leader,)] = await rows("SELECT id FROM investigations WHERE storm_size > 0")
+    async with begin(engine) as stage:
+        await stage.execute(
+            text("SELECT FROM investigations WHERE id = :id FOR NO KEY UPDATE"), {"id": leader}
+        )
+        grave = asyncio.create_task(intake.accept(alert("Q4", severity="P1", service="mail")))
+        assert not (await asyncio.wait({grave}, timeout=0.5))[0]
+    assert (await grave).status == "joined"
+    assert await rows(f"SELECT severity FROM investigations WHERE id = '{leader}'") == [("P1",)]
+
+
+async def test_the_database_puts_marks_together_as_we_do(engine: AsyncEngine) -> None:
+    many = Marks(tuple(f"s{n}" for n in range(45)), {"pod": tuple(f"p{n}" for n in range(50))}, True)
+    incoming = [
+        Marks.of("mail", {"node": "n1", "region": "eu"}),
+        Marks.of("mail", {"node": "n2"}),
+        Marks.of(None, {}),
+        Marks(tuple(f"t{n}" for n in range(9)), {"pod": ("p3", "p99")}),
+    ]
+    for marks in (Marks(), Marks.of("web", {"node": "n2", "zone": "a"}), many):
+        for one in incoming:
+            given = {"marks": as_json(marks), "its": as_json(one)}
+            async with begin(engine) as connection:
+                found = await connection.execute(
+                    text("SELECT marks_with(CAST(:marks AS jsonb), CAST(:its AS jsonb))"), given
+                )
+            assert Marks.load(found.scalar_one()) == marks.with_those_of(one)
 
 
 async def test_a_p1_in_a_storm_is_in_its_thread_at_once(engine: AsyncEngine, rows: Rows) -> None:
