@@ -34,6 +34,7 @@ WAYS_OUT = {
     "context/reachable.py": "asks names only",
     "delivery/notion.py": "NOTION_API_URL",
     "escalation/wire.py": "PAGERDUTY_API_URL, PAGERDUTY_EVENTS_URL",
+    "operations/operations.py": "asks for its own name",
     "runtime.py": "listens",
     "slack/bolt.py": "SLACK_API_URL and the WebSocket it names",
     "slack/client.py": "SLACK_API_URL",
