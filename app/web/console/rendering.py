@@ -108,8 +108,10 @@ def short(text: Any, most: int = 140) -> str:
 
 def pretty(value: Any) -> str:
     """JSON to be read; a text stays one."""
-    if value is None or isinstance(value, str | Undefined):
-        return value or ""
+    if value is None or isinstance(value, Undefined):
+        return ""
+    if isinstance(value, str):
+        return value
     return json.dumps(value, ensure_ascii=False, indent=2, default=str)
 
 
