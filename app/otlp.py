@@ -34,6 +34,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
+from opentelemetry.sdk.trace.sampling import Decision
 from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
 from app import telemetry, tracing
@@ -274,7 +275,8 @@ class _Spans:
 
     def _root(self, number: int) -> SpanContext:
         # As the sampler decided, or would, when the root was made: it goes by the trace's id.
-        sampled = self._provider.sampler.should_sample(None, number, "").decision.is_sampled()
+        decision = self._provider.sampler.should_sample(None, number, "").decision
+        sampled = decision is Decision.RECORD_AND_SAMPLE
         flags = TraceFlags(TraceFlags.SAMPLED if sampled else TraceFlags.DEFAULT)
         return SpanContext(number, root_span_id(number), is_remote=True, trace_flags=flags)
 

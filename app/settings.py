@@ -462,6 +462,7 @@ class ConsoleSettings(Group):
 
 
 Signal = Literal["traces", "metrics", "logs"]
+SIGNALS: tuple[Signal, ...] = ("traces", "metrics", "logs")
 
 
 class TelemetrySettings(Group):
@@ -482,7 +483,7 @@ class TelemetrySettings(Group):
 
     @property
     def is_on(self) -> bool:
-        return any(map(self.address, ("traces", "metrics", "logs")))
+        return any(self.address(each) for each in SIGNALS)
 
     def address(self, signal: Signal) -> str | None:
         """Where a signal goes: to its own address as it is, else to its path below the common one."""

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+from collections import Counter as Count
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -230,9 +231,10 @@ async def test_a_collector_that_does_not_take_it_costs_nothing_but_a_line_an_out
                 await collector.wait_for(lambda: instruments.EXPORT_FAILURES.total > failures, 15)
                 began = time.monotonic()
             assert time.monotonic() - began < 4
-    said = [each["event"] for each in logs if each["log_level"] != "info"]
-    assert 1 <= len(said) <= 3
-    assert set(said) == {"telemetry_not_exported"}
+    said = [(each["event"], each["signal"]) for each in logs if each["log_level"] != "info"]
+    assert {event for event, _ in said} == {"telemetry_not_exported"}
+    # The last export of the test before may end in this one.
+    assert max(Count(said).values()) <= 2
 
 
 async def test_what_is_left_is_sent_when_the_process_ends() -> None:

@@ -17,6 +17,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from app.operations.operations import Operations
 from app.web.alerts import AlertReader, alert_routes
+from app.web.floods import FailedProofs
 from app.web.operations import control_routes, metrics_route, operation_routes
 from app.web.refusing import Refusal, answer_refusals
 from app.web.tracing import Traced
@@ -38,12 +39,13 @@ def ops_app(
     operations: Operations | None = None,
     token: str | None = None,
     own_port: bool = True,
+    failed: FailedProofs | None = None,
 ) -> FastAPI:
     """The app on `OPS_PORT`; `checks` are what readiness asks, by name, `notices` what it says besides.
     Without `alerts` or `operations` there are no routes to them."""
     app = FastAPI(title="SRE Agent operations")
     app.add_middleware(Traced)
-    answer_refusals(app)
+    answer_refusals(app, failed)
 
     @app.get("/healthz")
     @app.get("/health", include_in_schema=False)

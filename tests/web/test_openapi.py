@@ -15,6 +15,7 @@ from schemathesis.specs.openapi.checks import ignored_auth
 
 from app.storage.engine import create_engine
 from app.web.alerts import AlertReader
+from app.web.floods import FailedProofs
 from app.web.ops import ops_app
 from app.web.server import WebServer, bind
 from tests.investigations.conftest import alert, intake_on
@@ -46,6 +47,7 @@ def ops(database_url: str, request: pytest.FixtureRequest) -> Iterator[str]:
             alerts=AlertReader(engine),
             operations=await operations_on(engine, drain=lambda: None),
             token=token,
+            failed=FailedProofs(burst=100_000),
         )
         server = WebServer(app, listener)
         await server.start()
