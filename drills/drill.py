@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from benchmarks.stand import App
 from drills.ground import TEMPLATE, Ground, NotRun, Server, ground, server
 from drills.load import Load
@@ -79,9 +81,9 @@ async def _on(at: Server, drill: Drill, terms: Terms, folder: Path) -> Outcome:
         try:
             await drill.run(here, load)
             await load.over()
-        except RuntimeError as error:
-            return Outcome(drill.name, failed_with=str(error), trouble=_last_words(here))
-        outcome = await tally(drill.name, load)
+            outcome = await tally(drill.name, load)
+        except (RuntimeError, SQLAlchemyError, OSError) as error:
+            return Outcome(drill.name, failed_with=str(error).splitlines()[0], trouble=_last_words(here))
     return replace(outcome, took=time.monotonic() - began)
 
 

@@ -38,6 +38,8 @@ from drills.model import Model
 
 TEMPLATE = "template_drills"
 SCENARIO = "bad-deploy"
+MOST_CONNECTIONS = 400
+"""A process has some twenty, and drills may run side by side on one server."""
 
 
 class NotRun(Exception):
@@ -74,7 +76,9 @@ class Server:
 async def server(folder: Path) -> AsyncIterator[Server]:
     """A durable server of our own in this folder, whatever DATABASE_URL says."""
     binaries = find_binaries(Settings.load(env_file=None).storage.pg_bin)
-    made = Server(EmbeddedPostgres(folder / "postgres", binaries=binaries), folder / "sockets")
+    settings = {"max_connections": str(MOST_CONNECTIONS)}
+    postgres = EmbeddedPostgres(folder / "postgres", binaries=binaries, settings=settings)
+    made = Server(postgres, folder / "sockets")
     try:
         await made.start()
         await migrate.upgrade(await made.database(TEMPLATE, None))
