@@ -80,16 +80,18 @@ def kept(file: Path) -> list[dict[str, Any]]:
 
 
 def page(text: str, rows: Sequence[dict[str, Any]], order: Sequence[str]) -> str:
-    """A page of documentation with the table of these rows between its two marks."""
+    """A page of documentation with the table of these rows between its two marks, and what has no row yet."""
     known = {row["name"]: row for row in rows}
     found = [known[name] for name in order if name in known]
     names = {each.name for each in fields(Outcome)}
     outcomes = [Outcome(**{name: value for name, value in row.items() if name in names}) for row in found]
     runs = {json.dumps(_of_machine(row["run"])): _of_machine(row["run"]) for row in found}
     said = "\n".join(f"{' · '.join(each)}  " for each in runs.values())
+    missing = [name for name in order if name not in known]
+    lacking = f"\n\nNo run of these was kept: {', '.join(missing)}." if missing else ""
     before, _, rest = text.partition(BEGIN)
     after = rest.partition(END)[2]
-    return f"{before}{BEGIN}\n{said}\n\n{table(outcomes)}\n{END}{after}"
+    return f"{before}{BEGIN}\n{said}\n\n{table(outcomes)}{lacking}\n{END}{after}"
 
 
 def _of_machine(run: dict[str, Any]) -> list[str]:

@@ -154,10 +154,11 @@ def test_the_page_shows_the_newest_run_of_each_drill_in_their_order(tmp_path: Pa
     for outcome in (Outcome("kill", 9, 8), Outcome("clock", not_run="no faketime")):
         keep(file, outcome, Run(60, ["kill", "clock"]))
     keep(file, Outcome("kill", 5, 5), Run(60, ["kill"]))
-    written = page(f"Before\n{BEGIN}\nold\n{END}\nafter\n", kept(file), ["clock", "kill"])
+    written = page(f"Before\n{BEGIN}\nold\n{END}\nafter\n", kept(file), ["clock", "kill", "term"])
     assert written.startswith("Before\n")
     assert written.endswith(f"{END}\nafter\n")
     assert "old" not in written
+    assert "No run of these was kept: term." in written
     assert "`./run drill kill`" in written
     rows = [line for line in written.splitlines() if line.startswith("| ")]
     assert [row.split("|")[1].strip() for row in rows] == ["drill", "clock", "kill"]
