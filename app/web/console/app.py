@@ -323,7 +323,7 @@ def _add_pages(app: FastAPI, pages: _Pages, engine: AsyncEngine) -> None:
         drawn = (
             charts.accuracy_by_week(found.judged, now=now, days=days),
             charts.calibration(found.judged),
-            charts.spend_by_day(found.spent, now=now, days=days),
+            charts.spend(found.spent, now=now, days=days),
         )
         return pages.show(
             request,

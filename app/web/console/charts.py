@@ -5,8 +5,8 @@ Each comes with the rows of the table that says the same in text.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -18,6 +18,7 @@ WIDTH, HEIGHT = 480, 250
 LEFT, RIGHT, TOP, BOTTOM = 46, 24, 12, 30
 MOST_MODELS = 5
 OTHER = "others"
+MOST_DAYS = 90
 BINS = ((0.0, 0.2), (0.2, 0.4), (0.4, 0.6), (0.6, 0.8), (0.8, 1.0))
 MOST_TICKS = 6
 
@@ -141,48 +142,47 @@ def calibration(judged: Iterable[Judged]) -> Chart:
     )
 
 
-def spend_by_day(spent: Sequence[Spent], *, now: datetime, days: int) -> Chart:
-    """US dollars a day, by model."""
+def spend(spent: Sequence[Spent], *, now: datetime, days: int) -> Chart:
+    """US dollars by model: a day each, or a week each where the days would be too many to tell apart."""
+    weekly = days > MOST_DAYS
+    begin: Callable[[date], date] = _monday if weekly else lambda day: day
+    step = timedelta(days=7 if weekly else 1)
     names = _largest(spent)
-    by_day: dict[date, Counter[str]] = defaultdict(Counter)
+    usd: dict[tuple[date, str], float] = defaultdict(float)
     for each in spent:
-        by_day[each.day][each.model if each.model in names else OTHER] += each.usd  # type: ignore[assignment]
+        usd[begin(each.day), each.model if each.model in names else OTHER] += float(each.usd)
     if any(each.usd and each.model not in names for each in spent):
         names = (*names, OTHER)
-    today = now.astimezone(UTC).date()
-    dates = [today - timedelta(days=n) for n in reversed(range(days))]
-    totals = {day: Decimal(sum(by_day[day].values(), Decimal(0))) for day in dates}
-    top = _round_up(float(max(totals.values(), default=Decimal(0))))
+    last = begin(now.astimezone(UTC).date())
+    first = begin(now.astimezone(UTC).date() - timedelta(days=days - 1))
+    dates = [first + step * n for n in range((last - first) // step + 1)]
+    top = _round_up(max(sum(usd[day, name] for name in names) for day in dates))
     slot = (WIDTH - LEFT - RIGHT) / len(dates)
     bars = []
     for place, day in enumerate(dates):
         under = 0.0
         for series, name in enumerate(names):
-            usd = float(by_day[day][name])
-            if usd > 0:
-                low, high = y_of(under / top), y_of((under + usd) / top)
+            if (cost := usd[day, name]) > 0:
+                low, high = y_of(under / top), y_of((under + cost) / top)
                 x, width = round(LEFT + place * slot + slot * 0.12, 1), round(max(0.8, slot * 0.76), 1)
-                bars.append(Bar(x, high, width, round(low - high, 1), series, f"{day}: {name} {usd:.4f} USD"))
-                under += usd
-    whole = sum(totals.values(), Decimal(0))
+                bars.append(
+                    Bar(x, high, width, round(low - high, 1), series, f"{day}: {name} {cost:.4f} USD")
+                )
+                under += cost
     labels = [(round(LEFT + (n + 0.5) * slot, 1), f"{day:%d %b}") for n, day in enumerate(dates)]
     return Chart(
-        "Spent by day, in US dollars",
-        f"{whole:.2f} USD in {days} days." + _unpriced(spent),
+        f"Spent by {'week' if weekly else 'day'}, in US dollars",
+        f"{sum((each.usd for each in spent), Decimal(0)):.2f} USD in {days} days." + _unpriced(spent),
         tuple(Tick(y_of(share), _dollars(top * share)) for share in (0, 0.25, 0.5, 0.75, 1)),
         _spaced(labels),
-        ("day (UTC)", "model", "requests", "input", "cached", "output", "USD"),
+        ("week of" if weekly else "day (UTC)", *(name for name in names), "USD"),
         tuple(
             (
-                f"{each.day}",
-                each.model,
-                f"{each.requests:,}",
-                f"{each.input_tokens:,}",
-                f"{each.cached_tokens:,}",
-                f"{each.output_tokens:,}",
-                f"{each.usd:.4f}" + ("+" if each.unpriced else ""),
+                f"{day}",
+                *(f"{usd[day, name]:.4f}" for name in names),
+                f"{sum(usd[day, name] for name in names):.4f}",
             )
-            for each in sorted(spent, key=lambda each: (each.day, each.model), reverse=True)
+            for day in reversed(dates)
         ),
         bars=tuple(bars),
         legend=names,
@@ -252,7 +252,10 @@ def _spaced(labels: Sequence[tuple[float, str]]) -> tuple[Tick, ...]:
 
 
 def _week(at: datetime) -> date:
-    day = at.astimezone(UTC).date()
+    return _monday(at.astimezone(UTC).date())
+
+
+def _monday(day: date) -> date:
     return day - timedelta(days=day.weekday())
 
 

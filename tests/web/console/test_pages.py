@@ -206,7 +206,11 @@ async def test_figures_are_drawn_and_told(visitor: httpx.AsyncClient) -> None:
     assert re.search(r"\d+ of 32 judged diagnoses|\d+ of 2\d judged diagnoses", said)
     assert "anthropic claude-sonnet-5-5" in said
     assert "Not in it: 1 request of unknown price." in said
-    assert await seen(visitor, "/console/figures?days=7") != page
+    assert "Spent by day" in said
+    year = await seen(visitor, "/console/figures?days=365")
+    assert "Spent by week" in year
+    assert year.count("<rect") < page.count("<rect")
+    assert re.findall(r"([\d.]+) USD in", year) == re.findall(r"([\d.]+) USD in", page)
 
 
 async def test_a_refused_revision_says_where_and_why(visitor: httpx.AsyncClient) -> None:
