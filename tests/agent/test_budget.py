@@ -11,10 +11,10 @@ from uuid import uuid4
 
 import pytest
 from sqlalchemy import select, text
-from sqlalchemy.engine import make_url
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.agent.budget import BudgetSpent, Estimate, PostgresBudget, Spent, WindowLimits
+from app.storage.engine import create_engine
 from app.storage.tables import budget_windows, usage
 
 TEN_CENTS = Estimate(1000, Decimal("0.10"))
@@ -30,7 +30,7 @@ class Clock:
 
 @pytest.fixture
 async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
-    engine = create_async_engine(make_url(database_url).set(drivername="postgresql+asyncpg"))
+    engine = create_engine(database_url)
     yield engine
     await engine.dispose()
 
