@@ -238,9 +238,10 @@ def _speed(journey: str, fast: proposing.Threshold) -> str:
     """What is taken for a journey's speed without asking, and how to take something else."""
     if fast.threshold is None or fast.share.target is None:
         return ""
+    reason, other = fast.share.reason, "300ms" if fast.threshold == "500ms" else "500ms"
     return (
-        f"For its speed I take {percent(fast.share.target)} within {fast.threshold}: {fast.share.reason} "
-        f"Another one: `latency threshold of {journey}: 500ms`."
+        f"For its speed I take {percent(fast.share.target)} within {fast.threshold}: "
+        f"{reason[:1].lower()}{reason[1:]} Another one: `latency threshold of {journey}: {other}`."
     )
 
 
