@@ -38,7 +38,6 @@ from app.delivery.models import (
     Way,
     listed,
 )
-from app.delivery.notion import DraftPages
 from app.delivery.repository import Artifact, Delivery
 from app.settings import DeliverySettings
 from app.storage.audit import write_audit
@@ -170,6 +169,9 @@ class Courier:
         if settings.notion_token is None or not settings.notion_parent_page_id:
             missing = "NOTION_TOKEN" if settings.notion_token is None else "NOTION_PARENT_PAGE_ID"
             raise DeliveryNotConfigured(f"I cannot make pages in Notion here: {missing} is not set.")
+        # Notion's client costs memory that only who delivers there needs.
+        from app.delivery.notion import DraftPages  # noqa: PLC0415
+
         return DraftPages(settings.notion_api_url, target, settings.notion_token, mask)
 
     # -- the yes ---------------------------------------------------------------------------------------------

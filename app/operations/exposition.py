@@ -19,7 +19,6 @@ from prometheus_client.registry import Collector
 
 from app.instruments import INSTRUMENTS, Counter, Gauge, Histogram, Instrument
 
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 UNITS = {"s": "seconds", "USD": "usd"}
 SAME = " Out of the database, the same on every replica: take max(), never sum()."
 OWN = " Counted by this process."

@@ -8,15 +8,13 @@ import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from importlib.metadata import PackageNotFoundError, version
-
-from prometheus_client import CollectorRegistry
 
 from app import instruments, telemetry
 from app.agent.budget import WindowLimits
 from app.knowledge.keeping import Keeper
-from app.operations import config, exposition, status
+from app.operations import config, status
 from app.operations.controls import Controls
 from app.operations.dependencies import Dependencies
 from app.operations.figures import FigureReader
@@ -130,7 +128,7 @@ class Operations:
         """For Prometheus; the figures of the database are those of a few seconds ago at most."""
         await self.figures.figures()
         self.expose()
-        return exposition.exposition(self._registry)
+        return self._written()
 
     async def keep_exposed(self) -> None:
         """The gauges, for an exporter that reads them by itself."""
@@ -153,8 +151,11 @@ class Operations:
         self.dependencies.expose()
 
     @cached_property
-    def _registry(self) -> CollectorRegistry:
-        return exposition.registry()
+    def _written(self) -> Callable[[], bytes]:
+        # Memory that only who is scraped needs.
+        from app.operations.exposition import exposition, registry  # noqa: PLC0415
+
+        return partial(exposition, registry())
 
     @property
     def _revision(self) -> str | None:

@@ -7,7 +7,6 @@ from typing import Any
 from fastapi import APIRouter, Response
 
 from app.operations.controls import Controls
-from app.operations.exposition import CONTENT_TYPE
 from app.operations.models import (
     Config,
     DependencyList,
@@ -22,6 +21,9 @@ from app.operations.models import (
 from app.operations.operations import Operations
 from app.tracing import current_trace_id
 from app.web.refusing import Refusal
+
+TEXT_FORMAT = "text/plain; version=0.0.4; charset=utf-8"
+"""https://prometheus.io/docs/instrumenting/exposition_formats/"""
 
 
 def operation_routes(operations: Operations) -> APIRouter:
@@ -70,7 +72,7 @@ def metrics_route(operations: Operations) -> APIRouter:
     async def metrics() -> Response:
         """For Prometheus. Counters and histograms are this process's own; gauges out of the database, whose
         help says so, are the same on every replica."""
-        return Response(await operations.exposition(), media_type=CONTENT_TYPE)
+        return Response(await operations.exposition(), media_type=TEXT_FORMAT)
 
     return routes
 
