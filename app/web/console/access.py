@@ -18,6 +18,7 @@ from typing import Literal
 from starlette.requests import Request
 
 from app.errors import AgentError
+from app.web.floods import peer
 
 COOKIE = "sre_agent_console"
 SIGNED_IN_SECONDS = 12 * 3600
@@ -60,7 +61,10 @@ class Visitor:
 
 
 class Failures:
-    """Wrong tokens by address, within the last minute. What is remembered is bounded."""
+    """Wrong tokens by address, within the last minute. What is remembered is bounded.
+
+    Unlike `FailedProofs` it refuses the right token too: a person's token may be guessed, a signature not.
+    """
 
     def __init__(self, clock: Clock = time.monotonic) -> None:
         self._clock = clock
@@ -169,11 +173,7 @@ class Access:
         if self._is_proxy(seen[0]):
             forwarded = ",".join(request.headers.getlist("x-forwarded-for")).split(",")
             seen += [_parsed(each.strip()) for each in reversed(forwarded)]
-        address = next((each for each in seen if not self._is_proxy(each)), seen[0])
-        if isinstance(address, IPv6Address):
-            # Who has one address there has a whole network of them.
-            return str(ip_network((int(address) >> 64 << 64, 64)))
-        return str(address)
+        return peer(str(next((each for each in seen if not self._is_proxy(each)), seen[0])))
 
 
 def _peer(request: Request) -> IPv4Address | IPv6Address | None:
