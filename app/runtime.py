@@ -6,9 +6,8 @@ import asyncio
 import importlib
 import signal
 import sys
-from collections.abc import Callable, Coroutine
-from contextlib import AsyncExitStack, suppress
-from dataclasses import replace
+from collections.abc import Callable
+from contextlib import AsyncExitStack
 from functools import partial
 from socket import socket as Listener
 from typing import Any, TextIO
@@ -19,32 +18,23 @@ from pydantic import SecretStr
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app import documents
 from app.agent import models
+from app.chores import end_quiet, expire, forget_what_was_overheard, in_background
 from app.context.library import Library
-from app.context.mirrors import watch
-from app.context.pushed import concerns
-from app.context.repos import Repos
-from app.conversations.accept import RUN_TURN, forget_sightings
+from app.conversations.accept import RUN_TURN
 from app.conversations.retention import Retention, prune_every_day
 from app.conversations.turn import TurnRunner
 from app.footprint import settle
-from app.investigations.incidents import drop_rejected
-from app.investigations.intake import Intake
 from app.investigations.queueing import (
     DIAGNOSE,
     DIAGNOSE_QUEUE,
     LOOK,
     LOOK_QUEUE,
     UPDATE_INCIDENT,
-    expire_overdue,
 )
 from app.investigations.slots import Slots
 from app.investigations.weekly import post_every_week
 from app.jobs import Queue
-from app.knowledge.models import Fault, Knowledge
-from app.knowledge.packaged import packaged_path
-from app.knowledge.repository import record
 from app.operations.controls import Controls
 from app.operations.dependencies import dependencies_of
 from app.operations.figures import FigureReader
@@ -64,13 +54,11 @@ from app.slack.people import Admission, People
 from app.slack.surface import SlackSurface, tell_channel, tell_refusal, tell_stand_in
 from app.standing import STANDINGS
 from app.storage import migrate
-from app.storage.announcements import Announcements, announce
-from app.storage.audit import write_audit
 from app.storage.embedded import EmbeddedPostgres, find_binaries
 from app.storage.engine import READ_ONLY, begin, create_engine
 from app.storage.errors import DatabaseUnavailable, SchemaBehind
-from app.storage.tree import read_folder
 from app.tools.masking import mask
+from app.watching import Watching, announce_push
 from app.web.alerts import AlertReader
 from app.web.ops import Check, ops_app
 from app.web.public import Push, public_app
@@ -78,11 +66,7 @@ from app.web.server import WebServer, bind
 
 log = structlog.get_logger(__name__)
 
-PUSHED = "sre_agent_pushed"
 LOOKS_AT_ONCE = 20
-EXPIRE_SECONDS = 5.0
-FORGET_SECONDS = 60.0
-QUIET_EVERY_SECONDS = 300.0
 
 
 class Runtime:
@@ -103,10 +87,6 @@ class Runtime:
         self._worker = worker
         self._stack = AsyncExitStack()
         self._draining = False
-        self._knowledge_pushed = asyncio.Event()
-        self._blueprints_pushed = asyncio.Event()
-        self._repos: Repos | None = None
-        self._library: Library | None = None
         self._models: models.Models | None = None
         self._checks: dict[str, Check] = {}
         self._queues: dict[str, Queue | Slots] = {}
@@ -132,7 +112,7 @@ class Runtime:
         """
         async with AsyncExitStack() as stack:
             await self._start(stack)
-            _in_background(stack, _settle(self._models))
+            in_background(stack, _settle(self._models))
             self._stack = stack.pop_all()
         sys.setswitchinterval(SWITCH_SECONDS)
         log.info("ready", door=self._door, worker=self._worker, **self.ports)
@@ -168,7 +148,7 @@ class Runtime:
         client = web_client(_secret(settings.slack.bot_token), settings.slack.api_url, session=session)
         me = await who_am_i(client)
 
-        keeper, library, repos = await self._documents(stack, url, engine, client)
+        keeper, library, repos = await self._watching(engine, client).start(stack, url)
         admission = self._admission(People(client), me)
         channels = Channels(client)
         reader = ChannelReader(client, me, settings.slack.incident_channel, lambda: channels_of(library))
@@ -195,13 +175,13 @@ class Runtime:
                 parts.courier(),
             )
             await self._take_turns(stack, url, runner)
-            _in_background(stack, prune_every_day(engine, retention_of(settings)))
+            in_background(stack, prune_every_day(engine, retention_of(settings)))
             if channel := settings.slack.incident_channel:
                 incidents = SlackIncidentSurface(
                     client, me, pace, hosts=parts.hosts, sre_team_id=settings.slack.sre_team_id
                 )
                 tell = partial(tell_channel, client, channel)
-                _in_background(stack, post_every_week(engine, tell))
+                in_background(stack, post_every_week(engine, tell))
                 await self._investigate(stack, url, parts, parts.stages(incidents, channel, means))
 
         events: HttpEvents | None = None
@@ -259,8 +239,8 @@ class Runtime:
             await part.start()
             stack.push_async_callback(part.stop)
             self._queues[name] = part
-        _in_background(stack, _expire(parts.engine, alerts.ttl_seconds))
-        _in_background(stack, _end_quiet(parts.intake()))
+        in_background(stack, expire(parts.engine, alerts.ttl_seconds))
+        in_background(stack, end_quiet(parts.intake()))
 
     # -- storage -----------------------------------------------------------------------------------------
 
@@ -281,65 +261,18 @@ class Runtime:
 
     # -- knowledge and blueprints ------------------------------------------------------------------------
 
-    async def _documents(
-        self, stack: AsyncExitStack, url: str, engine: AsyncEngine, client: SlackClient
-    ) -> documents.Documents:
-        # Before anything is read: what is pushed meanwhile is read again.
-        announcements = Announcements(url, PUSHED, heard=self._changed, missed=self._something_changed)
-        await announcements.start()
-        stack.push_async_callback(announcements.stop)
-        keeper, library, repos = await documents.read(
-            self._settings,
-            engine,
-            on_loaded=partial(self._loaded, engine, client),
-            on_refused=partial(self._refused, engine, client),
-        )
-        self._repos, self._library = repos, library
-        git = self._settings.git
-        for refresh, wake in (
-            (keeper.refresh, self._knowledge_pushed),
-            (library.refresh, self._blueprints_pushed),
-        ):
-            _in_background(stack, watch(refresh, seconds=git.poll_seconds, wake=wake))
-        return keeper, library, repos
+    def _watching(self, engine: AsyncEngine, client: SlackClient) -> Watching:
+        channel = self._settings.slack.incident_channel
 
-    async def _refused(
-        self, engine: AsyncEngine, client: SlackClient, revision: str, faults: tuple[Fault, ...], age: float
-    ) -> None:
-        """A broken revision is written down and told to people once, each time it comes, by whichever
-        replica is first."""
-        faults = tuple(replace(fault, path=mask(fault.path), message=mask(fault.message)) for fault in faults)
-        said = "\n".join(str(fault) for fault in faults[:20])
-        packaged = (await asyncio.to_thread(read_folder, packaged_path())).revision
-        async with begin(engine) as connection:
-            if not await record(
-                connection, revision, accepted=False, faults=faults, age=age, besides=packaged
-            ):
-                return
-            await write_audit(
-                connection, "knowledge_refused", knowledge_revision=revision, response_text=said
-            )
-        if channel := self._settings.slack.incident_channel:
-            await tell_refusal(client, channel, revision, said)
+        async def refusal(revision: str, said: str) -> None:
+            if channel:
+                await tell_refusal(client, channel, revision, said)
 
-    async def _loaded(self, engine: AsyncEngine, client: SlackClient, loaded: Knowledge, age: float) -> None:
-        """Like `_refused`; people are told when what is in force now only stands in."""
-        notice = mask(loaded.notice) if loaded.notice else None
-        async with begin(engine) as connection:
-            if not await record(
-                connection,
-                loaded.revision,
-                accepted=True,
-                faults=loaded.faults,
-                commit=loaded.commit,
-                age=age,
-            ):
-                return
-            await write_audit(
-                connection, "knowledge_reload", knowledge_revision=loaded.revision, response_text=notice
-            )
-        if notice and (channel := self._settings.slack.incident_channel):
-            await tell_stand_in(client, channel, notice)
+        async def stand_in(notice: str) -> None:
+            if channel:
+                await tell_stand_in(client, channel, notice)
+
+        return Watching(self._settings, engine, refusal, stand_in)
 
     def _operations(self, stack: AsyncExitStack, parts: Parts, client: SlackClient) -> Operations:
         controls = Controls(
@@ -371,7 +304,7 @@ class Runtime:
             roles=tuple(role for role, is_on in (("door", self._door), ("worker", self._worker)) if is_on),
         )
         if self._settings.telemetry.is_on:
-            _in_background(stack, operations.keep_exposed())
+            in_background(stack, operations.keep_exposed())
         return operations
 
     # -- doors -------------------------------------------------------------------------------------------
@@ -410,7 +343,7 @@ class Runtime:
         events: HttpEvents | None,
         operations: Operations,
     ) -> None:
-        _in_background(stack, _forget_sightings(parts.engine))
+        in_background(stack, forget_what_was_overheard(parts.engine))
         apps: dict[str, Any] = {}
         self._checks["database"] = lambda: _answers(parts.engine)
         self._checks["knowledge"] = _check(lambda: parts.keeper.is_loaded)
@@ -456,24 +389,6 @@ class Runtime:
         access = Access(_secret(console.token), console.trusted_proxies)
         add_console(ops, console_app(engine, access, link=parts.link))
 
-    async def _changed(self, changed: str) -> None:
-        """A repo, `owner/name`, changed on GitHub: look now instead of at the next poll."""
-        git = self._settings.git
-        for url, wake in (
-            (git.knowledge_repo_url, self._knowledge_pushed),
-            (git.blueprints_repo_url, self._blueprints_pushed),
-        ):
-            if concerns(changed, url):
-                wake.set()
-        if self._repos and self._library:
-            await self._repos.wake(changed)
-            self._library.wake(changed)  # after the repos: it would be given the old README once more
-
-    def _something_changed(self) -> None:
-        """We were cut off from the others, and may have missed which. READMEs are asked for soon anyway."""
-        self._knowledge_pushed.set()
-        self._blueprints_pushed.set()
-
 
 async def _settle(loaded: models.Models | None) -> None:
     """What no start waits for: the model's SDK, and the end of `make_what_stays`."""
@@ -500,43 +415,8 @@ def channels_of(library: Library) -> frozenset[str]:
     return frozenset(each.slack_channel for each in library.catalog if each.slack_channel)
 
 
-async def _expire(engine: AsyncEngine, ttl_seconds: float) -> None:
-    """Take what waited too long out of the queue, and what was refused an hour ago out of the database, on
-    whichever replica looks first."""
-    while True:
-        await asyncio.sleep(min(EXPIRE_SECONDS, ttl_seconds))
-        try:
-            await expire_overdue(engine, ttl_seconds)
-            async with begin(engine) as connection:
-                await drop_rejected(connection)
-        except DatabaseUnavailable as error:
-            log.warning("expiry_put_off", reason=error.sentence)
-
-
-async def _end_quiet(intake: Intake) -> None:
-    """What its source told nothing of for a day is over, on whichever replica looks first."""
-    while True:
-        try:
-            await intake.end_quiet()
-        except DatabaseUnavailable as error:
-            log.warning("quiet_incidents_put_off", reason=error.sentence)
-        await asyncio.sleep(QUIET_EVERY_SECONDS)
-
-
-async def _forget_sightings(engine: AsyncEngine) -> None:
-    """What was only overheard is nobody's business a little later, whichever replica looks first."""
-    while True:
-        await asyncio.sleep(FORGET_SECONDS)
-        try:
-            await forget_sightings(engine)
-        except DatabaseUnavailable as error:
-            log.warning("forgetting_put_off", reason=error.sentence)
-
-
 async def _pushed(engine: AsyncEngine, push: Push) -> None:
-    """Whichever door a push comes to, every process hears of it."""
-    async with begin(engine) as connection:
-        await announce(connection, PUSHED, push.repository.full_name)
+    await announce_push(engine, push.repository.full_name)
 
 
 async def _answers(engine: AsyncEngine) -> bool:
@@ -557,14 +437,3 @@ def _check(check: Callable[[], bool]) -> Check:
 
 def _secret(value: SecretStr | None) -> str | None:
     return value.get_secret_value() if value else None
-
-
-def _in_background(stack: AsyncExitStack, work: Coroutine[Any, Any, None]) -> None:
-    task = asyncio.create_task(work)
-
-    async def end() -> None:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
-
-    stack.push_async_callback(end)
