@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.context.addresses import AddressRefused, parse
 from app.context.library import Library
 from app.context.mirrors import Folder, Mirror
+from app.context.reachable import is_of_this_machine
 from app.context.repos import Repos
 from app.knowledge.history import StoredHistory
 from app.knowledge.keeping import Keeper, Loaded, Refused, tell_nobody
@@ -82,13 +83,12 @@ def _mirror(settings: Settings, name: str, url: str, ref: str) -> Mirror:
 
 def _repos(settings: Settings, engine: AsyncEngine) -> Repos:
     git = settings.git
-    remote = git.blueprints_repo_url is not None and parse(git.blueprints_repo_url).site != ""
     return Repos(
         settings.storage.home / "mirrors" / "services",
         engine,
         github_api_url=git.github_api_url,
         token=git.github_token,
-        local_too=not remote,
+        local_too=git.blueprints_repo_url is None or is_of_this_machine(parse(git.blueprints_repo_url)),
     )
 
 

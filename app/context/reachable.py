@@ -58,6 +58,17 @@ def pinned(address: Address, *, resolve: Resolve = addresses_of) -> str | None:
     return f"{name}:{port}:{','.join(found)}"
 
 
+def is_of_this_machine(address: Address) -> bool:
+    """Whether an address says itself that it is here: a folder, `localhost`, or an address of loopback."""
+    name = (urlsplit(f"//{address.site}").hostname or "").lower()
+    if name in ("", "localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
 def refuse(ip: IP, *, local_too: bool) -> None:
     if isinstance(ip, ipaddress.IPv6Address):
         last = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)

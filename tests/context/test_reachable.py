@@ -13,7 +13,7 @@ from app.context.addresses import AddressRefused, parse
 from app.context.bare import environment
 from app.context.mirrors import MirrorUnavailable
 from app.context.models import Service
-from app.context.reachable import addresses_of, pinned
+from app.context.reachable import addresses_of, is_of_this_machine, pinned
 from app.context.repos import Repos
 from app.storage.engine import create_engine
 from tests.context.origin import Origin, smart_http
@@ -61,6 +61,23 @@ def test_this_machine_is_for_a_catalog_of_this_machine(url: str) -> None:
 def test_a_name_is_refused_for_any_address_it_has(bad: str) -> None:
     with pytest.raises(AddressRefused):
         at("https://git.evil.example/acme/x", "203.0.113.7", bad)
+
+
+@pytest.mark.parametrize(
+    ("url", "here"),
+    [
+        ("/srv/git/blueprints", True),
+        ("file:///srv/git/blueprints", True),
+        ("http://127.0.0.1:3000/acme/blueprints", True),
+        ("http://localhost:3000/acme/blueprints", True),
+        ("http://[::1]:3000/acme/blueprints", True),
+        ("https://git.example.org/acme/blueprints", False),
+        ("https://localhost.example.org/acme/blueprints", False),
+        ("http://10.0.0.7/acme/blueprints", False),
+    ],
+)
+def test_blueprints_of_this_machine_may_name_repos_of_it(url: str, *, here: bool) -> None:
+    assert is_of_this_machine(parse(url)) is here
 
 
 def test_git_goes_to_the_address_that_was_looked_at() -> None:
