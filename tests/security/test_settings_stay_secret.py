@@ -147,7 +147,7 @@ async def test_no_secret_of_the_settings_comes_out_while_everything_fails(
             **own,
             **users,
             SERVICE_REGISTRY=f"checkout|{url}/checkout|critical",
-            NOTION_PARENT_PAGE_ID="0123456789abcdef0123456789abcdef",
+            NOTION_PARENT_PAGE_ID="fedcba9876543210fedcba9876543210",
             LOG_LEVEL="DEBUG",
         ) as one:
             one.model.script._respond = talkative(values["ANTHROPIC_API_KEY"])
