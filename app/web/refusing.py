@@ -45,7 +45,7 @@ UNPROVEN = (401, 413)
 
 
 def answer_refusals(app: FastAPI, failed: FailedProofs | None = None) -> None:
-    failed = failed or FailedProofs()
+    failed = FailedProofs() if failed is None else failed  # an empty one is false
 
     @app.exception_handler(AgentError)
     async def refuse(request: Request, error: AgentError) -> JSONResponse:
