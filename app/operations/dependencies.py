@@ -19,11 +19,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.context.addresses import parse
 from app.errors import AgentError
 from app.instruments import DEPENDENCY_ANSWERED, DEPENDENCY_UP
-from app.jobs import DEAD_AFTER_SECONDS
 from app.knowledge.keeping import Keeper
 from app.operations.config import without_credentials
 from app.operations.models import DependencyHealth, DependencyListed, Health, Verdict
-from app.operations.repository import WORKERS
+from app.operations.repository import workers
 from app.settings import Settings
 from app.sources.clients import Clients
 from app.sources.failures import NotThere, QueryRejected
@@ -236,7 +235,7 @@ async def _answers(engine: AsyncEngine) -> None:
 
 async def _has_workers(engine: AsyncEngine) -> None:
     async with begin(engine) as connection:
-        alive = (await connection.execute(WORKERS, {"seconds": DEAD_AFTER_SECONDS})).scalar_one()
+        alive = await workers(connection)
     if not alive:
         raise NoWorker("No worker's heart beats; start one with `sre-agent worker`.")
 

@@ -108,7 +108,6 @@ async def figures(connection: AsyncConnection, now: datetime) -> Figures:
     await connection.exec_driver_sql(DEADLINE)
     queues = (await connection.execute(QUEUES)).mappings()
     told = {row["queue"]: QueueFigures.model_validate(dict(row)) for row in queues}
-    workers = (await connection.execute(WORKERS, {"seconds": DEAD_AFTER_SECONDS})).scalar_one()
     statuses = {row.status: row.turns for row in await connection.execute(TURNS)}
     spans = (await connection.execute(TURN_SECONDS)).one()
     alerts = (await connection.execute(INVESTIGATIONS)).mappings().one()
@@ -117,7 +116,7 @@ async def figures(connection: AsyncConnection, now: datetime) -> Figures:
     return Figures(
         at=now,
         queues=told,
-        workers=workers,
+        workers=await workers(connection),
         turns=Turns(by_status=statuses, seconds=_percentiles(spans.seconds, spans.turns)),
         investigations=Investigations(
             **{name: alerts[name] for name in ("begun", "joined", "done", "failed", "expired")},
@@ -128,6 +127,12 @@ async def figures(connection: AsyncConnection, now: datetime) -> Figures:
         rolling_hour=Tokens.model_validate(dict(tokens)),
         windows=await _windows(connection, now),
     )
+
+
+async def workers(connection: AsyncConnection) -> int:
+    """How many workers' hearts have beaten lately, on all replicas."""
+    alive = await connection.execute(WORKERS, {"seconds": DEAD_AFTER_SECONDS})
+    return int(alive.scalar_one())
 
 
 async def _windows(connection: AsyncConnection, now: datetime) -> Windows:

@@ -13,11 +13,24 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from app.errors import AgentError
+
 BURST = 20
 """Failures in a row that are answered as what they are: somebody sets a webhook up with a wrong secret."""
 PER_SECOND = 0.2
 MOST_PEERS = 4_096
 """The one that was heard of longest ago is forgotten for another; about 1 MB."""
+
+
+class TooManyFailures(AgentError):
+    """One more request without proof, after many from the same address."""
+
+    code = "too_many_failures"
+    status = 429
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = max(1, round(seconds))
+        super().__init__(f"Too many requests without proof from this address; try again in {self.seconds} s.")
 
 
 @dataclass

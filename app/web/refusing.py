@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from app.errors import AgentError
-from app.web.floods import FailedProofs
+from app.web.floods import FailedProofs, TooManyFailures
 
 log = structlog.get_logger(__name__)
 
@@ -33,13 +33,6 @@ class BadRequest(AgentError):
     status = 422
 
 
-class TooManyFailures(AgentError):
-    """One more request without proof, after many from the same address."""
-
-    code = "too_many_failures"
-    status = 429
-
-
 UNPROVEN = (401, 413)
 """Refused before anybody knows who asks: no proof, a wrong one, or a body too large to look for one."""
 
@@ -52,7 +45,7 @@ def answer_refusals(app: FastAPI, failed: FailedProofs | None = None) -> None:
         headers = {503: {"Retry-After": "5"}, 401: {"WWW-Authenticate": "Bearer"}}.get(error.status, {})
         who = (request.client.host if request.client else "", _route(request))
         if error.status in UNPROVEN and (wait := failed.count(*who)):
-            error = TooManyFailures(f"Too many requests without proof; wait {wait} seconds.")
+            error = TooManyFailures(wait)
             # The connection too: a new one costs them more than us.
             headers = {"Retry-After": str(wait), "Connection": "close"}
             if failed.is_told(*who):

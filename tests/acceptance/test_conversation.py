@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import shutil
 from itertools import pairwise
@@ -13,6 +14,7 @@ import pytest
 from sqlalchemy import text
 
 from app.conversations.accept import forget_sightings
+from app.footprint import make_what_stays
 from app.knowledge.packaged import packaged_path
 from app.playground.example import git, write_repos
 from app.playground.slack.faults import CallFault
@@ -243,6 +245,14 @@ async def test_feedback_is_stored_and_the_newest_counts(stack: Stack) -> None:
     await stack.slack.wait_for(lambda: len(stack.slack.ephemeral(MAYA)) == 2)
     assert await stack.rows("SELECT user_id, helpful FROM feedback") == [(MAYA, True)]
     assert await stack.rows("SELECT count(*) FROM audit_log WHERE action = 'feedback'") == [(2,)]
+
+
+async def test_a_program_that_is_up_looks_for_garbage_again(stack: Stack) -> None:
+    make_what_stays()
+    await stack.serve()
+    async with asyncio.timeout(10):
+        while not gc.isenabled():
+            await asyncio.sleep(0.05)
 
 
 async def test_what_is_older_than_it_is_kept_goes_when_the_program_starts(stack: Stack) -> None:

@@ -18,7 +18,7 @@ from typing import Literal
 from starlette.requests import Request
 
 from app.errors import AgentError
-from app.web.floods import peer
+from app.web.floods import TooManyFailures, peer
 
 COOKIE = "sre_agent_console"
 SIGNED_IN_SECONDS = 12 * 3600
@@ -39,17 +39,6 @@ class NotSignedIn(AgentError):
 class WrongToken(AgentError):
     code = "wrong_token"
     status = 401
-
-
-class TooManyFailures(AgentError):
-    """Somebody tries tokens."""
-
-    code = "too_many_failures"
-    status = 429
-
-    def __init__(self, seconds: float) -> None:
-        self.seconds = max(1, round(seconds))
-        super().__init__(f"Too many wrong tokens from this address; try again in {self.seconds} s.")
 
 
 @dataclass(frozen=True)

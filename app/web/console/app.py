@@ -23,12 +23,13 @@ from app.conversations.showing import NoSuchSession
 from app.errors import AgentError
 from app.investigations.accuracy import accuracy
 from app.web.console import charts, repository
-from app.web.console.access import COOKIE, SIGNED_IN_SECONDS, Access, NotSignedIn, TooManyFailures, Visitor
+from app.web.console.access import COOKIE, SIGNED_IN_SECONDS, Access, NotSignedIn, Visitor
 from app.web.console.export import MEDIA, Format, exported
 from app.web.console.headers import SecurityHeaders
 from app.web.console.models import AuditFilter
 from app.web.console.rendering import MEDIA as MEDIA_OF
 from app.web.console.rendering import STATIC, environment, href
+from app.web.floods import TooManyFailures
 from app.web.refusing import BadRequest, Refusal
 from app.web.webhooks.body import read_body
 

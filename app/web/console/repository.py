@@ -22,6 +22,7 @@ from app.agent.spending import BY_DAY
 from app.conversations import showing
 from app.errors import AgentError
 from app.investigations import accuracy, overview
+from app.operations.repository import workers
 from app.storage.engine import begin
 from app.web.console.models import (
     Artifact,
@@ -61,7 +62,6 @@ ROWS = 25
 TURNS = 20
 AUDIT_ROWS = 50
 MOST_LIVE = 50
-WORKER_ALIVE_SECONDS = 10
 CANCELLED_SQLSTATE = "57014"
 
 SEARCH_SECONDS = 0.12
@@ -70,9 +70,6 @@ FIRST_PART = 2_000
 LARGEST_PART = 32_000
 """Rows of one part; each is twice the one before."""
 
-WORKERS = text(
-    "SELECT count(*) FROM procrastinate_workers WHERE last_heartbeat > now() - make_interval(secs => :alive)"
-)
 QUEUES = text("""
 SELECT queue_name AS name, count(*) FILTER (WHERE status = 'todo') AS waiting,
        count(*) FILTER (WHERE status = 'doing') AS running,
@@ -268,10 +265,10 @@ async def reading(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
 
 
 async def live(connection: AsyncConnection) -> Live:
-    alive = (await connection.execute(WORKERS, {"alive": WORKER_ALIVE_SECONDS})).scalar_one()
+    alive = await workers(connection)
     spent = (await connection.execute(SPENT_NOW)).one()
     return Live(
-        workers=int(alive),
+        workers=alive,
         queues=await _all(connection, QUEUES, QueueState),
         turns=await _all(connection, LIVE_TURNS, LiveTurn, limit=MOST_LIVE),
         investigating=await overview.listed(connection, waiting=True, limit=MOST_LIVE),
