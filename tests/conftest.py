@@ -7,6 +7,7 @@ without that the embedded server.
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 import shutil
 import tempfile
@@ -34,9 +35,12 @@ UNSAFE_AND_FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_write
 
 @pytest.fixture(autouse=True)
 def logging_as_it_was() -> Iterator[None]:
-    """A command that is run within a test sets up the log of its process."""
+    """A command that is run within a test sets up the log of its process, and its level."""
+    ours = logging.getLogger("app")
+    level = ours.level
     yield
     structlog.reset_defaults()
+    ours.setLevel(level)
 
 
 SHARED = pytest.StashKey[ExitStack]()
