@@ -80,9 +80,13 @@ HEAD = ("", "threads", "unit", "p50", "p95", "p99", "target", "")
 
 
 def table(rows: Iterable[Row]) -> str:
-    """A markdown table that reads well unrendered too; a missed target is marked."""
-    cells = [HEAD, *(_cells(row) for row in rows)]
-    widths = [max(len(line[column]) for line in cells) for column in range(len(HEAD))]
+    """A missed target is marked."""
+    return aligned([HEAD, *(_cells(row) for row in rows)])
+
+
+def aligned(cells: Sequence[Sequence[str]]) -> str:
+    """A markdown table that reads well unrendered too; the first line is its head."""
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines = [
         "| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |"
         for line in cells

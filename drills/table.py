@@ -11,7 +11,7 @@ from pathlib import Path
 from shlex import quote
 from typing import Any
 
-from benchmarks.figures import machine
+from benchmarks.figures import aligned, machine
 from benchmarks.stand import ROOT
 from drills.tally import Outcome
 
@@ -20,15 +20,7 @@ HEAD = ("drill", "accepted", "answered", "lost", "answered twice", "silence", "o
 
 
 def table(outcomes: Sequence[Outcome]) -> str:
-    """A markdown table that reads well unrendered too."""
-    cells = [HEAD, *map(_cells, outcomes)]
-    widths = [max(len(line[column]) for line in cells) for column in range(len(HEAD))]
-    lines = [
-        "| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |"
-        for line in cells
-    ]
-    lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
-    return "\n".join(lines)
+    return aligned([HEAD, *map(_cells, outcomes)])
 
 
 def _cells(outcome: Outcome) -> tuple[str, ...]:

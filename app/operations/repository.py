@@ -106,8 +106,6 @@ async def figures(connection: AsyncConnection, now: datetime) -> Figures:
     Raises what the driver raises when a statement takes longer than 3 s.
     """
     await connection.exec_driver_sql(DEADLINE)
-    queues = (await connection.execute(QUEUES)).mappings()
-    told = {row["queue"]: QueueFigures.model_validate(dict(row)) for row in queues}
     statuses = {row.status: row.turns for row in await connection.execute(TURNS)}
     spans = (await connection.execute(TURN_SECONDS)).one()
     alerts = (await connection.execute(INVESTIGATIONS)).mappings().one()
@@ -115,7 +113,7 @@ async def figures(connection: AsyncConnection, now: datetime) -> Figures:
     tokens = (await connection.execute(TOKENS)).mappings().one()
     return Figures(
         at=now,
-        queues=told,
+        queues=await queues(connection),
         workers=await workers(connection),
         turns=Turns(by_status=statuses, seconds=_percentiles(spans.seconds, spans.turns)),
         investigations=Investigations(
@@ -125,8 +123,14 @@ async def figures(connection: AsyncConnection, now: datetime) -> Figures:
         ),
         incidents_active=active,
         rolling_hour=Tokens.model_validate(dict(tokens)),
-        windows=await _windows(connection, now),
+        windows=await windows(connection, now),
     )
+
+
+async def queues(connection: AsyncConnection) -> dict[str, QueueFigures]:
+    """What waits and runs, by queue; those that are empty are absent."""
+    rows = (await connection.execute(QUEUES)).mappings()
+    return {row["queue"]: QueueFigures.model_validate(dict(row)) for row in rows}
 
 
 async def workers(connection: AsyncConnection) -> int:
@@ -135,7 +139,8 @@ async def workers(connection: AsyncConnection) -> int:
     return int(alive.scalar_one())
 
 
-async def _windows(connection: AsyncConnection, now: datetime) -> Windows:
+async def windows(connection: AsyncConnection, now: datetime) -> Windows:
+    """What was spent in this hour and this day (UTC), and ever, as it counts against the caps."""
     utc = now.astimezone(UTC)
     names = {"hour": f"hour:{utc:%Y-%m-%dT%H}", "day": f"day:{utc:%Y-%m-%d}"}
     row = (await connection.execute(WINDOWS, names)).mappings().one()

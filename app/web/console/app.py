@@ -230,7 +230,7 @@ def _add_pages(app: FastAPI, pages: _Pages, engine: AsyncEngine) -> None:
 
     async def live(request: Request, template: str) -> Response:
         async with repository.reading(engine) as connection:
-            found = await repository.live(connection)
+            found = await repository.live(connection, pages.clock())
         return pages.show(request, template, place="live", live=found)
 
     @app.get("/", dependencies=who)

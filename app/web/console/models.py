@@ -11,17 +11,8 @@ from uuid import UUID
 
 from app.investigations.accuracy import Judged
 from app.investigations.models import Listed
+from app.operations.models import QueueFigures
 from app.web.console.paging import Page
-
-
-@dataclass(frozen=True)
-class QueueState:
-    """One queue: how many wait and run, and for how long the one that is due longest has been."""
-
-    name: str
-    waiting: int
-    running: int
-    due_since: datetime | None
 
 
 @dataclass(frozen=True)
@@ -54,21 +45,21 @@ class Said:
 @dataclass(frozen=True)
 class Live:
     workers: int
-    queues: tuple[QueueState, ...]
+    queues: Mapping[str, QueueFigures]
     turns: tuple[LiveTurn, ...]
     investigating: tuple[Listed, ...]
     investigating_in_all: int
     lately: tuple[Said, ...]
-    hour_usd: Decimal
-    day_usd: Decimal
+    hour_usd: float
+    day_usd: float
 
     @property
     def waiting(self) -> int:
-        return sum(each.waiting for each in self.queues)
+        return sum(each.waiting for each in self.queues.values())
 
     @property
     def running(self) -> int:
-        return sum(each.running for each in self.queues)
+        return sum(each.running for each in self.queues.values())
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from app.agent.spending import BY_DAY
 from app.conversations import showing
 from app.errors import AgentError
 from app.investigations import accuracy, overview
-from app.operations.repository import workers
+from app.operations.repository import queues, windows, workers
 from app.storage.engine import begin
 from app.web.console.models import (
     Artifact,
@@ -40,7 +40,6 @@ from app.web.console.models import (
     Live,
     LiveTurn,
     OutcomeRow,
-    QueueState,
     Revision,
     Said,
     Session,
@@ -70,12 +69,6 @@ FIRST_PART = 2_000
 LARGEST_PART = 32_000
 """Rows of one part; each is twice the one before."""
 
-QUEUES = text("""
-SELECT queue_name AS name, count(*) FILTER (WHERE status = 'todo') AS waiting,
-       count(*) FILTER (WHERE status = 'doing') AS running,
-       min(scheduled_at) FILTER (WHERE status = 'todo' AND scheduled_at <= now()) AS due_since
-  FROM procrastinate_jobs WHERE status IN ('todo', 'doing') GROUP BY queue_name ORDER BY queue_name
-""")
 # By their jobs: an index on the status of turns would be written at every step of every turn.
 LIVE_TURNS = text("""
 SELECT turn.id, turn.session_id, turn.kind, turn.status, turn.attempt, turn.user_id,
@@ -90,13 +83,6 @@ LATELY = text("""
 SELECT created_at, user_id, service_name, channel_id, thread_ts, left(input_text, 160) AS input_text,
        confidence
   FROM audit_log WHERE action = 'message' ORDER BY created_at DESC, id DESC LIMIT 8
-""")
-SPENT_NOW = text("""
-SELECT coalesce(sum(spent_usd) FILTER (WHERE "window" LIKE 'hour:%'), 0) AS hour,
-       coalesce(sum(spent_usd) FILTER (WHERE "window" LIKE 'day:%'), 0) AS day
-  FROM budget_windows
- WHERE "window" IN (to_char(now() AT TIME ZONE 'UTC', '"hour:"YYYY-MM-DD"T"HH24'),
-                    to_char(now() AT TIME ZONE 'UTC', '"day:"YYYY-MM-DD'))
 """)
 
 SESSIONS = """
@@ -264,18 +250,17 @@ async def reading(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
         raise
 
 
-async def live(connection: AsyncConnection) -> Live:
-    alive = await workers(connection)
-    spent = (await connection.execute(SPENT_NOW)).one()
+async def live(connection: AsyncConnection, now: datetime) -> Live:
+    spent = await windows(connection, now)
     return Live(
-        workers=alive,
-        queues=await _all(connection, QUEUES, QueueState),
+        workers=await workers(connection),
+        queues=await queues(connection),
         turns=await _all(connection, LIVE_TURNS, LiveTurn, limit=MOST_LIVE),
         investigating=await overview.listed(connection, waiting=True, limit=MOST_LIVE),
         investigating_in_all=await overview.waiting(connection),
         lately=await _all(connection, LATELY, Said),
-        hour_usd=spent.hour,
-        day_usd=spent.day,
+        hour_usd=spent.hour_usd,
+        day_usd=spent.day_usd,
     )
 
 
