@@ -15,7 +15,6 @@ from typing import Any, TextIO
 import structlog
 from fastapi import FastAPI
 from pydantic import SecretStr
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.agent import models
@@ -55,7 +54,7 @@ from app.slack.surface import SlackSurface, tell_channel, tell_refusal, tell_sta
 from app.standing import STANDINGS
 from app.storage import migrate
 from app.storage.embedded import EmbeddedPostgres, find_binaries
-from app.storage.engine import READ_ONLY, begin, create_engine
+from app.storage.engine import READ_ONLY, ask, create_engine
 from app.storage.errors import DatabaseUnavailable, SchemaBehind
 from app.tools.masking import mask
 from app.watching import Watching, announce_push
@@ -421,8 +420,7 @@ async def _pushed(engine: AsyncEngine, push: Push) -> None:
 
 async def _answers(engine: AsyncEngine) -> bool:
     try:
-        async with begin(engine) as connection:
-            await connection.execute(text("SELECT 1"))
+        await ask(engine)
     except DatabaseUnavailable:
         return False
     return True

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.context.addresses import parse
@@ -27,7 +26,7 @@ from app.settings import Settings
 from app.sources.clients import Clients
 from app.sources.failures import NotThere, QueryRejected
 from app.standing import Standing, Standings
-from app.storage.engine import begin
+from app.storage.engine import ask, begin
 
 DEADLINE_SECONDS = 3.0
 FRESH_SECONDS = 5.0
@@ -194,7 +193,7 @@ def _core(settings: Settings, engine: AsyncEngine, keeper: Keeper, ask_slack: As
         "Nothing is accepted: webhooks are answered 503 and Slack delivers again.",
         critical=True,
         address=url or "embedded",
-        ask=lambda: _answers(engine),
+        ask=lambda: ask(engine),
     )
     yield Dependency(
         "queue",
@@ -226,11 +225,6 @@ def _core(settings: Settings, engine: AsyncEngine, keeper: Keeper, ask_slack: As
         address=git.knowledge_repo_url or str(git.knowledge_path or "packaged"),
         ask=lambda: _is_sound(keeper),
     )
-
-
-async def _answers(engine: AsyncEngine) -> None:
-    async with begin(engine) as connection:
-        await connection.execute(text("SELECT 1"))
 
 
 async def _has_workers(engine: AsyncEngine) -> None:

@@ -33,12 +33,6 @@ DEADLINE_SECONDS = 4.0
 MOST_GROUPS = 100
 
 
-class FiguresUnavailable(DatabaseUnavailable):
-    """The database did not count in time."""
-
-    code = "figures_unavailable"
-
-
 @dataclass
 class FigureReader:
     """Keeps the last answer of the database for `FRESH_SECONDS`: scrapers and people ask as often as they
@@ -79,7 +73,7 @@ class FigureReader:
             async with asyncio.timeout(DEADLINE_SECONDS):
                 return await ask()
         except (DatabaseUnavailable, DBAPIError, TimeoutError) as error:
-            log.warning("figures_unavailable", code=FiguresUnavailable.code, reason=type(error).__name__)
+            log.warning("figures_unavailable", reason=type(error).__name__)
             return None
 
     async def _figures(self) -> Figures:

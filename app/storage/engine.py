@@ -135,6 +135,12 @@ async def autocommit(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
             yield connection
 
 
+async def ask(engine: AsyncEngine) -> None:
+    """Returns when the database answers. Raises as `begin` does."""
+    async with begin(engine) as connection:
+        await connection.execute(text("SELECT 1"))
+
+
 ALONE = text("SELECT pg_advisory_xact_lock(hashtextextended(CAST(:name AS text), 0))")
 
 
