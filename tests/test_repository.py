@@ -19,7 +19,7 @@ from app.settings import GROUPS
 ROOT = Path(__file__).parents[1]
 
 LAYERS = (
-    {"errors", "computing", "footprint", "instruments", "recent_errors", "standing", "tracing"},
+    {"errors", "computing", "footprint", "frozen", "instruments", "recent_errors", "standing", "tracing"},
     {"settings"},
     {"storage", "jobs"},
     {"knowledge", "signals"},

@@ -10,11 +10,12 @@ from typing import Any
 import structlog
 import yaml
 from genai_prices import calc_price
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ConfigDict, ValidationError
 from pydantic_ai.messages import ModelResponse
 from pydantic_ai.usage import RequestUsage
 
 from app.errors import AgentError
+from app.frozen import Frozen
 
 log = structlog.get_logger(__name__)
 
@@ -27,10 +28,10 @@ class PricesError(AgentError):
     code = "model_prices"
 
 
-class Price(BaseModel):
+class Price(Frozen):
     """USD per million tokens; cached tokens cost like input unless said otherwise."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(extra="forbid")
 
     input: Decimal
     output: Decimal

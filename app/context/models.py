@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer
+from pydantic import AfterValidator, Field, PlainSerializer
+
+from app.frozen import Frozen
 
 How = Literal["name", "alias", "thread", "channel", "word", "typo", "none", "ambiguous"]
 Labels = Annotated[
@@ -14,10 +16,6 @@ Labels = Annotated[
     AfterValidator(lambda value: MappingProxyType(dict(value))),
     PlainSerializer(dict, return_type=dict[str, str]),
 ]
-
-
-class Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True)
 
 
 class Source(Frozen):

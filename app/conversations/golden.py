@@ -16,7 +16,7 @@ from typing import Any
 from uuid import UUID
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field, ValidationError
 
 from app.agent import offline
 from app.agent.answer import Answer
@@ -28,6 +28,7 @@ from app.conversations.guide import Guide, Guided
 from app.conversations.models import Incoming, Session, Turn
 from app.conversations.reply import Closing, Said, TaskStatus
 from app.errors import AgentError
+from app.frozen import Frozen
 from app.knowledge.bounded_yaml import load_documents
 from app.knowledge.checking import Rule
 from app.knowledge.keeping import Keeper
@@ -52,23 +53,23 @@ class GoldenBroken(AgentError):
     code = "golden_broken"
 
 
-class Expected(BaseModel):
+class Expected(Frozen):
     """What is compared; what is left out is not. `answers` are the fields of the workflow by slot, `files`
     what was made, by name, `text` what was said to each message."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid")
 
     answers: dict[str, Any] | None = None
     files: dict[str, str] | None = None
     text: list[str] | None = None
 
 
-class Golden(BaseModel):
+class Golden(Frozen):
     """A conversation: `say` are messages in order, as text or as `{who: text}`; `services` are what the
     catalog has, as in `services.yaml`; `documents` are other files of the blueprints repo, by path; `facts`
     are what is found for what a workflow wants, where it is not found in these and the knowledge."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid")
 
     about: str = ""
     today: date = date(2026, 1, 5)

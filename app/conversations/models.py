@@ -6,7 +6,9 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from app.frozen import Frozen
 
 LONGEST_QUESTION = 12_000
 """Characters; what is longer is used up to here, and the answer says so."""
@@ -17,11 +19,7 @@ TurnStatus = Literal["queued", "running", "done", "failed", "cancelled", "expire
 TurnKind = Literal["mention", "follow_up", "direct", "alert"]
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True)
-
-
-class Envelope(_Frozen):
+class Envelope(Frozen):
     """What was known of a message besides its words, kept with the turn for the worker.
 
     `speaker_team_id` is the asker's own workspace; `attachments` are file names that came along. `answers` is
@@ -35,7 +33,7 @@ class Envelope(_Frozen):
     answers: str = ""
 
 
-class Incoming(_Frozen):
+class Incoming(Frozen):
     """A message somebody addressed to the agent, freed of the place's markup."""
 
     team_id: str
@@ -53,7 +51,7 @@ class Incoming(_Frozen):
         return f"slack:{self.team_id}:{self.channel_id}:{self.message_ts}"
 
 
-class Session(_Frozen):
+class Session(Frozen):
     id: int
     team_id: str
     channel_id: str
@@ -72,7 +70,7 @@ class Session(_Frozen):
         return self.model_copy(update={"knowledge_revision": revision})
 
 
-class Turn(_Frozen):
+class Turn(Frozen):
     """A turn in the hands of a worker: `attempt` is the fence all its writes carry. `overtaken` says that
     later messages of its thread came before it, when nobody took them for the agent's."""
 

@@ -7,7 +7,9 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer
+from pydantic import AfterValidator, Field, PlainSerializer
+
+from app.frozen import Frozen
 
 Severity = Literal["P1", "P2", "P3", "P4", "P5"]
 AlertStatus = Literal["firing", "acknowledged", "resolved"]
@@ -18,15 +20,14 @@ Texts = Annotated[
 ]
 
 
-class Link(BaseModel):
+class Link(Frozen):
     """An address somebody may open: the source's page of the incident, a dashboard, a runbook."""
 
-    model_config = ConfigDict(frozen=True)
     title: str
     url: str
 
 
-class Alert(BaseModel):
+class Alert(Frozen):
     """One alert, normalised. All of its text is data from outside and may be hostile.
 
     `incident_key` is what the source deduplicates on (PagerDuty: incident id; Alertmanager and Grafana:
@@ -35,7 +36,6 @@ class Alert(BaseModel):
     own name (`HighErrorRate`), by which a runbook is found. `note` is what a human wrote on resolving.
     """
 
-    model_config = ConfigDict(frozen=True)
     source: str
     incident_key: str = Field(min_length=1, max_length=1000)
     title: str = Field(max_length=1000)

@@ -4,46 +4,44 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from app.frozen import Frozen
 
 Confidence = Literal["high", "medium", "low"]
 MOST_EVIDENCE = 6
 MOST_STEPS = 4
 
 
-class Rejected(BaseModel):
+class Rejected(Frozen):
     """An alternative that was looked into and why it is not the cause."""
 
-    model_config = ConfigDict(frozen=True)
     cause: str
     why: str
 
 
-class Past(BaseModel):
+class Past(Frozen):
     """Whether this has happened before: dates (ISO) and the pattern in them."""
 
-    model_config = ConfigDict(frozen=True)
     happened: bool = False
     dates: tuple[str, ...] = ()
     pattern: str = ""
 
 
-class Cited(BaseModel):
+class Cited(Frozen):
     """A sentence and the evidence (E1, E2 …) it rests on."""
 
-    model_config = ConfigDict(frozen=True)
     text: str
     evidence: tuple[str, ...] = ()
 
 
-class Brief(BaseModel):
+class Brief(Frozen):
     """The result of an investigation.
 
     `confidence` is 0–1 and `confidence_level` its word; `model` is None when the evidence core wrote it
     alone. `options` are remedies for a human to weigh, safest first, never commands. `evidence` are labels.
     """
 
-    model_config = ConfigDict(frozen=True)
     headline: str
     recurrence: Literal["new", "recurring", "unknown"] = "unknown"
     urgency: Literal["act now", "act today", "watch"] = "watch"

@@ -6,9 +6,10 @@ from datetime import datetime
 from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from app.escalation.models import PAGERDUTY
+from app.frozen import Frozen
 from app.investigations.alert import Alert, Severity
 
 IncidentStatus = Literal["open", "acknowledged", "resolved"]
@@ -28,10 +29,6 @@ PRIORITIES: dict[Severity, int] = {"P1": 100, "P2": 90, "P3": 80, "P4": 70, "P5"
 """Of jobs, high first. A person's turn has that of a P1 (`app.conversations.accept.PERSON_WAITS`)."""
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-
 class Place(NamedTuple):
     """Where the thread is: the three parts of a session's key."""
 
@@ -40,7 +37,7 @@ class Place(NamedTuple):
     thread_ts: str
 
 
-class Incident(_Frozen):
+class Incident(Frozen):
     """One source's incident as it stands; `alert` is what it said last. `fires` counts different alerts.
 
     `gone_quiet` says that it was taken to be over because its source told nothing of it any more.
@@ -72,7 +69,7 @@ class Incident(_Frozen):
         return self.joined_because or self.grouped_because or ""
 
 
-class Reason(_Frozen):
+class Reason(Frozen):
     """Why so many incidents of a thread are in it, None for what opened it; how many of them are over."""
 
     because: str | None
@@ -80,7 +77,7 @@ class Reason(_Frozen):
     over: int
 
 
-class Investigation(_Frozen):
+class Investigation(Frozen):
     """An investigation in the hands of a worker: `attempt` is the fence all its writes carry.
 
     `tries` counts how often its present stage was begun: `attempt` goes on over all of them.
@@ -170,7 +167,7 @@ class Investigation(_Frozen):
         return f"service:{self.service_name}" if self.service_name else None
 
 
-class Listed(_Frozen):
+class Listed(Frozen):
     """One of many, in few words; `incidents` counts all that its thread is about."""
 
     id: UUID
@@ -186,7 +183,7 @@ class Listed(_Frozen):
     finished_at: datetime | None = None
 
 
-class PastInvestigation(_Frozen):
+class PastInvestigation(Frozen):
     """What is remembered of an earlier one. `cause` is what people said it was, else what the brief said;
     `told` says which, and `correct` what people said of the brief (None: nobody said)."""
 
@@ -201,7 +198,7 @@ class PastInvestigation(_Frozen):
     place: Place | None = None
 
 
-class Rejected(_Frozen):
+class Rejected(Frozen):
     """An authentic payload that could not be understood."""
 
     id: int

@@ -13,9 +13,10 @@ from functools import lru_cache
 from typing import Annotated, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import ConfigDict, Field, ValidationError, model_validator
 
 from app.errors import AgentError
+from app.frozen import Frozen
 from app.investigations.alert import Alert
 from app.knowledge.models import Knowledge
 from app.knowledge.packaged import packaged_path
@@ -29,18 +30,18 @@ class SignalsError(AgentError):
     code = "signals"
 
 
-class Signal(BaseModel):
+class Signal(Frozen):
     """One thing that is measured of every service; `symptom` are words of alerts that complain of it."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(extra="forbid")
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
     query: str
     unit: str = ""
     symptom: tuple[str, ...] = ()
 
 
-class Signals(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+class Signals(Frozen):
+    model_config = ConfigDict(extra="forbid")
     label: Annotated[str, Field(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$")] = "service"
     window: Annotated[str, Field(pattern=r"^\d+[smh]$")] = "2m"
     metrics: tuple[Signal, ...] = ()

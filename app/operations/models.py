@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, ConfigDict, Field
 
+from app.frozen import Frozen
 from app.tools.masking import mask
 
 LONGEST = 1000
@@ -24,8 +25,8 @@ def bounded(text: str) -> str:
 Words = Annotated[str, AfterValidator(bounded)]
 
 
-class Told(BaseModel):
-    model_config = ConfigDict(frozen=True, from_attributes=True)
+class Told(Frozen):
+    model_config = ConfigDict(from_attributes=True)
 
 
 class Percentiles(Told):
@@ -352,8 +353,8 @@ class RecentErrorsTold(Told):
     stored: tuple[ErrorsStored, ...] | None
 
 
-class NewLevel(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+class NewLevel(Frozen):
+    model_config = ConfigDict(extra="forbid")
     level: Level = Field(description="From which level on this process logs, until it ends or is told again")
 
 

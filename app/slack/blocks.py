@@ -11,11 +11,10 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
-
 from app.agent.phrases import Phrases
 from app.context.models import Source
 from app.conversations.reply import TaskStatus
+from app.frozen import Frozen
 from app.slack.text import markdown, mrkdwn, plain
 
 Block = dict[str, Any]
@@ -44,10 +43,8 @@ FEEDBACK = "feedback"
 """The action id of the two feedback buttons; the value is `up:` or `down:` and the turn's id."""
 
 
-class Task(BaseModel):
+class Task(Frozen):
     """One step of a turn as its plan shows it: usually one tool call."""
-
-    model_config = ConfigDict(frozen=True)
 
     id: str
     title: str

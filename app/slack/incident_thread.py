@@ -13,10 +13,11 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Literal
 
 import structlog
-from pydantic import BaseModel, ConfigDict
+from pydantic import Field
 from slack_sdk.web.async_client import AsyncWebClient
 
 from app.conversations.reply import Ledger
+from app.frozen import Frozen
 from app.slack.blocks import Block
 from app.slack.client import Clock, Pace, SlackRefused, SlackUnavailable, Sleep, ask
 from app.slack.shown import Attachment
@@ -33,11 +34,7 @@ MALFORMED = frozenset({"invalid_blocks", "invalid_blocks_format", "msg_blocks_to
 GONE = frozenset({"message_not_found", "cant_update_message", "edit_window_closed"})
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True)
-
-
-class Message(_Frozen):
+class Message(Frozen):
     """One message; `ts` is None while nobody saw its creation succeed. `seal` stands for its last content."""
 
     ts: str | None = None
@@ -46,8 +43,8 @@ class Message(_Frozen):
     seal: str = ""
 
 
-class ThreadState(_Frozen):
-    messages: dict[str, Message] = {}
+class ThreadState(Frozen):
+    messages: dict[str, Message] = Field(default_factory=dict)
     attachments: tuple[Attachment, ...] = ()
 
 

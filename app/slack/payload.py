@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+
+from app.frozen import Frozen
 
 ChannelId = Annotated[str, Field(pattern=r"^[CDG][A-Z0-9]{1,40}$")]
 UserId = Annotated[str, Field(pattern=r"^[UW][A-Z0-9]{1,40}$")]
@@ -17,10 +19,10 @@ TeamId = Annotated[str, Field(pattern=r"^[TE][A-Z0-9]{1,40}$")]
 Ts = Annotated[str, Field(pattern=r"^[0-9]{1,12}\.[0-9]{1,9}$")]
 
 
-class Part(BaseModel):
+class Part(Frozen):
     """Some fields of an object of Slack's; it has more of them."""
 
-    model_config = ConfigDict(frozen=True, strict=True, extra="ignore", hide_input_in_errors=True)
+    model_config = ConfigDict(strict=True, extra="ignore", hide_input_in_errors=True)
 
 
 class _Event(Part):

@@ -8,10 +8,10 @@ from collections import OrderedDict
 from collections.abc import Collection, Sequence
 
 import structlog
-from pydantic import BaseModel, ConfigDict
 from slack_sdk.web.async_client import AsyncWebClient
 
 from app.conversations.models import Incoming
+from app.frozen import Frozen
 from app.slack.client import Clock, SlackRefused, SlackUnavailable, ask
 
 log = structlog.get_logger(__name__)
@@ -23,10 +23,8 @@ STALE = 24 * 3600.0
 MOST_PEOPLE = 10_000
 
 
-class Person(BaseModel):
+class Person(Frozen):
     """A user as Slack describes them. `teams` are the workspaces they belong to."""
-
-    model_config = ConfigDict(frozen=True)
 
     user_id: str
     name: str

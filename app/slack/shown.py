@@ -6,16 +6,11 @@ import asyncio
 import hashlib
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
-
 from app.conversations.reply import Ledger
+from app.frozen import Frozen
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True)
-
-
-class Part(_Frozen):
+class Part(Frozen):
     """One Slack message of the reply.
 
     `intended` is stored before the call that creates the message, `open` as soon as its `ts` is known. `mode`
@@ -33,7 +28,7 @@ class Part(_Frozen):
     seal: str = ""
 
 
-class Attachment(_Frozen):
+class Attachment(Frozen):
     """One file of the reply; `key` is the digest of its name and content."""
 
     key: str
@@ -41,7 +36,7 @@ class Attachment(_Frozen):
     started_at: float
 
 
-class ReplyState(_Frozen):
+class ReplyState(Frozen):
     parts: tuple[Part, ...] = ()
     attachments: tuple[Attachment, ...] = ()
     closed: bool = False

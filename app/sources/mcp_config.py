@@ -15,7 +15,6 @@ from typing import Annotated, Any, Self
 
 import yaml
 from pydantic import (
-    BaseModel,
     ConfigDict,
     Field,
     SecretStr,
@@ -24,6 +23,7 @@ from pydantic import (
     model_validator,
 )
 
+from app.frozen import Frozen
 from app.settings import SettingsError
 
 NAME = r"^[a-z][a-z0-9_-]{0,30}$"
@@ -60,14 +60,14 @@ class Unreadable(SettingsError):
     code = "mcp_servers"
 
 
-class McpServer(BaseModel):
+class McpServer(Frozen):
     """One server: started by `command` (stdio) or found at `url` (streamable HTTP).
 
     `env` and `headers` name variables of ours, whose values are given to the server; `settings` are values
     that are no secret. `version` is what the server must say of itself, when it is given.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
     name: str = Field(pattern=NAME)
     command: str | None = None
     args: tuple[str, ...] = ()
@@ -114,11 +114,11 @@ class McpServer(BaseModel):
         return self
 
 
-class TicketSearch(BaseModel):
+class TicketSearch(Frozen):
     """How open tickets of a service are found: a tool that may be used, and its arguments, in whose texts
     `$service` and `$alert` (the rule's name) stand for those of an incident."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
     server: str = Field(pattern=NAME)
     tool: str
     arguments: Mapping[str, str | int | float | bool]

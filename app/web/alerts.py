@@ -12,9 +12,10 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Path, Query
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from app.frozen import Frozen
 from app.investigations import overview, repository
 from app.investigations.alert import Severity
 from app.investigations.brief import Brief, Confidence
@@ -27,8 +28,8 @@ from app.web.refusing import Refusal
 MOST_LISTED = 200
 
 
-class _Told(BaseModel):
-    model_config = ConfigDict(frozen=True, from_attributes=True)
+class _Told(Frozen):
+    model_config = ConfigDict(from_attributes=True)
 
 
 class Listed(_Told):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from app.frozen import Frozen
 
 VERSION = 1
 MOST_EARLIER = 10
@@ -15,18 +17,14 @@ How = Literal["said", "proposed", "form", "model", "opening"]
 """In words, by taking the proposal, with buttons, read by a model, named when it began."""
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True)
-
-
-class Earlier(_Frozen):
+class Earlier(Frozen):
     """What an answer was before somebody corrected it."""
 
     value: Any
     by: str
 
 
-class Given(_Frozen):
+class Given(Frozen):
     """An answer that was valid when it was given, and who gave it how."""
 
     value: Any
@@ -35,7 +33,7 @@ class Given(_Frozen):
     before: tuple[Earlier, ...] = ()
 
 
-class State(_Frozen):
+class State(Frozen):
     """`at` is the slot asked now: a field, or a field of one item as `target[pay]`. `reopened` is the one
     that somebody went back to. `trail` are the slots people closed, in order; `asked` those that were asked;
     `looked` says for which circumstances each want was looked up; `facts` are what was found. `drafts` are

@@ -14,10 +14,11 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from pydantic import BaseModel, ConfigDict, Field, InstanceOf, ValidationError
+from pydantic import Field, InstanceOf, ValidationError
 from slack_bolt.async_app import AsyncAck, AsyncApp
 
 from app.errors import AgentError
+from app.frozen import Frozen
 from app.investigations.surface import Button, IncidentDesk, Pressed
 from app.slack.blocks import Block
 from app.slack.client import ask
@@ -42,10 +43,9 @@ REWRITES = 3
 """Rewriting is looked at afterwards: another process may have rewritten the same message meanwhile."""
 
 
-class Place(BaseModel):
+class Place(Frozen):
     """The message whose button was pressed; kept in the modal while it is filled in."""
 
-    model_config = ConfigDict(frozen=True)
     investigation_id: UUID
     channel_id: str
     thread_ts: str

@@ -7,9 +7,10 @@ from functools import lru_cache
 from typing import Annotated
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field, ValidationError
 
 from app.errors import AgentError
+from app.frozen import Frozen
 from app.knowledge.models import Knowledge
 from app.knowledge.packaged import packaged_path
 
@@ -25,8 +26,8 @@ class SlisError(AgentError):
     code = "slis"
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+class _Part(Frozen):
+    model_config = ConfigDict(extra="forbid")
 
 
 class Availability(_Part):
