@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import secrets
 import shutil
 import tempfile
@@ -30,7 +31,11 @@ from app.storage.migrate import upgrade
 settings.register_profile("any machine", deadline=None)
 settings.load_profile("any machine")
 
-UNSAFE_AND_FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+UNSAFE_AND_FAST = {
+    **{"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"},
+    # Nobody restores from it, and with the least of it a copied database is not written into it.
+    **{"wal_level": "minimal", "max_wal_senders": "0", "max_wal_size": "128MB"},
+}
 
 
 @pytest.fixture(autouse=True)
@@ -71,9 +76,14 @@ async def migrated_template(postgres_url: str) -> AsyncIterator[str]:
 async def database_url(postgres_url: str, migrated_template: str) -> AsyncIterator[str]:
     """The address of a database of this test alone, with our schema and no rows."""
     name = f"test_{secrets.token_hex(6)}"
-    await execute(postgres_url, f"CREATE DATABASE {name} TEMPLATE {migrated_template}")
+    await execute(postgres_url, copy_of(migrated_template, name))
     yield address(postgres_url, name)
     await execute(postgres_url, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def copy_of(template: str, name: str) -> str:
+    """The statement that creates a database of another's files, a third of the work of copying its pages."""
+    return f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy"
 
 
 async def execute(url: str, statement: str) -> None:
@@ -99,13 +109,21 @@ def postgres_server() -> Iterator[str]:
         with PostgresContainer("postgres:18-alpine", driver=None) as container:
             yield container.get_connection_url()
     else:
-        home = Path(tempfile.mkdtemp(prefix="sre-agent-tests-"))
+        home = Path(tempfile.mkdtemp(prefix="sre-agent-tests-", dir=in_memory()))
         server = EmbeddedPostgres(home, binaries=find_binaries(storage.pg_bin), settings=UNSAFE_AND_FAST)
         try:
             yield asyncio.run(server.start())
         finally:
             asyncio.run(server.stop())
             shutil.rmtree(home)
+
+
+def in_memory() -> Path | None:
+    """A folder in memory with room for the server, where there is one: a database is 600 files, and creating
+    them there takes 30 ms instead of 300."""
+    memory = Path("/dev/shm")
+    roomy = os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > 2 * 1024**3
+    return memory if roomy else None
 
 
 def docker_answers() -> bool:
