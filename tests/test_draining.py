@@ -22,10 +22,12 @@ class Works:
     begun: list[str] = field(default_factory=list)
     ended: list[str] = field(default_factory=list)
     cut: list[str] = field(default_factory=list)
+    at_it: asyncio.Event = field(default_factory=asyncio.Event)
     go: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def run(self, name: str) -> None:
         self.begun.append(name)
+        self.at_it.set()
         try:
             await self.go.wait()
         except asyncio.CancelledError:
@@ -67,7 +69,7 @@ async def statuses(engine: AsyncEngine) -> list[str]:
 
 
 async def until(engine: AsyncEngine, wanted: list[str]) -> None:
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(60):
         while await statuses(engine) != wanted:
             await asyncio.sleep(0.05)
 
@@ -76,7 +78,7 @@ async def test_what_runs_goes_on_beyond_any_grace_and_what_comes_is_left_to_othe
     engine: AsyncEngine, queue: Queue, works: Works, database_url: str
 ) -> None:
     await put(engine, "first")
-    await until(engine, ["doing"])
+    await asyncio.wait_for(works.at_it.wait(), 60)
     assert queue.running == 1
     queue.drain()
     assert not queue.takes_jobs
@@ -101,20 +103,23 @@ async def test_a_stop_after_a_drain_gives_its_grace_and_hands_the_rest_back(
     engine: AsyncEngine, queue: Queue, works: Works
 ) -> None:
     await put(engine, "long")
-    await until(engine, ["doing"])
+    await asyncio.wait_for(works.at_it.wait(), 60)
     queue.drain()
     await asyncio.sleep(1)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         await queue.stop()
     assert (works.cut, await statuses(engine)) == (["long"], ["todo"])
 
 
 async def test_a_drain_before_anything_ran_leaves_a_queue_that_stops_at_once(
-    engine: AsyncEngine, queue: Queue, works: Works
+    engine: AsyncEngine, works: Works, database_url: str
 ) -> None:
+    queue = Queue(database_url, concurrency=2, grace_seconds=60)
+    queue.handle("work", works.run)
+    await queue.start()
     queue.drain()
     await put(engine, "never")
     await asyncio.sleep(0.5)
-    async with asyncio.timeout(3):
+    async with asyncio.timeout(30):
         await queue.stop()
     assert (works.begun, await statuses(engine)) == ([], ["todo"])

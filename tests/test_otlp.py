@@ -61,7 +61,7 @@ async def test_jobs_of_other_processes_hang_below_the_webhook_that_began_their_t
     trace_id = uuid4().hex
     async with Collector() as collector:
         async with exporting(collector.url):
-            tracing.entrance("sre_agent.webhook", trace_id, time.monotonic() - 0.25, {"a": "b"})
+            tracing.entrance("sre_agent.webhook", trace_id, time.monotonic() - 250, {"a": "b"})
             tracing.entrance("sre_agent.webhook", trace_id, time.monotonic(), root=False)
             with tracing.work(trace_id, "sre_agent.process_alert", {"n": 1}), tracing.span("inner"):
                 assert tracing.current_trace_id() == trace_id
@@ -69,7 +69,7 @@ async def test_jobs_of_other_processes_hang_below_the_webhook_that_began_their_t
         (job,), (inner,) = collector.named("sre_agent.process_alert"), collector.named("inner")
     assert {each.trace_id for each in collector.spans} == {trace_id}
     assert (root.parent_id, root.span_id) == ("", f"{root_span_id(int(trace_id, 16)):016x}")
-    assert root.seconds == pytest.approx(0.25, abs=0.05)
+    assert root.seconds == pytest.approx(250, abs=60)
     assert second.parent_id == job.parent_id == root.span_id
     assert second.span_id != root.span_id
     assert inner.parent_id == job.span_id
@@ -223,15 +223,18 @@ async def test_a_collector_that_does_not_take_it_costs_nothing_but_a_line_an_out
         trouble(collector)
         with capture_logs() as logs:
             async with exporting(collector.url):
-                began = time.monotonic()
+                began, worked = time.monotonic(), time.thread_time()
                 for number in range(20_000):
                     with tracing.span(f"step {number}"):
                         pass
-                assert time.monotonic() - began < 8, "a span takes well below a millisecond"
-                await collector.wait_for(lambda: instruments.EXPORT_FAILURES.total > failures, 15)
+                assert time.thread_time() - worked < 8, "a span takes well below a millisecond"
+                assert time.monotonic() - began < 30, "no span waits for one of the exports"
+                await collector.wait_for(lambda: instruments.EXPORT_FAILURES.total > failures)
                 began = time.monotonic()
-            assert time.monotonic() - began < 4
-    said = [(each["event"], each["signal"]) for each in logs if each["log_level"] != "info"]
+            assert time.monotonic() - began < 30
+    said = [
+        (each["event"], each["signal"]) for each in logs if "signal" in each and each["log_level"] != "info"
+    ]
     assert {event for event, _ in said} == {"telemetry_not_exported"}
     # The last export of the test before may end in this one.
     assert max(Count(said).values()) <= 2

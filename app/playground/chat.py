@@ -203,7 +203,7 @@ class Chat:
         seen = len(self.slack.ephemeral(self.user))
         known()
         if name in ("good", "bad") and self.last:
-            await self.slack.wait_for(lambda: len(self.slack.ephemeral(self.user)) > seen)
+            await self.slack.wait_for(lambda: len(self.slack.ephemeral(self.user)) > seen, 10)
             self.screen.line(f"  {readable(self.slack.ephemeral(self.user)[-1].text)}")
 
     @property

@@ -16,6 +16,7 @@ from fastapi import FastAPI, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from app.settings import AlertSettings
+from app.web.floods import FailedProofs
 from app.web.refusing import answer_refusals
 from app.web.tracing import Traced
 from app.web.webhooks.body import read_body
@@ -69,6 +70,7 @@ def public_app(
     alerts: Door | None = None,
     alert_settings: AlertSettings | None = None,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    failed: FailedProofs | None = None,
 ) -> FastAPI:
     """The app on `PORT`. A route whose secret is not set is absent (404).
 
@@ -76,7 +78,7 @@ def public_app(
     """
     app = FastAPI(title="SRE Agent", docs_url=None, redoc_url=None, openapi_url=None)
     app.add_middleware(Traced)
-    answer_refusals(app)
+    answer_refusals(app, failed)
 
     if slack is not None:
 

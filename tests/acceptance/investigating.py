@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import hmac
 import json
+import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -106,18 +107,16 @@ class Incident:
 
     # -- what became of it ---------------------------------------------------------------------------------
 
-    async def ended(self, many: int = 1, seconds: float = 30) -> None:
+    async def ended(self, many: int = 1, seconds: float = 60) -> None:
         """Wait until so many investigations are over."""
         async with asyncio.timeout(seconds):
             while len(await self.stack.rows(OVER)) < many:
                 await asyncio.sleep(0.05)
 
-    async def becomes(self, query: str, wanted: Any, seconds: float = 20) -> None:
+    async def becomes(self, query: str, wanted: Any, seconds: float = 60) -> None:
         """Wait until the rows of a query are those wanted."""
-        found = await self.stack.rows(query)
-        for _ in range(int(seconds * 20)):
-            if found == wanted:
-                return
+        found, ends = await self.stack.rows(query), time.monotonic() + seconds
+        while found != wanted and time.monotonic() < ends:
             await asyncio.sleep(0.05)
             found = await self.stack.rows(query)
         assert found == wanted
@@ -147,7 +146,7 @@ class Incident:
             if str(((each.metadata or {}).get("event_payload") or {}).get("part", "")).startswith(part)
         ]
 
-    async def seen(self, words: str, seconds: float = 20) -> None:
+    async def seen(self, words: str, seconds: float = 60) -> None:
         """Wait until some message of the incident channel says this."""
         await self.stack.slack.wait_for(
             lambda: words in told(self.stack.slack.channel(INCIDENTS)), timeout=seconds

@@ -74,7 +74,7 @@ async def test_forgetting_somebody_during_a_diagnosis_ends_in_a_diagnosis(stack:
     async with incident(stack) as one:
         one.model.script.add(Reply(calls=(diagnosis(),), first_token_seconds=3), say("", diagnosis()))
         await one.page()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not one.model.requests:
                 await asyncio.sleep(0.05)
         await stack.slack.say(MAYA, INCIDENTS, "<@U0AGENT> what is it?", one.root)
@@ -134,7 +134,7 @@ async def test_stop_in_an_incident_thread_lets_the_diagnosis_go_on(stack: Stack)
     async with incident(stack) as one:
         one.model.script.add(Reply(calls=(diagnosis(),), first_token_seconds=2))
         await one.page()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not one.model.requests:
                 await asyncio.sleep(0.05)
         place = {"team_id": "T0ACME", "channel_id": INCIDENTS, "thread_ts": one.root}

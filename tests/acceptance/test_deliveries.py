@@ -114,7 +114,7 @@ async def test_with_buttons_alone(stack: Stack, github: GitHubWrites) -> None:
         message = [each for each in stack.answers(CHECKOUT, ts) if not each.files][-1]
         before = len(stack.answers(CHECKOUT, ts))
         await stack.slack.click(user, message.ts, f"choose_{number}")
-        await stack.slack.wait_for(lambda: len(stack.answers(CHECKOUT, ts)) > before, 20)
+        await stack.slack.wait_for(lambda: len(stack.answers(CHECKOUT, ts)) > before)
         return (await stack.answered(CHECKOUT, message.ts, ts))[-1]
 
     assert "*open a pull request*" in plain(handed)
@@ -138,12 +138,12 @@ async def test_killed_between_the_yes_and_the_request_it_opens_one(
 
     github.before = kill
     yes = await stack.slack.say(MAYA, CHECKOUT, "yes", ts)
-    await asyncio.wait_for(worker.wait(), 30)
+    await asyncio.wait_for(worker.wait(), 60)
     assert github.repo.pulls == []
     [(plan, outcome)] = await stack.rows("SELECT plan ->> 'base', outcome FROM deliveries")
     assert (plan, outcome) == ("main", None)
     await stack.spawn("serve")
-    answers = await stack.answered(CHECKOUT, yes, ts, timeout=60)
+    answers = await stack.answered(CHECKOUT, yes, ts)
 
     assert len(github.repo.pulls) == 1
     assert github.repo.commits == [(BRANCH, "Add slo/checkout.yaml")]

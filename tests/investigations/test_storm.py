@@ -181,7 +181,7 @@ async def test_a_stage_that_holds_its_thread_holds_no_alert_up(engine: AsyncEngi
         await stage.execute(
             text("SELECT FROM investigations WHERE id = :id FOR NO KEY UPDATE"), {"id": leader}
         )
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             late = await intake.accept(alert("Q4", severity="P4", service="mail"))
     assert (late.status, late.reason) == ("joined", joined.reason)
 

@@ -25,7 +25,7 @@ async def well() -> object:
 
 
 async def hangs() -> object:
-    await asyncio.sleep(60)
+    await asyncio.sleep(600)
     return None
 
 
@@ -42,11 +42,11 @@ def those(*every: Dependency, standings: Standings | None = None, **more: float)
 
 
 async def test_one_that_hangs_takes_its_deadline_and_holds_up_no_other() -> None:
-    slow = [Dependency(f"slow {n}", "source", "", ask=hangs) for n in range(5)]
+    slow = [Dependency(f"slow {n}", "source", "", ask=hangs) for n in range(100)]
     asked = those(Dependency("fast", "source", "", ask=well), *slow, deadline_seconds=0.2)
     began = time.monotonic()
     health = await asked.health()
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 10
     told = {each.name: each for each in health.dependencies}
     assert told["fast"].status == "ok"
     assert told["slow 3"].status == "failing"

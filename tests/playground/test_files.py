@@ -41,7 +41,7 @@ async def test_a_private_file_answers_to_the_bot_token_alone(
     await slack.say("U0MAYA", "C0CHECKOUT", "look", files={"error.log": b"boom"})
     file_id = slack.channel("C0CHECKOUT")[0].files[0]
     url = (await client.files_info(file=file_id))["file"]["url_private"]
-    async with httpx.AsyncClient(trust_env=False) as web:
+    async with httpx.AsyncClient(trust_env=False, timeout=60) as web:
         assert (await web.get(url)).status_code == 403
         allowed = await web.get(url, headers={"Authorization": f"Bearer {slack.workspace.bot_token}"})
     assert allowed.content == b"boom"
@@ -51,7 +51,7 @@ async def test_bytes_that_are_not_as_announced_are_refused(
     slack: PlaygroundSlack, client: AsyncWebClient
 ) -> None:
     ticket = await client.files_getUploadURLExternal(filename="a.txt", length=3)
-    async with httpx.AsyncClient(trust_env=False) as web:
+    async with httpx.AsyncClient(trust_env=False, timeout=60) as web:
         wrong = await web.post(ticket["upload_url"], content=b"too long")
         again = await web.post(ticket["upload_url"], content=b"abc")
     assert (wrong.status_code, again.status_code) == (400, 400)

@@ -39,7 +39,7 @@ async def settings(acme: ExampleOrganisation) -> AsyncIterator[dict[str, str]]:
 @pytest.fixture
 async def http(settings: dict[str, str]) -> AsyncIterator[httpx.AsyncClient]:
     base = settings["GITHUB_API_URL"].removesuffix("/api/v3")
-    async with httpx.AsyncClient(base_url=base) as client:
+    async with httpx.AsyncClient(base_url=base, timeout=60) as client:
         yield client
 
 

@@ -115,5 +115,5 @@ async def test_a_click_comes_form_encoded(slack: PlaygroundSlack, receiver: Rece
     blocks = [{"type": "actions", "elements": [button]}]
     posted = await receiver.bot.client.chat_postMessage(channel="C0CHECKOUT", text="x", blocks=blocks)
     await slack.click("U0MAYA", posted["ts"], "go")
-    await asyncio.wait_for(clicked.wait(), 5)
+    await asyncio.wait_for(clicked.wait(), 60)
     assert receiver.requests[-1][0]["content-type"] == "application/x-www-form-urlencoded"

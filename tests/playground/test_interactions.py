@@ -64,7 +64,7 @@ async def test_a_click_carries_the_documented_payload(slack: PlaygroundSlack, bo
 
     ts = await posted(bot)
     await slack.click("U0OMAR", ts, "approve")
-    body = await asyncio.wait_for(payloads.get(), 5)
+    body = await asyncio.wait_for(payloads.get(), 60)
     assert body["container"] == {
         "type": "message",
         "message_ts": ts,
@@ -100,7 +100,7 @@ async def test_a_response_url_replaces_answers_and_runs_out(slack: PlaygroundSla
 
     ts = await posted(bot)
     await slack.click("U0OMAR", ts, "approve")
-    await asyncio.wait_for(answered.wait(), 5)
+    await asyncio.wait_for(answered.wait(), 60)
     message = slack.channel("C0CHECKOUT")[0]
     assert (message.text, message.blocks) == ("approved", [])
     assert [each.text for each in slack.ephemeral("U0OMAR")] == ["only you see this"]

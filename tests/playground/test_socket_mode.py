@@ -36,7 +36,7 @@ async def dial(slack: PlaygroundSlack) -> ClientConnection:
 
 
 async def received(socket: ClientConnection) -> dict[str, Any]:
-    body: dict[str, Any] = json.loads(await asyncio.wait_for(socket.recv(), 5))
+    body: dict[str, Any] = json.loads(await asyncio.wait_for(socket.recv(), 60))
     return body
 
 
@@ -90,7 +90,7 @@ async def test_an_address_opens_one_connection_only(impatient: PlaygroundSlack) 
 @pytest.mark.parametrize(("site", "status"), [("cross-site", 403), ("same-origin", 200)])
 async def test_no_other_site_acts_for_the_people(impatient: PlaygroundSlack, site: str, status: int) -> None:
     body = {"user": "U0MAYA", "channel": "C0CHECKOUT", "text": "hello"}
-    async with httpx.AsyncClient(trust_env=False) as web:
+    async with httpx.AsyncClient(trust_env=False, timeout=60) as web:
         url = f"{impatient.url}/playground/say"
         answer = await web.post(url, json=body, headers={"Sec-Fetch-Site": site})
     assert answer.status_code == status
@@ -108,14 +108,14 @@ async def test_it_runs_as_a_process_and_prints_its_address() -> None:
         environment = printed["environment"]
         client = AsyncWebClient(token=environment["SLACK_BOT_TOKEN"], base_url=environment["SLACK_API_URL"])
         assert (await client.auth_test())["team"] == "Acme"
-        async with httpx.AsyncClient(trust_env=False) as web:
+        async with httpx.AsyncClient(trust_env=False, timeout=60) as web:
             page = await web.get(printed["url"])
             assert page.headers["content-type"].startswith("text/html")
             async with web.stream("GET", f"{printed['url']}/playground/live") as live:
                 assert live.status_code == 200
                 process.terminate()
                 # An open page does not keep the process from ending.
-                assert await asyncio.wait_for(process.wait(), 10) == 0
+                assert await asyncio.wait_for(process.wait(), 60) == 0
     finally:
         if process.returncode is None:
             process.kill()

@@ -32,7 +32,7 @@ class Door:
         try:
             writer.write(head.replace("\n", "\r\n").encode("latin-1") + b"\r\n" + body)
             await writer.drain()
-            line = await asyncio.wait_for(reader.readline(), 10)
+            line = await asyncio.wait_for(reader.readline(), 60)
             return int(line.split()[1]) if line else 0
         except (ConnectionResetError, BrokenPipeError):
             return 0

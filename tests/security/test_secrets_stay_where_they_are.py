@@ -111,7 +111,7 @@ async def test_no_planted_secret_comes_out_anywhere(stack: Stack, tmp_path: Path
             ts = await stack.slack.say(
                 MAYA, CHECKOUT, f"{LAUNCH}\n{TEXT}", root, files={TEXT[:24] + ".png": b"x"}
             )
-            await stack.answered(CHECKOUT, ts, root, timeout=40)
+            await stack.answered(CHECKOUT, ts, root)
         finally:
             process.terminate()
             logged, _ = await process.communicate()

@@ -154,7 +154,7 @@ async def test_no_secret_of_the_settings_comes_out_while_everything_fails(
             await one.page("pagerduty")
             ts = await stack.slack.say(MAYA, CHECKOUT, LAUNCH)
             await one.ended(seconds=60)
-            await stack.answered(CHECKOUT, ts, timeout=60)
+            await stack.answered(CHECKOUT, ts)
             answered = await answers_of(one, values["OPS_AUTH_TOKEN"])
             said = json.dumps([each.arguments for each in stack.slack.calls()], default=str)
             stored = await everything_stored(stack)

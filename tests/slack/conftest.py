@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import aiohttp
 import pytest
 from slack_sdk.web.async_client import AsyncWebClient
 
@@ -20,6 +21,8 @@ from app.slack.stream import GrowingMessage
 
 CHANNEL = "C0CHECKOUT"
 ASKER = "U0MAYA"
+CALM_ROUNDS = 20
+"""Rounds of the loop in which whoever has something to say to Slack has begun to say it."""
 TURN = "7d4c2b8e-5a51-4f0e-9a3e-0f4b1c2d3e4f"
 
 
@@ -77,12 +80,32 @@ class Notebook:
         self.history.append(json.loads(self.state))
 
 
+class OnTheWay:
+    """How many calls of a session have begun and are not answered."""
+
+    def __init__(self, session: aiohttp.ClientSession) -> None:
+        self.calls = 0
+        trace = aiohttp.TraceConfig()
+        trace.on_request_start.append(self._begun)
+        trace.on_request_end.append(self._over)
+        trace.on_request_exception.append(self._over)
+        trace.freeze()
+        session.trace_configs.append(trace)
+
+    async def _begun(self, *_: object) -> None:
+        self.calls += 1
+
+    async def _over(self, *_: object) -> None:
+        self.calls -= 1
+
+
 @dataclass
 class Play:
     slack: PlaygroundSlack
     time: Time
     client: AsyncWebClient
     thread_ts: str
+    on_the_way: OnTheWay
     ledger: Notebook = field(default_factory=Notebook)
 
     def message(self, ledger: Notebook | None = None, **options: Any) -> GrowingMessage:
@@ -110,24 +133,35 @@ class Play:
         return "".join(self.texts())
 
     async def see(self, text: str) -> None:
-        await self.slack.wait_for(lambda: self.shown() == text, timeout=5)
+        await self.slack.wait_for(lambda: self.shown() == text)
+
+    async def quiet(self) -> None:
+        """Let happen what follows from what was done, however slow the machine: the clock waits for it."""
+        calm = 0
+        async with asyncio.timeout(60):
+            while calm < CALM_ROUNDS:
+                await asyncio.sleep(0.001 if self.on_the_way.calls else 0)
+                calm = 0 if self.on_the_way.calls else calm + 1
+
+    async def pass_time(self, seconds: float) -> None:
+        self.time.advance(seconds)
+        await self.quiet()
 
     async def in_time(self, predicate: Callable[[], object], step: float = 0.5) -> None:
         """Let the clock run, `step` seconds at a time, until `predicate` holds."""
         for _ in range(300):
+            await self.quiet()
             if predicate():
                 return
             self.time.advance(step)
-            await asyncio.sleep(0.01)
         assert predicate()
 
     async def see_parts(self, number: int) -> None:
-        await self.slack.wait_for(lambda: len(self.parts()) == number, timeout=5)
+        await self.slack.wait_for(lambda: len(self.parts()) == number)
 
     async def called(self, method: str, times: int = 1) -> None:
         await self.slack.wait_for(
-            lambda: len([call for call in self.slack.calls(method) if call.answered_at is not None]) >= times,
-            timeout=5,
+            lambda: len([call for call in self.slack.calls(method) if call.answered_at is not None]) >= times
         )
 
     def tasks(self, part: int = -1) -> dict[str, str]:
@@ -154,4 +188,4 @@ async def play() -> AsyncIterator[Play]:
             workspace.bot_token, slack.api_url, session=session, sleep=time.pass_over, chance=lambda: 0.0
         )
         asked = await slack.say(ASKER, CHANNEL, "<@U0AGENT> what do I need before launch?")
-        yield Play(slack, time, client, asked)
+        yield Play(slack, time, client, asked, OnTheWay(session))

@@ -86,15 +86,15 @@ class Floor:
         await self.play.slack.click(user, self.ts, f"incident_{button}")
 
     async def see(self, words: str) -> None:
-        await self.play.slack.wait_for(lambda: words in self.said(), timeout=5)
+        await self.play.slack.wait_for(lambda: words in self.said())
 
     async def told(self, user: str) -> str:
-        found = await self.play.slack.wait_for(lambda: self.play.slack.ephemeral(user), timeout=5)
+        found = await self.play.slack.wait_for(lambda: self.play.slack.ephemeral(user))
         return found[-1].text
 
     async def modal(self) -> str:
         views = self.play.slack.workspace.views
-        return await self.play.slack.wait_for(lambda: next(iter(views), ""), timeout=5)
+        return await self.play.slack.wait_for(lambda: next(iter(views), ""))
 
     async def fill_in(self, view: str, cause: str | None) -> dict[str, Any]:
         state = {"type": "plain_text_input", "value": cause}

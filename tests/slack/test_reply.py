@@ -123,7 +123,7 @@ async def test_a_notice_is_shown_while_work_goes_on(play: Play) -> None:
     answer = reply(play)
     await answer.open()
     await answer.notice("The database is away; I keep trying.")
-    await play.slack.wait_for(lambda: "The database is away; I keep trying." in play.tasks(), timeout=5)
+    await play.slack.wait_for(lambda: "The database is away; I keep trying." in play.tasks())
     await answer.close(CLOSING)
 
     assert play.tasks()["The database is away; I keep trying."] == "complete"

@@ -59,7 +59,7 @@ async def test_small_deltas_are_gathered_for_a_second(play: Play) -> None:
     await play.see("one ")
     for word in ("two ", "three ", "four"):
         await message.text(word)
-        await asyncio.sleep(0.01)
+        await play.quiet()
     assert play.shown() == "one "
 
     play.time.advance(1.0)
@@ -163,7 +163,7 @@ async def test_a_stream_is_rotated_before_slack_ends_it(play: Play) -> None:
     await message.text("Before the rotation. ")
     await play.see("Before the rotation. ")
     await message.task("slow", "query_metrics", "in_progress")
-    await play.slack.wait_for(lambda: "query_metrics" in play.tasks(), timeout=5)
+    await play.slack.wait_for(lambda: "query_metrics" in play.tasks())
     play.time.advance(235)
     await play.in_time(lambda: not play.parts()[0].streaming)
     assert play.time.now - 1_800_000_000 < 300
@@ -184,8 +184,7 @@ async def test_a_stream_that_is_being_written_is_rotated_at_the_end_of_a_line(pl
     for number in range(100):
         await message.text(f"a line of words, number {number}, ")
         await message.text("and its end\n" if number % 10 == 9 else "and more ")
-        play.time.advance(3)
-        await asyncio.sleep(0.01)
+        await play.pass_time(3)
     await message.close()
 
     assert len(play.parts()) == 2
@@ -281,8 +280,7 @@ async def test_edits_of_one_message_keep_their_distance(play: Play) -> None:
     await play.see_parts(1)
     for number in range(30):
         await message.text(f"{number} ")
-        play.time.advance(0.5)
-        await asyncio.sleep(0.01)
+        await play.pass_time(0.5)
     await message.close()
 
     assert len(play.slack.calls("chat.update")) <= 30 * 0.5 / 2.5 + 2
@@ -345,8 +343,7 @@ async def test_a_message_whose_creation_was_not_answered_is_found_and_not_made_a
     await message.text("Here.")
     await play.see_parts(1)
     for _ in range(20):
-        play.time.advance(1)
-        await asyncio.sleep(0.01)
+        await play.pass_time(1)
     await message.close()
 
     assert play.texts() == ["Here."]
@@ -360,8 +357,7 @@ async def test_an_outage_while_deltas_are_shown_does_not_fail_the_turn(play: Pla
     play.slack.faults.calls.add("*", CallFault.failing(503), times=12)
     for word in ("while ", "it ", "lasts "):
         await message.text(word)
-        play.time.advance(20)
-        await asyncio.sleep(0.05)
+        await play.pass_time(20)
     play.slack.faults.clear()
     await message.text("after")
     await message.close()
@@ -525,7 +521,7 @@ async def test_a_successor_keeps_the_parts_that_are_right_and_rewrites_the_rest(
     await first.open("Working")
     for start in range(0, len(LONG), 1000):
         await first.text(LONG[start : start + 1000])
-    await play.slack.wait_for(lambda: len(play.parts()) >= 3, timeout=5)
+    await play.slack.wait_for(lambda: len(play.parts()) >= 3)
     await _kill(first)
     kept = play.parts()[0]
     changed = LONG[:12_000] + "\n\nA different end."
@@ -545,7 +541,7 @@ async def test_messages_that_a_shorter_answer_does_not_need_are_removed(play: Pl
     await first.open("Working")
     for start in range(0, len(LONG), 1000):
         await first.text(LONG[start : start + 1000])
-    await play.slack.wait_for(lambda: len(play.parts()) >= 3, timeout=5)
+    await play.slack.wait_for(lambda: len(play.parts()) >= 3)
     await _kill(first)
 
     second = play.message()
@@ -677,7 +673,8 @@ async def test_whatever_fails_and_whoever_dies_the_answer_is_seen_once_and_whole
         except SlackUnavailable:
             pass
         await (message.abandon(1) if dice.random() < 0.3 else _kill(message))
-        await asyncio.sleep(0.02)  # what was on its way arrives before a successor looks
+        await asyncio.sleep(0.02)
+        await play.quiet()  # what was on its way arrives before a successor looks
     play.slack.faults.clear()
     last = play.message(sleep=play.time.pass_over)
     await last.open("Working")

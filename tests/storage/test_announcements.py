@@ -35,7 +35,7 @@ class Process:
         self.heard.put_nowait(said)
 
     async def next(self) -> str:
-        return await asyncio.wait_for(self.heard.get(), 5)
+        return await asyncio.wait_for(self.heard.get(), 60)
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ async def test_who_was_cut_off_is_told_so_and_hears_again(
     async with begin(engine) as connection:
         assert (await connection.execute(CUT_OFF)).scalar() == 3
     for each in processes:
-        await asyncio.wait_for(each.missed.wait(), 10)
+        await asyncio.wait_for(each.missed.wait(), 60)
     await say(engine, "acme/checkout")
 
     assert [await each.next() for each in processes] == ["acme/checkout"] * 3
@@ -98,11 +98,11 @@ async def test_who_was_cut_off_is_told_so_and_hears_again(
 async def test_one_that_starts_while_the_database_is_away_listens_once_it_is_there(postgres_url: str) -> None:
     name = f"late_{secrets.token_hex(6)}"
     early = Process(address(postgres_url, name))
-    await asyncio.wait_for(early.announcements.start(), 6)
+    await asyncio.wait_for(early.announcements.start(), 60)
     await execute(postgres_url, f"CREATE DATABASE {name}")
     engine = create_engine(address(postgres_url, name))
     try:
-        await asyncio.wait_for(early.missed.wait(), 10)
+        await asyncio.wait_for(early.missed.wait(), 60)
         await say(engine, "acme/checkout")
         assert await early.next() == "acme/checkout"
     finally:

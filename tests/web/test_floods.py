@@ -38,6 +38,7 @@ def app_at(door: MemoryDoor) -> httpx.ASGITransport:
         alerts=door,
         alert_settings=everything_on(),
         clock=lambda: datetime.now(UTC),
+        failed=FailedProofs(clock=Clock()),
     )
     return httpx.ASGITransport(app, client=("192.0.2.7", 1))
 
@@ -62,7 +63,7 @@ async def test_failed_proofs_are_answered_429_after_a_while_and_logged_no_more(
     assert [each.status_code for each in answers] == [401] * BURST + [429] * 30
     last = answers[-1]
     assert last.json()["error"] == "too_many_failures"
-    assert 1 <= int(last.headers["retry-after"]) <= 5
+    assert last.headers["retry-after"] == "5"
     assert last.headers["connection"] == "close"
     assert len(logs) == BURST + 1
     assert (await client.post("/webhooks/github", content=b"{}")).status_code == 401
@@ -94,9 +95,9 @@ async def test_a_body_that_never_ends_is_given_up(
 
     async def dripping() -> AsyncIterator[bytes]:
         yield b"{"
-        await asyncio.sleep(5)
+        await asyncio.sleep(600)
 
-    async with asyncio.timeout(4):
+    async with asyncio.timeout(60):
         answer = await client.post("/webhooks/alertmanager", content=dripping(), headers=BEARER)
     assert (answer.status_code, answer.json()["error"]) == (400, "cut_short")
 

@@ -57,10 +57,10 @@ def ops(database_url: str, request: pytest.FixtureRequest) -> Iterator[str]:
 
     thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
     thread.start()
-    assert ready.wait(20)
+    assert ready.wait(60)
     yield f"http://127.0.0.1:{listener.getsockname()[1]}"
     loop.call_soon_threadsafe(done.set)
-    thread.join(20)
+    thread.join(60)
     loop.close()
 
 
@@ -84,7 +84,7 @@ schema, guarded = described(None), described(TOKEN)
 @schema.parametrize()
 @settings(max_examples=15, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 def test_every_route_answers_as_it_says(case: schemathesis.Case, ops: str) -> None:
-    case.call_and_validate(base_url=ops)
+    case.call_and_validate(base_url=ops, timeout=60)
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -94,23 +94,29 @@ def test_every_route_answers_as_it_says(case: schemathesis.Case, ops: str) -> No
 def test_every_guarded_route_answers_as_it_says_to_who_may_and_who_may_not(
     case: schemathesis.Case, ops: str
 ) -> None:
-    case.call_and_validate(base_url=ops, headers={"Authorization": f"Bearer {TOKEN}"})
+    case.call_and_validate(base_url=ops, headers={"Authorization": f"Bearer {TOKEN}"}, timeout=60)
     # A body that is not even text is refused before anybody looks who sent it.
-    assert case.call(base_url=ops, headers={"Authorization": "Bearer no"}).status_code in (401, 405, 422)
+    assert case.call(base_url=ops, headers={"Authorization": "Bearer no"}, timeout=60).status_code in (
+        401,
+        405,
+        422,
+    )
 
 
 def test_an_investigation_reads_as_it_is_described(ops: str) -> None:
-    told = httpx.get(f"{ops}/alerts").json()
+    told = httpx.get(f"{ops}/alerts", timeout=60).json()
     assert told["waiting"]
     for each in told["waiting"]:
         case = schema["/alerts/{investigation_id}"]["GET"].Case(
             path_parameters={"investigation_id": each["id"]}
         )
-        assert case.call_and_validate(base_url=ops).json()["incidents_in_all"] == each["incidents"]
+        assert (
+            case.call_and_validate(base_url=ops, timeout=60).json()["incidents_in_all"] == each["incidents"]
+        )
 
 
 def test_the_description_names_what_probes_and_people_ask(ops: str) -> None:
-    paths = httpx.get(f"{ops}/openapi.json").json()["paths"]
+    paths = httpx.get(f"{ops}/openapi.json", timeout=60).json()["paths"]
     pages = ("status", "health", "metrics", "config", "dependencies", "errors")
     assert paths.keys() == {
         "/healthz",
@@ -132,12 +138,15 @@ def test_the_description_names_what_probes_and_people_ask(ops: str) -> None:
 @pytest.mark.parametrize("ops", [TOKEN], indirect=True)
 @pytest.mark.parametrize("path", ["/alerts", "/alerts/0b5e3c1e-6f3c-4b0e-9d0c-000000000000"])
 def test_a_token_guards_the_alerts_and_not_the_probes(ops: str, path: str) -> None:
-    assert httpx.get(f"{ops}/healthz").status_code == 200
+    assert httpx.get(f"{ops}/healthz", timeout=60).status_code == 200
     for headers in ({}, {"Authorization": "Bearer no"}, {"Authorization": f"Basic {TOKEN}"}):
-        refused = httpx.get(ops + path, headers=headers)
+        refused = httpx.get(ops + path, headers=headers, timeout=60)
         assert (refused.status_code, refused.json()["error"]) == (401, "not_proven")
         assert "OPS_AUTH_TOKEN" in refused.json()["reason"]
-    assert httpx.get(ops + path, headers={"Authorization": f"Bearer {TOKEN}"}).status_code in (200, 404)
-    assert httpx.get(f"{ops}/openapi.json").json()["paths"]["/alerts"]["get"]["security"] == [
+    assert httpx.get(ops + path, headers={"Authorization": f"Bearer {TOKEN}"}, timeout=60).status_code in (
+        200,
+        404,
+    )
+    assert httpx.get(f"{ops}/openapi.json", timeout=60).json()["paths"]["/alerts"]["get"]["security"] == [
         {"HTTPBearer": []}
     ]

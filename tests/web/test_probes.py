@@ -14,7 +14,9 @@ __all__ = ["organisation", "stack"]
 
 async def test_a_started_process_is_ready_and_says_what_it_asked(stack: Stack) -> None:
     runtime = await stack.serve()
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{runtime.ports['OPS_PORT']}") as probe:
+    async with httpx.AsyncClient(
+        base_url=f"http://127.0.0.1:{runtime.ports['OPS_PORT']}", timeout=60
+    ) as probe:
         for alias in ("/healthz", "/health"):
             assert (await probe.get(alias)).json() == {"status": "ok"}
         ready = await probe.get("/readyz")
@@ -24,7 +26,9 @@ async def test_a_started_process_is_ready_and_says_what_it_asked(stack: Stack) -
 
 async def test_a_process_without_its_database_is_alive_and_not_ready(stack: Stack, postgres_url: str) -> None:
     runtime = await stack.serve()
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{runtime.ports['OPS_PORT']}") as probe:
+    async with httpx.AsyncClient(
+        base_url=f"http://127.0.0.1:{runtime.ports['OPS_PORT']}", timeout=60
+    ) as probe:
         await forbid_connections(postgres_url, runtime_database(stack), True)
         assert (await probe.get("/healthz")).status_code == 200
         answer = await probe.get("/readyz")
@@ -37,7 +41,7 @@ async def test_a_process_that_drains_stays_and_takes_nothing_new(stack: Stack) -
     proof = {"Authorization": "Bearer a-token-of-the-test"}
     runtime = await stack.serve(OPS_AUTH_TOKEN="a-token-of-the-test", ALERT_WEBHOOK_TOKEN="hook")
     ops, door = (f"http://127.0.0.1:{runtime.ports[name]}" for name in ("OPS_PORT", "PORT"))
-    async with httpx.AsyncClient() as asking:
+    async with httpx.AsyncClient(timeout=60) as asking:
         status = (await asking.get(f"{ops}/ops/status", headers=proof)).json()
         assert (status["verdict"], status["roles"]) == ("healthy", ["door", "worker"]), status["because"]
         assert status["signals"]["saturation"]["here"].keys() == {"turns", "look", "diagnose"}
@@ -49,7 +53,7 @@ async def test_a_process_that_drains_stays_and_takes_nothing_new(stack: Stack) -
         assert (hook.status_code, hook.headers["Retry-After"], hook.json()["error"]) == (503, "5", "draining")
         # What is said over the socket is kept for others.
         ts = await stack.slack.say(MAYA, CHECKOUT, LAUNCH)
-        await stack.slack.wait_for(lambda: bool(stack.slack.channel(CHECKOUT)[-1].reactions), 10)
+        await stack.slack.wait_for(lambda: bool(stack.slack.channel(CHECKOUT)[-1].reactions))
         await asyncio.sleep(1)
         assert await stack.rows("SELECT status FROM turns") == [("queued",)]
         assert (await asking.get(f"{ops}/healthz")).status_code == 200
@@ -68,7 +72,7 @@ async def test_one_port_may_serve_both_where_a_platform_gives_one(stack: Stack) 
     port = str(free.getsockname()[1])
     free.close()
     runtime = await stack.serve(PORT=port, OPS_PORT=port, SLACK_APP_TOKEN="")
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{runtime.ports['PORT']}") as probe:
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{runtime.ports['PORT']}", timeout=60) as probe:
         assert (await probe.get("/healthz")).status_code == 200
         assert (await probe.post("/slack/events", content=b"{}")).status_code == 401
         # The internet reaches this port: without a token the alerts are not there.
@@ -77,7 +81,9 @@ async def test_one_port_may_serve_both_where_a_platform_gives_one(stack: Stack) 
 
 async def test_a_process_that_carries_out_jobs_alone_tells_of_alerts_too(stack: Stack) -> None:
     runtime = await stack.serve(door=False)
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{runtime.ports['OPS_PORT']}") as probe:
+    async with httpx.AsyncClient(
+        base_url=f"http://127.0.0.1:{runtime.ports['OPS_PORT']}", timeout=60
+    ) as probe:
         assert (await probe.get("/alerts")).json() == {"waiting_in_all": 0, "waiting": [], "recent": []}
         assert "/alerts/{investigation_id}" in (await probe.get("/openapi.json")).json()["paths"]
 
@@ -89,7 +95,7 @@ async def test_alerts_on_a_shared_port_need_their_token(stack: Stack) -> None:
     port = str(free.getsockname()[1])
     free.close()
     runtime = await stack.serve(PORT=port, OPS_PORT=port, OPS_AUTH_TOKEN="a-token-of-the-test")
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{runtime.ports['PORT']}") as probe:
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{runtime.ports['PORT']}", timeout=60) as probe:
         assert (await probe.get("/alerts")).status_code == 401
         proof = {"Authorization": "Bearer a-token-of-the-test"}
         assert (await probe.get("/alerts", headers=proof)).status_code == 200

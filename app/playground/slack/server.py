@@ -204,7 +204,7 @@ class PlaygroundSlack:
     def deliveries(self) -> list[Delivery]:
         return self.journal.deliveries
 
-    async def wait_for(self, predicate: Callable[[], T], timeout: float = 10.0) -> T:
+    async def wait_for(self, predicate: Callable[[], T], timeout: float = 60.0) -> T:
         """Wait until `predicate()` is true and return what it returned; asked again after every change.
 
         Raises:
@@ -223,7 +223,7 @@ class PlaygroundSlack:
         finally:
             self._waiters.discard(changed)
 
-    async def connected(self, timeout: float = 10.0) -> None:
+    async def connected(self, timeout: float = 60.0) -> None:
         """Wait for the app's Socket Mode connection."""
         await self.wait_for(lambda: self.socket_mode.connections, timeout)
 

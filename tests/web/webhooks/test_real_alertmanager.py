@@ -92,7 +92,7 @@ async def tell(url: str, *instances: str, ends: bool = False) -> None:
 
 
 async def until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not holds():
             await asyncio.sleep(0.05)
 

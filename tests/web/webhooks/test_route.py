@@ -200,7 +200,7 @@ async def test_a_sender_that_hangs_up_in_its_body_is_no_fault_of_ours(
         await writer.drain()
         await asyncio.sleep(0.05)
         writer.close()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while "cut_short" not in log.getvalue():
                 await asyncio.sleep(0.01)
     finally:
@@ -224,7 +224,7 @@ async def test_secrets_in_addresses_and_bodies_reach_no_log(
     server = WebServer(app_of(door), bind(0, "PORT", "127.0.0.1"))
     await server.start()
     try:
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{server.port}") as client:
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{server.port}", timeout=60) as client:
             answer = await client.post("/webhooks/gcp", params={"auth_token": TOKEN}, content=body)
             refused = await client.post(
                 "/webhooks/gcp", params={"auth_token": "almost-a-secret"}, content=b""
