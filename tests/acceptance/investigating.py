@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 import aiohttp
+from sqlalchemy import text
 
 from app.playground.slack.records import Message
 from app.playground.slack.server import PlaygroundSlack
@@ -126,6 +127,14 @@ class Incident:
         await self.page(source)
         await self.ended()
         return self.thread()
+
+    async def has_waited_long(self, service: str) -> None:
+        """Let the diagnosis of a service, which has been looked at, have waited for an hour."""
+        long_ago = (
+            "UPDATE investigations SET looked_at = now() - interval '1 hour' WHERE service_name = :service"
+        )
+        async with self.stack.engine.begin() as connection:
+            await connection.execute(text(long_ago), {"service": service})
 
     @property
     def root(self) -> str:

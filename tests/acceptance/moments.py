@@ -6,6 +6,7 @@ not answered, a model that is slow, a database that stops for a moment.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -71,9 +72,14 @@ def called(method: str, nth: int = 1) -> Callable[[Scene], bool]:
 def nothing(one: Scene) -> None: ...
 
 
+ASKED_TO_CALL = asyncio.Event()
+"""Set when the system that a tool is to ask hangs: the model calls it no sooner."""
+
+
 def hung(one: Scene, system: str) -> bool:
     """Whether a system that hangs since the model was asked has been asked by it."""
     one.sim.faults.set(system, Fault.hanging())
+    ASKED_TO_CALL.set()
     return any(ERRORS in parse_qs(each.query).get("query", []) for each in one.sim.asked)
 
 
@@ -90,9 +96,9 @@ MOMENTS = {
     ),
     "the model is asked": Moment(nothing, lambda one: one.model.requests, (lasting(say("", diagnosis())),)),
     "a tool runs": Moment(
-        nothing,
+        lambda one: ASKED_TO_CALL.clear(),
         lambda one: one.model.requests and hung(one, "prometheus"),
-        (say("", call("promql", query=ERRORS), first_token_seconds=1),),
+        (say("", call("promql", query=ERRORS), waits_for=ASKED_TO_CALL),),
         (say("", diagnosis()),),
         calls=2,
     ),
@@ -146,7 +152,7 @@ def _roots(one: Scene) -> list[Message]:
     return [each for each in one.slack.channel(INCIDENTS) if not each.is_reply]
 
 
-PAUSED = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'"
+PAUSED = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database()"
 ANSWERED = "jsonb_path_exists(NEW.escalations, '$.*.outcome.status')"
 OVER_NOW = "NEW.finished_at IS NOT NULL AND OLD.finished_at IS NULL"
 STORED = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import time
 from typing import Any
 from uuid import UUID
 
@@ -42,12 +43,10 @@ async def statement(stack: Stack, *statements: str) -> None:
             await connection.exec_driver_sql(each)
 
 
-async def becomes(stack: Stack, query: str, wanted: list[tuple[Any, ...]], seconds: float = 15) -> None:
+async def becomes(stack: Stack, query: str, wanted: list[tuple[Any, ...]]) -> None:
     """Wait until the rows of a query are those wanted."""
-    found = await stack.rows(query)
-    for _ in range(int(seconds * 10)):
-        if found == wanted:
-            return
+    found, ends = await stack.rows(query), time.monotonic() + 90
+    while found != wanted and time.monotonic() < ends:
         await asyncio.sleep(0.1)
         found = await stack.rows(query)
     assert found == wanted
@@ -138,7 +137,7 @@ async def test_stop_pressed_on_a_worker_that_then_dies_leaves_one_message_and_no
     await becomes(stack, "SELECT stopped_by FROM turns", [(MAYA,)])
     victim.send_signal(signal.SIGKILL)
     await stack.spawn()
-    await becomes(stack, "SELECT status FROM turns", [("cancelled",)], 30)
+    await becomes(stack, "SELECT status FROM turns", [("cancelled",)])
     [answer] = stack.answers(CHECKOUT, ts)
     assert not answer.streaming
     assert "Stopped" in shown([answer])
@@ -331,21 +330,21 @@ async def test_the_queue_stops_within_its_grace_while_the_database_is_away(
     await queue(stack, work.__call__)
     work.begun.clear()
     work.go.set()
-    await becomes(stack, "SELECT status::text FROM procrastinate_jobs", [("succeeded",)], 20)
+    await becomes(stack, "SELECT status::text FROM procrastinate_jobs", [("succeeded",)])
 
 
 # -- messages that arrive late or twice ------------------------------------------------------------------
 
 
 async def test_follow_ups_that_came_before_their_mention_was_stored_are_answered(stack: Stack) -> None:
-    stack.slack.dispatcher.retry_delays = (3,)
+    stack.slack.dispatcher.retry_delays = (5,)
     stack.slack.faults.deliveries.lose_events = 2  # a mention is two events
     await stack.serve()
     ts = await stack.slack.say(MAYA, CHECKOUT, LAUNCH)
     early = await stack.slack.say(OMAR, CHECKOUT, "and its teir?", ts)
     await stack.slack.say(MAYA, CHECKOUT, "<@U0OMAR> look at this, please", ts)
     await stack.slack.edit(OMAR, CHECKOUT, early, "and its tier?")
-    await asyncio.sleep(0.5)
+    await becomes(stack, "SELECT count(*) > 0 FROM sightings", [(True,)])
     assert await stack.rows("SELECT 1 FROM turns") == []
     await stack.answered(CHECKOUT, ts)
     answers = await stack.answered(CHECKOUT, early, ts)
@@ -414,7 +413,7 @@ async def test_a_channel_that_is_closed_in_mid_turn_does_not_keep_its_turn_for_e
     await visible(stack, ts)
     for method in ("startStream", "appendStream", "stopStream", "update", "postMessage"):
         stack.slack.faults.calls.add(f"chat.{method}", CallFault.refused(error), times=1000)
-    await becomes(stack, "SELECT status FROM turns", [("failed",)], 60)
+    await becomes(stack, "SELECT status FROM turns", [("failed",)])
     stack.slack.faults.clear()
     assert "eyes" not in reactions(stack, ts)
     model.script.add(say("Here again.", conclude()))
@@ -511,7 +510,7 @@ async def test_a_person_is_told_when_the_database_stays_away_whatever_the_grace(
     await visible(stack, ts)
     await forbid_connections(postgres_url, runtime_database(stack), True)
     try:
-        await stack.slack.wait_for(lambda: "has been away" in shown(stack.answers(CHECKOUT, ts)), 60)
+        await stack.slack.wait_for(lambda: "has been away" in shown(stack.answers(CHECKOUT, ts)))
     finally:
         await forbid_connections(postgres_url, runtime_database(stack), False)
     [answer] = await stack.answered(CHECKOUT, ts)

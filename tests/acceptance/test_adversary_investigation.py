@@ -44,7 +44,7 @@ async def test_a_thread_that_was_refused_at_first_is_opened_with_the_diagnosis(s
         )
         stack.slack.faults.calls.add("chat.postMessage", CallFault.refused("not_in_channel"))
         await one.page()
-        await one.ended(seconds=20)
+        await one.ended(seconds=60)
         assert "no model is configured" not in told(one.said("final"))
         assert await stack.rows("SELECT count(*) FROM investigations WHERE session_id IS NOT NULL") == [(1,)]
 
@@ -72,7 +72,8 @@ async def test_a_diagnosis_taken_after_its_time_is_expired_and_calls_nobody(stac
 async def test_forgetting_somebody_during_a_diagnosis_ends_in_a_diagnosis(stack: Stack) -> None:
     """The thread is removed whole while the model works in it: it goes on in the same thread of Slack."""
     async with incident(stack) as one:
-        one.model.script.add(Reply(calls=(diagnosis(),), first_token_seconds=3), say("", diagnosis()))
+        forgotten = asyncio.Event()
+        one.model.script.add(Reply(calls=(diagnosis(),), waits_for=forgotten), say("", diagnosis()))
         await one.page()
         async with asyncio.timeout(60):
             while not one.model.requests:
@@ -80,6 +81,7 @@ async def test_forgetting_somebody_during_a_diagnosis_ends_in_a_diagnosis(stack:
         await stack.slack.say(MAYA, INCIDENTS, "<@U0AGENT> what is it?", one.root)
         await one.becomes("SELECT count(*) FROM turns WHERE user_id = 'U0MAYA'", [(1,)])
         await forget(stack.engine, MAYA)
+        forgotten.set()
         await one.ended(seconds=60)
         assert [len(one.said(part)) for part in ("root", "final")] == [1, 1]
         assert await stack.rows("SELECT status, session_id IS NULL FROM investigations") == [("done", False)]
@@ -91,7 +93,7 @@ async def test_a_look_that_can_never_be_stored_gives_way_to_people(stack: Stack)
             await connection.exec_driver_sql("ALTER TABLE evidence ADD CHECK (label = '')")
         await stack.serve(door=False)
         await one.page()
-        await one.ended(seconds=40)
+        await one.ended(seconds=60)
         await settled(one)
         assert await stack.rows("SELECT status FROM investigations") == [("failed",)]
         assert "could not look at the evidence" in told(one.said("note"))
@@ -104,7 +106,7 @@ async def test_a_look_that_ends_every_process_is_given_up(stack: Stack) -> None:
         async with stack.engine.begin() as connection:
             await connection.exec_driver_sql("UPDATE procrastinate_jobs SET attempts = 10")
         await stack.serve(door=False)
-        await one.ended(seconds=20)
+        await one.ended(seconds=60)
         assert await stack.rows("SELECT status FROM investigations") == [("failed",)]
         assert [each for each in one.sim.asked if each.system == "prometheus"] == []
 
@@ -132,13 +134,15 @@ async def test_a_turn_that_is_gone_is_not_taken_for_a_successor(stack: Stack) ->
 
 async def test_stop_in_an_incident_thread_lets_the_diagnosis_go_on(stack: Stack) -> None:
     async with incident(stack) as one:
-        one.model.script.add(Reply(calls=(diagnosis(),), first_token_seconds=2))
+        stopped = asyncio.Event()
+        one.model.script.add(Reply(calls=(diagnosis(),), waits_for=stopped))
         await one.page()
         async with asyncio.timeout(60):
             while not one.model.requests:
                 await asyncio.sleep(0.05)
         place = {"team_id": "T0ACME", "channel_id": INCIDENTS, "thread_ts": one.root}
         assert await stop(stack.engine, **place, user_id=MAYA) == 0
+        stopped.set()
         await one.ended(seconds=60)
         assert len(one.model.requests) == 1
         assert await stack.rows("SELECT status FROM investigations") == [("done",)]
@@ -154,7 +158,7 @@ async def test_people_are_called_though_the_stages_before_took_many_attempts(sta
             await connection.exec_driver_sql("UPDATE investigations SET attempt = 7")
         await stack.serve(door=False)
         called = "SELECT attempts > 0 FROM procrastinate_jobs WHERE task_name = 'diagnose'"
-        await one.becomes(called, [(True,)], 25)
+        await one.becomes(called, [(True,)])
         one.sim.faults.clear()
         await one.ended(seconds=60)
         assert len({each.body["dedup_key"] for each in one.sim.written}) == 1

@@ -136,7 +136,6 @@ async def test_a_worker_killed_in_mid_stream_is_followed_by_another_in_the_same_
     ts = await stack.slack.say(MAYA, CHECKOUT, LAUNCH)
     await visible(stack, ts)
     await stack.spawn()
-    [(killed_at,)] = await stack.rows("SELECT now()")
     victim.send_signal(signal.SIGKILL)
     answers = await stack.answered(CHECKOUT, ts)
     assert len(answers) == 1
@@ -144,8 +143,6 @@ async def test_a_worker_killed_in_mid_stream_is_followed_by_another_in_the_same_
     assert "The whole answer." in shown(answers)
     assert "contract with payments" not in shown(answers)
     assert await stack.rows("SELECT status, attempt FROM turns") == [("done", 2)]
-    [(finished_at,)] = await stack.rows("SELECT finished_at FROM turns")
-    assert (finished_at - killed_at).total_seconds() < 25
 
 
 @pytest.mark.slow
@@ -206,7 +203,7 @@ async def test_a_shutdown_hands_a_long_turn_to_another_replica(stack: Stack, mod
 
 async def test_a_shutdown_lets_a_short_turn_finish(stack: Stack, model: FakeAnthropic) -> None:
     model.script.add(slow(conclude(), seconds=2))
-    leaving = await stack.serve()
+    leaving = await stack.serve(SHUTDOWN_GRACE_SECONDS="60")
     ts = await stack.slack.say(MAYA, CHECKOUT, LAUNCH)
     await visible(stack, ts)
     await leaving.stop()
@@ -226,10 +223,7 @@ async def test_stop_ends_a_running_turn_and_keeps_what_was_written(
     await stack.slack.stop(MAYA, CHECKOUT, ts)
     await stack.slack.wait_for(lambda: "Stopped" in shown(stack.answers(CHECKOUT, ts)))
     assert "contract with payments" in shown(stack.answers(CHECKOUT, ts))
-    for _ in range(50):
-        if await stack.rows("SELECT status FROM turns") == [("cancelled",)]:
-            break
-        await asyncio.sleep(0.1)
+    await stack.ended(ts)
     assert await stack.rows("SELECT status, stopped_by FROM turns") == [("cancelled", MAYA)]
     model.script.add(say("Here I am again.", conclude()))
     _, answers = await stack.ask("and now?", thread_ts=ts)

@@ -229,9 +229,11 @@ async def test_an_incident_of_pagerduty_is_escalated_there_and_not_acknowledged(
 
 async def test_an_incident_that_pagerduty_has_too_is_escalated_there_whoever_came_first(stack: Stack) -> None:
     async with incident(stack) as one:
-        one.model.script.add(say("", diagnosis(0.3), first_token_seconds=1), say("", diagnosis(0.3)))
+        both_told = asyncio.Event()
+        one.model.script.add(say("", diagnosis(0.3), waits_for=both_told), say("", diagnosis(0.3)))
         await one.page("alertmanager")
         assert (await one.page("pagerduty"))["status"] == "joined"
+        both_told.set()
         await one.ended()
         id = one.sim.alert("pagerduty")["event"]["data"]["id"]
         assert one.written == [f"PUT /incidents/{id}", f"POST /incidents/{id}/notes"]
@@ -291,16 +293,26 @@ async def test_without_budget_the_evidence_stands_and_people_are_called(stack: S
         assert "Budget Exceeded: yes" in report
 
 
+SPEND_THIS_HOUR = """
+INSERT INTO budget_windows ("window", spent_tokens)
+SELECT to_char(now() AT TIME ZONE 'UTC' + more * interval '1 hour', '"hour:"YYYY-MM-DD"T"HH24'), 100000000
+  FROM generate_series(0, 1) AS more
+    ON CONFLICT ("window") DO UPDATE SET spent_tokens = excluded.spent_tokens
+"""
+"""And the next one, which may begin meanwhile."""
+
+
 async def test_what_runs_when_the_hour_is_spent_goes_on(stack: Stack) -> None:
     async with incident(stack, MAX_TOKENS_PER_HOUR="100000000") as one:
         one.model.script.add(
-            say("", call("promql", query=ERRORS), first_token_seconds=2), say("", diagnosis())
+            say("", call("promql", query=ERRORS), waits_for=(spent := asyncio.Event())), say("", diagnosis())
         )
         await one.page()
         await answering(one)
         async with stack.engine.begin() as connection:
-            await connection.exec_driver_sql("UPDATE budget_windows SET spent_tokens = 100000000")
+            await connection.exec_driver_sql(SPEND_THIS_HOUR)
         await one.page(payload=one.alert("inventory"))
+        spent.set()
         await one.ended(2)
         finals = told(one.said("final"))
         assert "checkout refuses payments" in finals
@@ -329,11 +341,13 @@ async def test_a_follow_up_works_after_a_diagnosis_that_was_cut_off(stack: Stack
     """The transcript ends with a call nobody answered."""
     async with incident(stack, INVESTIGATION_TIMEOUT_SECONDS="2") as one:
         one.model.script.add(
-            say("", call("promql", query=ERRORS), first_token_seconds=1), say("It is well.", conclude(0.9))
+            say("", call("promql", query=ERRORS), waits_for=(hangs := asyncio.Event())),
+            say("It is well.", conclude(0.9)),
         )
         await one.page()
         await answering(one)
         one.sim.faults.set("prometheus", Fault.hanging())
+        hangs.set()
         await one.ended()
         one.sim.faults.clear()
         assert "INVESTIGATION_TIMEOUT_SECONDS" in told(one.said("final"))

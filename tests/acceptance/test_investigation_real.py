@@ -77,7 +77,10 @@ async def test_a_real_alert_becomes_a_brief(stack: Stack, tmp_path: Path) -> Non
     need(PROMETHEUS, PROMTOOL, ALERTMANAGER)
     prometheus, alertmanager = (f"http://127.0.0.1:{free_port()}" for _ in range(2))
     runtime = await stack.serve(
-        INCIDENT_CHANNEL=INCIDENTS, ALERT_WEBHOOK_TOKEN=TOKEN, PROMETHEUS_URL=prometheus
+        INCIDENT_CHANNEL=INCIDENTS,
+        ALERT_WEBHOOK_TOKEN=TOKEN,
+        PROMETHEUS_URL=prometheus,
+        SOURCE_DEADLINE_SECONDS="30",
     )
     (tmp_path / "metrics").write_text(metrics(time.time()))
     (tmp_path / "rules.yml").write_text(RULES)
@@ -109,7 +112,7 @@ async def test_a_real_alert_becomes_a_brief(stack: Stack, tmp_path: Path) -> Non
             # The first alert may come before Prometheus has found the Alertmanager.
             "--rules.alert.resend-delay=1s",
         ),
-        asyncio.timeout(60),
+        asyncio.timeout(120),
     ):
         while await stack.rows("SELECT status FROM investigations") != [("done",)]:
             await asyncio.sleep(0.1)

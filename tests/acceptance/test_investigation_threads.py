@@ -11,6 +11,7 @@ from tests.acceptance.conftest import Stack
 from tests.acceptance.investigating import Incident, diagnosis, incident, told
 from tests.fakes.script import say
 
+LOOKED = "SELECT count(*) FROM investigations WHERE status = 'looked'"
 SERVICES = ("checkout", "payments", "inventory", "notifications", "search", "ledger")
 
 
@@ -27,12 +28,14 @@ async def test_what_is_over_says_so_in_its_headline(stack: Stack) -> None:
 
 async def test_what_is_over_before_its_diagnosis_stays_over_in_the_headline(stack: Stack) -> None:
     async with incident(stack) as one:
-        one.model.script.add(say("", diagnosis(), first_token_seconds=2))
+        over = asyncio.Event()
+        one.model.script.add(say("", diagnosis(), waits_for=over))
         await one.page()
         async with asyncio.timeout(60):
             while not one.model.requests:
                 await asyncio.sleep(0.05)
         await one.page(state="resolved")
+        over.set()
         await one.ended()
         await one.becomes("SELECT count(*) FROM procrastinate_jobs WHERE status IN ('todo','doing')", [(0,)])
         assert "Resolved" in told(one.said("root"))
@@ -103,7 +106,7 @@ async def test_a_storm_is_grouped_and_told_in_few_threads(stack: Stack) -> None:
         assert len({each["investigation_id"] for each in answers}) == 30
         [(alone,)] = await stack.rows("SELECT count(*) FROM investigations WHERE storm_id IS NULL")
         assert alone <= 4
-        await one.ended(alone, 60)
+        await one.ended(alone, 200)
         await idle(one)
         assert len(one.roots()) == alone
         counted = await stack.rows(
@@ -157,7 +160,7 @@ async def test_a_storm_is_over_when_the_last_of_it_is(stack: Stack) -> None:
 async def idle(one: Incident) -> None:
     """Wait until nothing is left to do, what is put off for some seconds included."""
     left = "SELECT count(*) FROM procrastinate_jobs WHERE status IN ('todo', 'doing')"
-    await one.becomes(left, [(0,)], seconds=60)
+    await one.becomes(left, [(0,)], seconds=200)
 
 
 def ended_in(one: Incident, root: Message) -> list[Message]:
@@ -177,7 +180,8 @@ def storm_of(root: Message) -> list[str]:
 
 async def test_the_gravest_is_diagnosed_first(stack: Stack) -> None:
     async with incident(stack, MAX_CONCURRENT_INVESTIGATIONS="1") as one:
-        one.model.script.add(say("", diagnosis(headline="First"), first_token_seconds=12))
+        both_wait = asyncio.Event()
+        one.model.script.add(say("", diagnosis(headline="First"), waits_for=both_wait))
         one.model.script.add(say("", diagnosis(headline="Second")), say("", diagnosis(headline="Third")))
         await one.page(payload=one.alert("search"))
         async with asyncio.timeout(60):
@@ -185,6 +189,8 @@ async def test_the_gravest_is_diagnosed_first(stack: Stack) -> None:
                 await asyncio.sleep(0.05)
         await one.page(payload=one.alert("inventory", labels={"severity": "info"}))
         await one.page()
+        await one.becomes(LOOKED, [(2,)])
+        both_wait.set()
         await one.ended(3)
         assert await stack.rows("SELECT service_name FROM investigations ORDER BY finished_at") == [
             ("search",),
@@ -194,7 +200,7 @@ async def test_the_gravest_is_diagnosed_first(stack: Stack) -> None:
 
 
 async def test_what_waits_too_long_keeps_its_evidence_and_says_so(stack: Stack) -> None:
-    async with incident(stack, MAX_CONCURRENT_INVESTIGATIONS="1", ALERT_QUEUE_TTL_SECONDS="1") as one:
+    async with incident(stack, MAX_CONCURRENT_INVESTIGATIONS="1", ALERT_QUEUE_TTL_SECONDS="600") as one:
         told = asyncio.Event()
         one.model.script.add(say("", diagnosis(), waits_for=told))
         await one.page(payload=one.alert("search"))
@@ -202,6 +208,8 @@ async def test_what_waits_too_long_keeps_its_evidence_and_says_so(stack: Stack) 
             while not one.model.requests:
                 await asyncio.sleep(0.05)
         await one.page(payload=one.alert("inventory"))
+        await one.becomes(LOOKED, [(1,)])
+        await one.has_waited_long("inventory")
         await one.seen("ALERT_QUEUE_TTL_SECONDS")
         told.set()
         await one.ended(2)

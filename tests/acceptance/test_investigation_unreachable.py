@@ -17,7 +17,7 @@ from tests.acceptance.investigating import INCIDENTS, Incident, diagnosis, incid
 from tests.fakes.script import Reply, say
 
 NO_JOBS = "SELECT count(*) FROM procrastinate_jobs WHERE status IN ('todo', 'doing')"
-LONG = 90
+LONG = 200
 """Seconds; a try waits for a Slack that is away as well."""
 NEXT_TRY_NOW = "UPDATE procrastinate_jobs SET scheduled_at = NULL WHERE status = 'todo' AND attempts > 0"
 """The queue's patience grows with every try, to half a minute. What is tested here is what the tries do."""
@@ -181,18 +181,23 @@ async def test_a_worker_that_dies_while_slack_is_away_leaves_nothing_to_be_done_
 
 
 async def test_what_expires_while_slack_is_away_calls_people(stack: Stack) -> None:
-    async with incident(stack, MAX_CONCURRENT_INVESTIGATIONS="1", ALERT_QUEUE_TTL_SECONDS="1") as one:
-        one.model.script.add(say("", diagnosis(), first_token_seconds=15))
+    async with incident(stack, MAX_CONCURRENT_INVESTIGATIONS="1", ALERT_QUEUE_TTL_SECONDS="600") as one:
+        told_of = asyncio.Event()
+        one.model.script.add(say("", diagnosis(), waits_for=told_of))
         await one.page(payload=one.alert("search"))
         await asked(one)
         away(one)
         await one.page(payload=one.alert("inventory"))
+        looked = "SELECT looked_at IS NOT NULL FROM investigations WHERE service_name = 'inventory'"
+        await one.becomes(looked, [(True,)], LONG)
+        await one.has_waited_long("inventory")
         await one.becomes(
             "SELECT status, report IS NOT NULL FROM investigations WHERE service_name = 'inventory'",
             [("expired", True)],
             LONG,
         )
         assert one.written == ["POST /v2/enqueue"]
+        told_of.set()
         await back(one)
         assert "ALERT_QUEUE_TTL_SECONDS" in told(one.said("note"))
         assert [len(one.said(part)) for part in ("root", "evidence")] == [2, 2]
