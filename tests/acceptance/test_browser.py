@@ -61,6 +61,7 @@ async def ask(page: Page) -> None:
     """Write a mention as people do, with the completion of the agent's name."""
     box = page.get_by_role("textbox", name="Message #checkout-team")
     await box.press_sequentially("@sre")
+    await expect(page.locator(".completion li").first).to_contain_text("sre-agent")
     await box.press("Enter")
     await box.press_sequentially("what do I need before we launch checkout?")
     await box.press("Enter")
@@ -259,6 +260,7 @@ async def test_a_workflow_is_answered_with_buttons_and_a_menu(chromium: Browser,
     async with opened(chromium, choosing, **tall) as page:
         box = page.get_by_role("textbox", name="Message #checkout-team")
         await box.press_sequentially("@sre")
+        await expect(page.locator(".completion li").first).to_contain_text("sre-agent")
         await box.press("Enter")
         await box.press_sequentially("let's pick a region for checkout")
         await box.press("Enter")

@@ -131,7 +131,7 @@ async def silent_stage() -> AsyncIterator[Stage]:
 @pytest.fixture
 async def stage() -> AsyncIterator[Stage]:
     async with FakeAnthropic(key="sk-ant-test") as server:
-        models = load(anthropic_settings(server.url), silence_seconds=5)
+        models = load(anthropic_settings(server.url), silence_seconds=60)
         assert models is not None
         yield Stage(server, models.fast)
         await models.close()

@@ -18,10 +18,14 @@ from tests.context.origin import Origin
 
 
 @pytest.fixture
-def mute() -> Iterator[int]:
-    """The port of a server that takes a connection and never answers."""
+def mute() -> Iterator[socket.socket]:
+    """A server that takes a connection and never answers, until it is closed."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        yield listening.getsockname()[1]
+        yield listening
+
+
+def port(server: socket.socket) -> int:
+    return int(server.getsockname()[1])
 
 
 def running(word: str) -> list[int]:
@@ -30,14 +34,13 @@ def running(word: str) -> list[int]:
     return [each.pid for each in processes if any(word in part for part in each.info["cmdline"] or ())]
 
 
-def test_a_remote_that_never_answers_leaves_no_process_behind(mute: int, tmp_path: Path) -> None:
-    url = f"http://localhost:{mute}/acme/blueprints"
+def test_a_remote_that_never_answers_leaves_no_process_behind(mute: socket.socket, tmp_path: Path) -> None:
+    url = f"http://localhost:{port(mute)}/acme/blueprints"
     with pytest.raises(GitFailed, match=r"git ls-remote of blueprints did not end in 0\.5 s"):
         Bare(tmp_path / "mirror", parse(url), seconds=0.5).remote_revision("main")
     # What was killed takes a moment to leave the table of processes.
-    for _ in range(100):
-        if not running(url):
-            break
+    ends = time.monotonic() + 60
+    while running(url) and time.monotonic() < ends:
         time.sleep(0.02)
     assert running(url) == []
 
@@ -66,9 +69,9 @@ def test_no_more_is_read_of_many_matches_than_is_shown(tmp_path: Path) -> None:
     assert running(str(bare.folder)) == []
 
 
-def test_credentials_are_in_no_command_line(mute: int, tmp_path: Path) -> None:
-    address = parse(f"http://ada:hunter2@localhost:{mute}/acme/x")
-    bare, seen = Bare(tmp_path / "mirror", address, seconds=5), []
+def test_credentials_are_in_no_command_line(mute: socket.socket, tmp_path: Path) -> None:
+    address = parse(f"http://ada:hunter2@localhost:{port(mute)}/acme/x")
+    bare, seen = Bare(tmp_path / "mirror", address, seconds=120), []
     with ThreadPoolExecutor(1) as pool:
         asked = pool.submit(bare.remote_revision, "main")
         while not running(address.url):
@@ -77,5 +80,6 @@ def test_credentials_are_in_no_command_line(mute: int, tmp_path: Path) -> None:
             running(word)
             for word in ("hunter2", "Basic", (address.authorization or SecretStr("")).get_secret_value())
         ]
+        mute.close()
         assert isinstance(asked.exception(), GitFailed)
     assert seen == [[], [], []]

@@ -66,7 +66,7 @@ async def test_a_pagerduty_that_is_away_is_a_gap_beside_what_we_know(
     now = await begun(engine, intake, "PINC002")
     async with FakePagerDuty() as server:
         server.fault = "500"
-        pagerduty = PagerDutyReader(server.endpoint, timeout_seconds=2)
+        pagerduty = PagerDutyReader(server.endpoint, timeout_seconds=60)
         found = await History(engine, pagerduty=pagerduty).before(now)
         await pagerduty.aclose()
     assert [each.cause for each in found.times] == [CAUSE]

@@ -171,7 +171,7 @@ async def test_a_p1_that_joins_after_people_were_called_calls_them_too_once(
     await update(engine, wire, place, mine)
     assert len(wire.world.events) == 2
     assert await rows(
-        f"SELECT scheduled_at > now() + interval '50 s' FROM procrastinate_jobs "
+        f"SELECT scheduled_at > now() FROM procrastinate_jobs "
         f"WHERE queueing_lock = 'called:{mine.id}' AND status = 'todo'"
     ) == [(True,)]
     for _ in range(2):

@@ -37,7 +37,7 @@ def clock() -> Clock:
 @pytest.fixture
 async def slack(clock: Clock) -> AsyncIterator[PlaygroundSlack]:
     workspace = Workspace.example(clock=clock, rate_limits=False)
-    async with PlaygroundSlack(workspace, retry_delays=QUICK_RETRIES) as playground:
+    async with PlaygroundSlack(workspace, ack_seconds=60, retry_delays=QUICK_RETRIES) as playground:
         yield playground
 
 
@@ -69,7 +69,7 @@ async def bot(slack: PlaygroundSlack) -> AsyncIterator[Bot]:
     made = Bot(slack)
     made.app.event("message")(_ignore)
     made.app.event("app_mention")(_ignore)
-    handler = AsyncSocketModeHandler(made.app, slack.workspace.app_token, ping_interval=0.5)
+    handler = AsyncSocketModeHandler(made.app, slack.workspace.app_token, ping_interval=5)
     logging.getLogger("slack_bolt").setLevel(logging.WARNING)
     await handler.connect_async()
     await slack.connected()

@@ -7,7 +7,7 @@ from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
 from app.playground.slack import CallFault, PlaygroundSlack, Workspace
 from app.playground.slack.records import Team, User
 from app.playground.slack.workspace import Event
-from tests.playground.conftest import Bot
+from tests.playground.conftest import Bot, _ignore
 
 
 def acked(slack: PlaygroundSlack) -> int:
@@ -150,6 +150,7 @@ async def test_held_events_come_last_first(slack: PlaygroundSlack, bot: Bot) -> 
 async def test_an_event_waits_for_an_app_that_is_away(slack: PlaygroundSlack) -> None:
     await slack.say("U0MAYA", "C0CHECKOUT", "is anybody there?")
     late = Bot(slack)
+    late.app.event("message")(_ignore)
     handler = AsyncSocketModeHandler(late.app, slack.workspace.app_token)
     await handler.connect_async()
     await slack.wait_for(lambda: late.seen)

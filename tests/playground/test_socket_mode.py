@@ -19,9 +19,9 @@ from app.playground.slack import PlaygroundSlack, Workspace
 
 @pytest.fixture
 async def impatient() -> AsyncIterator[PlaygroundSlack]:
-    """A playground that waits no three seconds for an ack."""
+    """A playground that waits no three seconds for an ack, and longer than a slow machine takes for one."""
     workspace = Workspace.example(rate_limits=False)
-    async with PlaygroundSlack(workspace, ack_seconds=0.05, retry_delays=(0, 0, 0)) as slack:
+    async with PlaygroundSlack(workspace, ack_seconds=1.5, retry_delays=(0, 0, 0)) as slack:
         yield slack
 
 
@@ -68,10 +68,10 @@ async def test_a_connection_that_dies_before_its_ack_hands_the_event_on() -> Non
         await heir.close()
 
 
-async def test_connections_take_turns(impatient: PlaygroundSlack) -> None:
-    sockets = [await dial(impatient), await dial(impatient)]
+async def test_connections_take_turns(slack: PlaygroundSlack) -> None:
+    sockets = [await dial(slack), await dial(slack)]
     for text in ("one", "two"):
-        await impatient.say("U0MAYA", "C0CHECKOUT", text)
+        await slack.say("U0MAYA", "C0CHECKOUT", text)
     texts = {(await received(socket))["payload"]["event"]["text"] for socket in sockets}
     assert texts == {"one", "two"}
     for socket in sockets:

@@ -25,7 +25,7 @@ async def server() -> AsyncIterator[FakeArgoCd]:
 @pytest.fixture
 async def argocd(server: FakeArgoCd) -> AsyncIterator[ArgoCd]:
     names = {"cart": "checkout", "checkout": "checkout", "payments": "payments"}
-    client = ArgoCd(server.endpoint, known=names.get, timeout_seconds=5)
+    client = ArgoCd(server.endpoint, known=names.get, timeout_seconds=60)
     yield client
     await client.aclose()
 

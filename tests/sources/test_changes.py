@@ -126,7 +126,7 @@ async def test_replica_sets_tell_the_rollouts_of_a_service(tmp_path: Path) -> No
             replica_set("checkout-b", "2026-11-20T11:40:00Z", "registry.acme.example/checkout:1.15.0"),
             replica_set("cart-a", "2026-11-20T11:45:00Z", "registry.acme.example/cart:2.0.0", "cart"),
         ]
-        reader = KubernetesReader(server.kubeconfig(tmp_path), timeout_seconds=5)
+        reader = KubernetesReader(server.kubeconfig(tmp_path), timeout_seconds=60)
         found = await ClusterRollouts(reader).between(DAY_BEFORE, NOON, ["checkout"])
         await reader.aclose()
     assert [(each.kind, each.id, each.title, each.service, each.source) for each in found.changes] == [
@@ -262,7 +262,7 @@ async def test_a_rollback_to_a_replica_set_that_was_there_is_a_rollout(tmp_path:
         server.objects["replicasets"] = list(cluster["sets"])
         server.objects["pods"] = list(cluster.get("pods", ()))
         server.objects["deployments"] = list(cluster.get("deployments", ()))
-        reader = KubernetesReader(server.kubeconfig(tmp_path), timeout_seconds=5)
+        reader = KubernetesReader(server.kubeconfig(tmp_path), timeout_seconds=60)
         found = await ClusterRollouts(reader).between(DAY_BEFORE, NOON, ["checkout"])
         await reader.aclose()
     told = [(stamp(each.at), each.kind, each.title) for each in found.changes if "put back" in each.title]
@@ -274,7 +274,7 @@ async def test_a_rollback_whose_time_may_not_be_asked_for_does_not_hide_the_roll
     async with FakeKubernetes() as server:
         server.objects["replicasets"] = list(BACK)
         server.forbidden = {"pods", "deployments"}
-        reader = KubernetesReader(server.kubeconfig(tmp_path), timeout_seconds=5)
+        reader = KubernetesReader(server.kubeconfig(tmp_path), timeout_seconds=60)
         found = await ClusterRollouts(reader).between(DAY_BEFORE, NOON, ["checkout"])
         await reader.aclose()
     assert [each.title for each in found.changes] == ["checkout 1.15.0"]
@@ -283,7 +283,7 @@ async def test_a_rollback_whose_time_may_not_be_asked_for_does_not_hide_the_roll
 async def test_without_a_rollback_nothing_more_is_asked(tmp_path: Path) -> None:
     async with FakeKubernetes() as server:
         server.objects["replicasets"] = [BACK[1]]
-        reader = KubernetesReader(server.kubeconfig(tmp_path), timeout_seconds=5)
+        reader = KubernetesReader(server.kubeconfig(tmp_path), timeout_seconds=60)
         await ClusterRollouts(reader).between(DAY_BEFORE, NOON, ["checkout"])
         await reader.aclose()
         assert {each.raw_path.rsplit("/", 1)[-1] for each in server.asked} == {"replicasets"}

@@ -23,7 +23,7 @@ async def server() -> AsyncIterator[FakeGitHub]:
 
 @pytest.fixture
 async def github(server: FakeGitHub) -> AsyncIterator[GitHubChanges]:
-    client = GitHubChanges(server.endpoint, timeout_seconds=5)
+    client = GitHubChanges(server.endpoint, timeout_seconds=60)
     yield client
     await client.aclose()
 

@@ -37,7 +37,7 @@ async def server() -> AsyncIterator[SourceServer]:
 
 @pytest.fixture
 async def http(server: SourceServer) -> AsyncIterator[ReadOnlyHttp]:
-    client = ReadOnlyHttp(server.endpoint, ALLOWED, source="prometheus", timeout_seconds=5)
+    client = ReadOnlyHttp(server.endpoint, ALLOWED, source="prometheus", timeout_seconds=60)
     yield client
     await client.aclose()
 

@@ -23,7 +23,7 @@ async def server() -> AsyncIterator[FakePagerDuty]:
 
 @pytest.fixture
 async def reader(server: FakePagerDuty) -> AsyncIterator[PagerDutyReader]:
-    client = PagerDutyReader(server.endpoint, timeout_seconds=5)
+    client = PagerDutyReader(server.endpoint, timeout_seconds=60)
     yield client
     await client.aclose()
 

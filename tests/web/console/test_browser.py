@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -121,12 +122,21 @@ async def test_every_page_fits_on_a_phone(browser: Browser, served: str) -> None
         await shoot(page, "session-phone")
 
 
+async def stand_still(page: Page) -> None:
+    """Stop the clock of a live page, whose timers strike once more; what follows takes no time for it."""
+    async with page.expect_response("**/live"):
+        await page.clock.pause_at(datetime.now(UTC) + timedelta(hours=1))
+
+
 async def test_with_the_keyboard_alone(browser: Browser, served: str) -> None:
     async with page_of(browser) as page:
+        await page.clock.install()
         await page.goto(served)
+        await expect(page.get_by_label("Console token")).to_be_focused()
         await page.keyboard.type(TOKEN)
         await page.keyboard.press("Enter")
         await expect(page.get_by_role("heading", level=1)).to_have_text("Live")
+        await stand_still(page)
         await page.keyboard.press("Tab")
         await expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
         await page.keyboard.press("Enter")
@@ -160,6 +170,8 @@ async def test_the_live_page_renews_itself_and_can_be_paused(browser: Browser, s
     async with page_of(browser) as page:
         await page.clock.install()
         await enter(page, served)
+        await expect(page.get_by_role("heading", level=1)).to_have_text("Live")
+        await stand_still(page)
         asked: list[str] = []
         page.on(
             "request", lambda request: asked.append(request.url) if "/static/" not in request.url else None
