@@ -20,7 +20,7 @@ from typing import Any
 import asyncpg
 import pytest
 import structlog
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from sqlalchemy.engine import make_url
 
 from app.settings import Settings
@@ -28,7 +28,7 @@ from app.storage.embedded import EmbeddedPostgres, find_binaries
 from app.storage.migrate import upgrade
 
 # How long an example takes says more about the machine than about the code.
-settings.register_profile("any machine", deadline=None)
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
 
 UNSAFE_AND_FAST = {

@@ -131,6 +131,7 @@ async def test_a_refusal_is_told_once_however_often_its_message_is_delivered(sta
 async def test_messages_of_other_peoples_threads_are_acked_while_slack_cannot_say_who_wrote_them(
     stack: Stack,
 ) -> None:
+    stack.slack.socket_mode.ack_seconds = 60
     await stack.serve()
     stack.slack.faults.calls.add("users.info", CallFault.failing(503), times=99)
     root = await stack.slack.say(OMAR, CHECKOUT, "lunch?")

@@ -113,11 +113,12 @@ async def test_a_conversation_is_one_trace_from_its_message_to_its_answer(stack:
         assert CANARY.encode() not in collector.raw
 
 
-async def test_a_collector_that_hangs_slows_no_turn_and_no_shutdown(stack: Stack) -> None:
+async def test_a_collector_that_hangs_slows_no_turn_and_no_shutdown(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "120")
     async with Collector(hangs=True) as collector:
-        runtime = await stack.serve(
-            OTEL_EXPORTER_OTLP_ENDPOINT=collector.url, OTEL_EXPORTER_OTLP_TIMEOUT="120"
-        )
+        runtime = await stack.serve(OTEL_EXPORTER_OTLP_ENDPOINT=collector.url)
         began = time.monotonic()
         await stack.ask()
         assert time.monotonic() - began < 60

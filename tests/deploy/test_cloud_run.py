@@ -55,7 +55,7 @@ def deployed(
         env={"PATH": str(programs), "HOME": os.environ.get("HOME", "/"), "STORED": stored},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=250,
         check=False,
     )
 

@@ -24,7 +24,7 @@ def checked(program: str, *arguments: str | Path, stdin: str | None = None, **en
         input=stdin,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=250,
         check=False,
     )
     assert done.returncode == 0, f"{program} {' '.join(map(str, arguments))}\n{done.stdout}{done.stderr}"

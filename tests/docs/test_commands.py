@@ -68,7 +68,7 @@ async def test_a_block_that_is_run_succeeds(block: Block, checkout: Path, postgr
                 },
                 capture_output=True,
                 text=True,
-                timeout=60,
+                timeout=250,
                 check=False,
             )
             assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"

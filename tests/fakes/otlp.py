@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -79,6 +80,12 @@ class Collector:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._server.stop()
+        # What an exporter still has to say of this collector it says here, and not within a later test.
+        async with asyncio.timeout(60):
+            while any(
+                "quietly" in each.name or each.name.startswith("Otel") for each in threading.enumerate()
+            ):
+                await asyncio.sleep(0.02)
 
     def named(self, name: str) -> list[Span]:
         return [each for each in self.spans if each.name == name]

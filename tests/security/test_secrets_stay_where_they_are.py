@@ -106,7 +106,7 @@ async def test_no_planted_secret_comes_out_anywhere(stack: Stack, tmp_path: Path
             stderr=asyncio.subprocess.STDOUT,
         )
         try:
-            await stack.slack.connected(30)
+            await stack.slack.connected(120)
             root = await stack.slack.say(OMAR, CHECKOUT, f"look at this: {TEXT}")
             ts = await stack.slack.say(
                 MAYA, CHECKOUT, f"{LAUNCH}\n{TEXT}", root, files={TEXT[:24] + ".png": b"x"}

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import shutil
 import socket
 import tempfile
+import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import aiohttp
@@ -94,14 +96,18 @@ groups:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """One that nobody has, of those that no system gives to connections by itself meanwhile."""
+    while True:
+        port = random.randrange(20_000, 32_000)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 async def ready(url: str) -> None:
     async with aiohttp.ClientSession() as session:
-        for _ in range(600):
+        ends = time.monotonic() + 120
+        while time.monotonic() < ends:
             try:
                 async with session.get(f"{url}/-/ready") as response:
                     if response.status == 200:

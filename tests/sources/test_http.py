@@ -239,7 +239,11 @@ PIECES = st.sampled_from(
 )
 
 
-@settings(max_examples=150, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=150,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(path=st.one_of(st.text(max_size=40), st.lists(PIECES, max_size=10).map("".join)))
 async def test_only_gets_on_allowed_paths_ever_reach_the_source(
     server: SourceServer, http: ReadOnlyHttp, path: str

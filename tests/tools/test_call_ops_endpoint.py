@@ -99,7 +99,11 @@ async def test_a_long_page_is_kept_whole_beside(server: SourceServer, ops: OpsEn
     assert len(done.full.splitlines()) == 2000
 
 
-@settings(max_examples=100, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=100,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(path=st.lists(st.sampled_from(["/", "ops", "..", "%2e", "%2f", "?", "#", "x", ";", "\\", "//e.org"]), max_size=9).map("".join))  # fmt: skip
 async def test_no_path_leads_elsewhere(server: SourceServer, ops: OpsEndpoints, path: str) -> None:
     with contextlib.suppress(AgentError):

@@ -8,6 +8,7 @@ import httpx
 
 from tests.acceptance.conftest import CHECKOUT, LAUNCH, MAYA, Stack, organisation, stack
 from tests.acceptance.test_durability import forbid_connections, runtime_database
+from tests.sources.prometheus_server import free_port
 
 __all__ = ["organisation", "stack"]
 
@@ -66,11 +67,7 @@ async def test_a_process_that_drains_stays_and_takes_nothing_new(stack: Stack) -
 
 
 async def test_one_port_may_serve_both_where_a_platform_gives_one(stack: Stack) -> None:
-    from app.web.server import bind
-
-    free = bind(0, "PORT")
-    port = str(free.getsockname()[1])
-    free.close()
+    port = str(free_port())
     runtime = await stack.serve(PORT=port, OPS_PORT=port, SLACK_APP_TOKEN="")
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{runtime.ports['PORT']}", timeout=60) as probe:
         assert (await probe.get("/healthz")).status_code == 200
@@ -89,11 +86,7 @@ async def test_a_process_that_carries_out_jobs_alone_tells_of_alerts_too(stack: 
 
 
 async def test_alerts_on_a_shared_port_need_their_token(stack: Stack) -> None:
-    from app.web.server import bind
-
-    free = bind(0, "PORT")
-    port = str(free.getsockname()[1])
-    free.close()
+    port = str(free_port())
     runtime = await stack.serve(PORT=port, OPS_PORT=port, OPS_AUTH_TOKEN="a-token-of-the-test")
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{runtime.ports['PORT']}", timeout=60) as probe:
         assert (await probe.get("/alerts")).status_code == 401
