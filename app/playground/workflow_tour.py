@@ -21,6 +21,7 @@ ANSWERS = {
     "how fast": "800ms",
 }
 """What is said to a question that proposes nothing, by a word of it."""
+HEADING = re.compile(r"phase \d+ of \d+(?:, question \d+ of \d+)?")
 TODO = re.compile(r"TODO\(")
 
 
@@ -28,16 +29,16 @@ async def a_workflow_begins_when_asked_for(tour: Tour) -> None:
     """“let's define SLOs for checkout” starts the SLO Workshop, which asks for nothing the catalog knows"""
     begun = await tour.ask(f"{AGENT} let's define SLOs for checkout")
     tour.workshop = begun.thread_ts
-    says(begun.last, "SLO Workshop", "checkout", "question ")
+    says(begun.last, "SLO Workshop", "checkout", "phase 1 of ")
     demand("which service" not in shown(begun.last).lower(), "no question for the service", begun.last)
 
 
 async def it_says_where_it_stands_and_keeps_the_place(tour: Tour) -> None:
     """“why?” is answered with the reason and “status” with what is filled, and the question stands again"""
-    asked = question(last(tour))
+    asked = heading(last(tour))
     for words in ("why do you ask?", "status"):
         after = await tour.ask(words, user=OMAR, thread_ts=tour.desk)
-        demand(question(after.last) == asked, f"the same question after “{words}”", after.last)
+        demand(heading(after.last) == asked, f"the same question after “{words}”", after.last)
 
 
 async def two_people_answer_by_buttons_and_words(tour: Tour) -> None:
@@ -96,9 +97,14 @@ async def another(tour: Tour, message: Message) -> None:
     await tour.see(lambda: last(tour).ts != message.ts, "the next question", lambda: last(tour).text)
 
 
+def heading(message: Message) -> str:
+    """How far the last question is; empty when none stands."""
+    return max(HEADING.findall(message.text)[-1:], default="")
+
+
 def question(message: Message) -> str:
     """From the line that counts the questions on."""
-    return message.text[max(0, message.text.rfind("question ")) :]
+    return message.text[max(0, message.text.rfind(heading(message))) :]
 
 
 def answer_to(message: Message) -> str:

@@ -17,17 +17,28 @@ class Look:
 
 
 @dataclass(frozen=True)
+class Progress:
+    """How far a question is: `phase` of `phases` that ask anything, and `number` of `total` that people are
+    asked in it."""
+
+    phase: int = 1
+    phases: int = 1
+    number: int = 1
+    total: int = 1
+
+
+@dataclass(frozen=True)
 class Ask:
-    """Ask for one slot. `proposal` is None when there is none; `number` of `total` says how far it is.
-    `lead_in` is said before the question; the engine leaves it empty."""
+    """Ask for one slot. `proposal` is None when there is none; `at` says how far it is. `again`: it stands
+    right above already, so that a reminder is enough. `lead_in` is said before the question; the engine
+    leaves it empty."""
 
     slot: Slot
     question: str
     proposal: Any = None
-    number: int = 1
-    total: int = 1
+    at: Progress = Progress()
     present: Any = None
-    is_new_phase: bool = False
+    again: bool = False
     lead_in: str = ""
 
 

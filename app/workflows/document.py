@@ -160,6 +160,11 @@ class Workflow:
     plain: bool = False
 
     @cached_property
+    def asking(self) -> tuple[Phase, ...]:
+        """The phases that have anything to learn."""
+        return tuple(phase for phase in self.phases if phase.fields)
+
+    @cached_property
     def fields(self) -> Mapping[str, tuple[Phase, Field]]:
         """All fields by name, each with its phase."""
         return {each.name: (phase, each) for phase in self.phases for each in phase.fields}

@@ -48,7 +48,7 @@ from app.workflows.events import (
     Why,
     Words,
 )
-from app.workflows.finding import agrees, answered, circumstances, find, slots_of_phase
+from app.workflows.finding import agrees, answered, circumstances, find, progress, slots_of_phase
 from app.workflows.in_words import MISSING, text_of
 from app.workflows.state import MOST_EARLIER, Earlier, Given, How, State
 from app.workflows.values import NO, Invalid, ServiceNames, anything, parse
@@ -343,14 +343,10 @@ class _Machine:
 
     def next_open(self, view: View, phase: Phase) -> Slot | None:
         """The first open slot of a phase; beyond its follow-ups the others are left."""
-        cap = phase.follow_ups if phase.follow_ups is not None else self.workflow.follow_up_cap
         for slot in view.slots_of(phase):
             if not view.is_open(slot):
                 continue
-            if cap is None or slot.id in self.state.asked:
-                return slot
-            same = sum(each.id in self.state.asked for each in view.slots_of(phase) if each.key == slot.key)
-            if same <= cap:
+            if view.may_ask(slot):
                 return slot
             self.change(skipped={**self.state.skipped, slot.id: ""})
             self.actions.append(Left(slot, capped=True))
@@ -359,25 +355,28 @@ class _Machine:
     def ask(self, slot: Slot) -> None:
         view = self.view
         proposal = view.proposal(slot)
-        before = view.slot(self.state.asked[-1]) if self.state.asked else None
         given = self.state.answers.get(slot.id)
-        is_first = not self.state.asked or (before is not None and before.phase is not slot.phase)
+        again = slot.id == self.state.at and self.just_said_no()
         asked = (*(each for each in self.state.asked if each != slot.id), slot.id)
         self.change(
             status="asking", at=slot.id, asked=asked, proposed=None if proposal is MISSING else proposal
         )
-        slots = view.slots
-        closed = sum(not view.is_open(each) for each in slots)
         self.actions.append(
             Ask(
                 slot,
                 view.text(slot.field.question, slot),
                 self.state.proposed,
-                min(closed + (given is None), len(slots)),
-                len(slots),
+                progress(self.view, slot),
                 given.value if given else None,
-                is_first,
+                again,
             )
+        )
+
+    def just_said_no(self) -> bool:
+        """Whether what was said last only says why nothing has changed."""
+        last = self.actions[-1] if self.actions else None
+        return isinstance(last, Refused | Unknown | Explain) or (
+            isinstance(last, Say) and last.what in ("at_the_start", "not_found", "too_early")
         )
 
     def ask_again(self) -> None:

@@ -1,12 +1,14 @@
-"""Which slot somebody means, what words agree, and what has been answered so far."""
+"""Which slot somebody means, what words agree, what has been answered so far, and how far a question is."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
+from app.workflows.actions import Progress
 from app.workflows.document import Slot
 from app.workflows.in_words import MISSING
 from app.workflows.values import YES
@@ -39,6 +41,31 @@ def circumstances(view: View, number: int) -> str:
     ]
     text = json.dumps([view.service, *((name, str(value)) for name, value in values)])
     return hashlib.blake2s(text.encode(), digest_size=6).hexdigest()
+
+
+def progress(view: View, slot: Slot) -> Progress:
+    """How far a question is, in what people are asked: what was named when it began, is known, or is left
+    because its phase may ask no more, is no question. Only the phase in hand is counted by questions: what
+    later ones ask depends on what is looked up for them."""
+    phases = view.workflow.asking
+    counted = list(_asked_of_people(view, slot))
+    number = next((n for n, each in enumerate(counted, 1) if each.id == slot.id), len(counted))
+    return Progress(phases.index(slot.phase) + 1, len(phases), number, len(counted))
+
+
+def _asked_of_people(view: View, at: Slot) -> Iterator[Slot]:
+    cap = view.cap_of(at.phase)
+    spent: Counter[str | None] = Counter()
+    state = view.state
+    for slot in view.slots_of(at.phase):
+        given = state.answers.get(slot.id)
+        by_people = (given is not None and given.how != "opening") or bool(state.skipped.get(slot.id))
+        if slot.id == at.id or by_people:
+            spent[slot.key] += slot.id in state.asked
+            yield slot
+        elif view.is_open(slot) and (cap is None or spent[slot.key] <= cap):
+            spent[slot.key] += 1
+            yield slot
 
 
 def agrees(text: str) -> bool:

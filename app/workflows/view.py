@@ -98,6 +98,17 @@ class View:
             return False
         return self.value(slot) is MISSING
 
+    def may_ask(self, slot: Slot) -> bool:
+        """Whether its phase's follow-ups are not used up by what was asked before it."""
+        cap = self.cap_of(slot.phase)
+        if cap is None or slot.id in self.state.asked:
+            return True
+        same = (each for each in self.slots_of(slot.phase) if each.key == slot.key)
+        return sum(each.id in self.state.asked for each in same) <= cap
+
+    def cap_of(self, phase: Phase) -> int | None:
+        return phase.follow_ups if phase.follow_ups is not None else self.workflow.follow_up_cap
+
     def is_default(self, slot: Slot) -> bool:
         return slot.id not in self.state.answers and self.value(slot) is not MISSING
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -26,6 +27,7 @@ from app.workflows.view import View
 
 LONGEST_SHOWN = 300
 LONGEST_WHY = 800
+SENTENCES = re.compile(r"(?<=[.!?:…])\s+")
 MAKE_IT = "make it"
 HOW = (
     "Say **skip**, **back**, **why**, **status**, **pause** or **cancel** at any time; anyone in this thread "
@@ -48,7 +50,7 @@ SAID = {
 
 def opening(workflow: Workflow, view: View) -> str:
     about = f" for **{view.service}**" if view.service else ""
-    count = len(workflow.phases)
+    count = len(workflow.asking)
     return f"**{workflow.title}**{about}: {count} phase{'s' * (count != 1)}. {HOW}"
 
 
@@ -93,8 +95,10 @@ def _of_standing(action: Action) -> str:
 
 
 def _asked(ask: Ask) -> str:
+    if ask.again:
+        return _reminder(ask)
     field = ask.slot.field
-    lines = [f"**{ask.slot.phase.name}** · question {ask.number} of {ask.total}", ""]
+    lines = [_heading(ask), ""]
     if ask.lead_in:
         lines += [ask.lead_in, ""]
     lines.append(ask.question)
@@ -108,6 +112,27 @@ def _asked(ask: Ask) -> str:
     elif ask.proposal is not None:
         lines += ["", f"I propose **{shown(field, ask.proposal)}**; say **yes** to take it."]
     return "\n".join(lines)
+
+
+def _heading(ask: Ask) -> str:
+    at = ask.at
+    question = f", question {at.number} of {at.total}" if at.total > 1 else ""
+    return f"**{ask.slot.phase.name}** · phase {at.phase} of {at.phases}{question}"
+
+
+def _reminder(ask: Ask) -> str:
+    """One line for a question that stands right above, with what may be said to it."""
+    field = ask.slot.field
+    asked = (each for each in SENTENCES.split(ask.question) if each.endswith("?"))
+    line = f"{_heading(ask)} · {_short(next(asked, f'{ask.slot.label}?'))}"
+    if field.choices:
+        line += f" {'; '.join(f'{n}. {each.label}' for n, each in enumerate(field.choices, 1))}."
+    if ask.present is not None:
+        return f"{line} **skip** keeps {shown(field, ask.present)}."
+    if ask.proposal is None:
+        return line
+    taken = "my draft" if field.draft else f"**{shown(field, ask.proposal)}**"
+    return f"{line} **yes** takes {taken}."
 
 
 def offers(actions: Sequence[Action]) -> tuple[tuple[str, str], ...]:

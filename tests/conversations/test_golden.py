@@ -85,7 +85,7 @@ async def test_texts_are_what_a_thread_is_told() -> None:
     happened = await play(read(PLAN, SAID), knowledge(), rules=RULES)
     assert happened.text is not None
     begun, _, refused, _, why, _, aside, last = happened.text
-    assert begun.startswith("**Rollback plan** for **checkout**: 3 phases.")
+    assert begun.startswith("**Rollback plan** for **checkout**: 2 phases.")
     assert "What does the release change, in one sentence?" in begun
     assert "Does it change a schema?" in refused
     assert "How do you get back?" in why

@@ -10,12 +10,14 @@ from app.context.catalog import read_catalog
 from app.errors import AgentError
 from app.knowledge.models import Document, Knowledge
 from app.storage.tree import Tree
+from app.workflows.actions import Ask
 from app.workflows.facts import LARGEST_FACT, Asked, Found, gather
 from app.workflows.library import WorkflowLibrary
 from app.workflows.of_service import OfService
-from app.workflows.wording import worded
+from app.workflows.wording import offers, worded
 from tests.workflows.play import FILES, SAMPLES, Play, sample
-from tests.workflows.test_engine import at_targets
+from tests.workflows.test_engine import CAPPED, at_targets
+from tests.workflows.test_reading import from_docs
 
 HANDOVER = "workflows/handover.md"
 SLO = "workflows/slo.md"
@@ -135,7 +137,7 @@ def test_what_is_asked_is_said_with_what_helps_to_answer_it() -> None:
     play = at_targets()
     assert worded(play.said) == (
         "Noted: journeys is **pay, search**.\n\n"
-        "**Targets** · question 4 of 8\n\nWhat share of “pay” must succeed?\n\nI propose **99.9 %**; say **yes** to take it."
+        "**Targets** · phase 2 of 3, question 1 of 4\n\nWhat share of “pay” must succeed?\n\nI propose **99.9 %**; say **yes** to take it."
     )
     play.say("99", "skip", "98", "back")
     assert worded(play.said).endswith(
@@ -143,6 +145,59 @@ def test_what_is_asked_is_said_with_what_helps_to_answer_it() -> None:
     )
     play.say("why?")
     assert worded(play.said).startswith("A target below what search delivers today is no target.")
+
+
+def test_questions_are_counted_as_people_meet_them() -> None:
+    """What was named at the beginning, is known, or may not be asked any more is no question."""
+
+    def counted(play: Play, *answers: str) -> list[tuple[int, int, int, int]]:
+        asked = play.all(Ask)
+        for answer in answers:
+            asked += play.say(answer).all(Ask)
+        return [(each.at.phase, each.at.phases, each.at.number, each.at.total) for each in asked]
+
+    docs = Play(sample("t.md", from_docs()), facts={"service": {"name": "checkout", "team": "payments"}})
+    assert counted(docs.begin("checkout"), "a cache", "no", "1", "5m") == [
+        (1, 2, 1, 2), (1, 2, 2, 2), (2, 2, 1, 2), (2, 2, 2, 2),
+    ]  # fmt: skip
+    capped = Play(sample("t.md", CAPPED))
+    assert counted(capped.begin(), "skip", "x", "y") == [(1, 2, 1, 2), (1, 2, 2, 2), (2, 2, 1, 1)]
+    ahead = Play(sample("t.md", CAPPED)).begin().say("c: 3", "1")
+    assert counted(ahead) == [(1, 2, 2, 3)]
+    assert worded(capped.begin().say("1", "2").said).endswith("**Two** · phase 2 of 2\n\nWhat is the d?")
+
+
+def test_a_refused_answer_gets_the_reason_an_example_and_a_reminder_with_the_buttons() -> None:
+    play = at_targets().say("150")
+
+    assert worded(play.said) == (
+        "Target of pay: 150 % is above 100 %, the most there may be. For example: 90\n\n"
+        "**Targets** · phase 2 of 3, question 1 of 4 · What share of “pay” must succeed? **yes** takes **99.9 %**."
+    )
+    assert offers(play.said) == (("Take 99.9 %", "target[pay]: 99.9"),)
+    play.say("99", "skip", "98", "back", "ninety")
+    assert worded(play.said).endswith("What share of “search” must succeed? **skip** keeps 98 %.")
+    play.say("status")
+    assert worded(play.said).endswith(
+        "What share of “search” must succeed?\n\nIt is **98 %** now; **skip** keeps that."
+    )
+
+
+def test_the_reminder_of_a_long_question_is_the_sentence_that_asks_with_its_choices() -> None:
+    text = (
+        "# T\n## Phase 1: Format\n```fields\n- name: format\n  choices: {datadog: Datadog SLO, prom: Rules}\n"
+        "  question: |-\n    It burned 3.5 times. Twice on a Monday.\n\n    Which one? Say more: `x`.\n"
+        "- name: who\n  type: service\n  question: Name the service.\n```\n"
+    )
+    play = Play(sample("t.md", text)).begin().say("grafana")
+
+    assert worded(play.said) == (
+        "Format: Please choose one of these: datadog, prom. For example: datadog\n\n"
+        "**Format** · phase 1 of 1, question 1 of 2 · Which one? 1. Datadog SLO; 2. Rules."
+    )
+    assert [label for label, _ in offers(play.said)] == ["Datadog SLO", "Rules"]
+    play.say("2", "the one & only")
+    assert worded(play.said).endswith("question 2 of 2 · who?")
 
 
 def test_choices_are_numbered_and_labels_are_shown() -> None:
