@@ -219,8 +219,10 @@ class Courier:
             async with begin(self.engine) as connection:
                 current = await repository.confirmed_in(connection, turn.id) or delivery
                 made = await repository.artifacts(connection, current.artifact_ids)
+                origin = await repository.origin(connection, turn.session.id)
             if current.outcome is None:
-                outcome = await self._once(turn, current, made)
+                thread = self.link(turn.session.channel_id, turn.session.thread_ts)
+                outcome = await self._once(current, Parcel(origin, tuple(map(_file, made)), thread))
                 async with begin(self.engine) as connection:
                     action = "delivery" if outcome["link"] else "delivery_failed"
                     if await repository.finish(connection, current.id, outcome):
@@ -229,10 +231,7 @@ class Courier:
                 outcome = current.outcome
         return _told(outcome)
 
-    async def _once(self, turn: Turn, delivery: Delivery, made: tuple[Artifact, ...]) -> Mapping[str, Any]:
-        session = turn.session
-        thread = self.link(session.channel_id, session.thread_ts)
-        parcel = Parcel(session.id, tuple(map(_file, made)), thread)
+    async def _once(self, delivery: Delivery, parcel: Parcel) -> Mapping[str, Any]:
         try:
             way = self._way(delivery.kind, delivery.target)
             plan = delivery.plan

@@ -278,9 +278,11 @@ def words_of(data: Any) -> str:
 
 
 def branch_of(parcel: Parcel) -> str:
-    """The same for the same file of the same thread: a better version goes where the first one went."""
-    stem = re.sub(r"[^A-Za-z0-9-]+", "-", parcel.files[0].name.rpartition(".")[0] or parcel.files[0].name)
-    return f"{PREFIX}{stem.strip('-')[:LONGEST_NAME].strip('-') or 'file'}-{parcel.session_id}"
+    """The same for the same file of the same thread: a better version goes where the first one went. What
+    another installation makes in the same repo gets a branch of its own."""
+    first = parcel.files[0]
+    stem = re.sub(r"[^A-Za-z0-9-]+", "-", first.name.rpartition(".")[0] or first.name)
+    return f"{PREFIX}{stem.strip('-')[:LONGEST_NAME].strip('-') or 'file'}-{parcel.mark(first.path)}"
 
 
 def title_of(files: Sequence[File], mask: Callable[[str], str]) -> str:

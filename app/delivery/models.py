@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -56,11 +57,17 @@ class File:
 @dataclass(frozen=True)
 class Parcel:
     """Files that go to one place together. `thread` is the address of the conversation that made them,
-    `session_id` its session: the same parcel finds what was begun for it."""
+    `origin` tells it from all others, those of other installations too: the same parcel finds what was begun
+    for it."""
 
-    session_id: int
+    origin: str
     files: tuple[File, ...]
     thread: str | None = None
+
+    def mark(self, *what: object) -> str:
+        """A few letters that name `what` of this conversation: the same each time, and nobody else's."""
+        said = "\n".join((self.origin, *map(str, what)))
+        return hashlib.blake2s(said.encode(), digest_size=5).hexdigest()
 
 
 @dataclass(frozen=True)

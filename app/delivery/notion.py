@@ -69,8 +69,8 @@ class Pages:
 
 @dataclass(frozen=True)
 class DraftPages:
-    """Pages below the page `parent`, one a file. A page's title ends in the number of its artifact: that is
-    how one that was begun is found again."""
+    """Pages below the page `parent`, one a file. A page's title ends in a mark of its artifact: that is how
+    one that was begun is found again, and not that of another installation."""
 
     api_url: str
     parent: str
@@ -78,7 +78,7 @@ class DraftPages:
     mask: Callable[[str], str]
 
     async def plan(self, parcel: Parcel) -> Plan:
-        return Plan(plain(self.parent), tuple(self._title(file) for file in parcel.files))
+        return Plan(plain(self.parent), tuple(self._title(parcel, file) for file in parcel.files))
 
     async def carry_out(self, parcel: Parcel, plan: Plan) -> Delivered:
         wire = _Wire(self.api_url.rstrip("/"), self.token, Pages(plan.target))
@@ -93,8 +93,8 @@ class DraftPages:
             f"The draft {page} {names} {'is' if len(links) == 1 else 'are'} in Notion.", links[0]
         )
 
-    def _title(self, file: File) -> str:
-        return f"{self.mask(file.title)[:LONGEST_TITLE]} · draft {file.id}"
+    def _title(self, parcel: Parcel, file: File) -> str:
+        return f"{self.mask(file.title)[:LONGEST_TITLE]} · draft {parcel.mark(file.id)}"
 
     async def _there(self, wire: _Wire, plan: Plan) -> dict[str, str]:
         """The pages of these titles that an earlier attempt has begun, by title."""

@@ -38,6 +38,11 @@ SELECT artifact.id, artifact.created_at, artifact.file_name, length(artifact.con
  ORDER BY artifact.id DESC LIMIT :limit
 """)
 
+# The same thread of the same workspace may have two installations in it, and then two beginnings.
+ORIGIN = text("""
+SELECT concat_ws('/', team_id, channel_id, thread_ts, id, extract(epoch FROM created_at))
+  FROM sessions WHERE id = :session
+""")
 DELIVERY = (
     "id, session_id, turn_id, confirmed_in, asked_by, kind, target, artifact_ids, plan, outcome, created_at"
 )
@@ -135,6 +140,11 @@ async def last_made(connection: AsyncConnection, session_id: int) -> tuple[Artif
 async def artifacts(connection: AsyncConnection, ids: Sequence[int]) -> tuple[Artifact, ...]:
     rows = await connection.execute(BY_IDS, {"ids": list(ids)})
     return tuple(map(_artifact, rows))
+
+
+async def origin(connection: AsyncConnection, session_id: int) -> str:
+    """What tells a session from all others, those of other installations too."""
+    return str((await connection.execute(ORIGIN, {"session": session_id})).scalar_one())
 
 
 async def listed(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -20,7 +21,6 @@ from tests.fakes.wire import Request
 
 __all__ = ["repo"]
 
-BRANCH = "sre-agent/checkout-1"
 CONFIRM = "Say *yes* and I do it"
 
 
@@ -44,6 +44,13 @@ async def made(stack: Stack) -> str:
     return ts
 
 
+def branch_of(github: GitHubWrites) -> str:
+    """The one branch that is ours."""
+    [branch] = github.repo.branches.keys() - {"main"}
+    assert re.fullmatch("sre-agent/checkout-[0-9a-f]{10}", branch)
+    return branch
+
+
 async def audited(stack: Stack) -> list[tuple[str, ...]]:
     return await stack.rows(
         "SELECT action, user_id, service_name, workflow FROM audit_log WHERE action LIKE 'delivery%' ORDER BY id"
@@ -63,10 +70,10 @@ async def test_a_pull_request_after_the_requester_s_yes(stack: Stack, github: Gi
     [pull] = github.repo.pulls
     assert f"{slug}#1 is open" in done.text
     assert pull["html_url"] in shown([done])
-    assert (pull["head"]["ref"], pull["base"]["ref"]) == (BRANCH, "main")
+    assert (pull["head"]["ref"], pull["base"]["ref"]) == (branch_of(github), "main")
     assert f"p{ts.replace('.', '')}" in pull["body"]
     [(content,)] = await stack.rows("SELECT content FROM artifacts")
-    assert github.repo.branches[BRANCH]["slo/checkout.yaml"] == content
+    assert github.repo.branches[branch_of(github)]["slo/checkout.yaml"] == content
     assert list(github.repo.branches["main"]) == ["README.md"]
     again = await said(stack, ts, "open a PR please")
     assert "That is there already" in again.text
@@ -85,7 +92,7 @@ async def test_a_correction_goes_into_the_same_request(stack: Stack, github: Git
 
     assert "has what I made" in done.text
     assert len(github.repo.pulls) == 1
-    assert "99.5" in github.repo.branches[BRANCH]["slo/checkout.yaml"]
+    assert "99.5" in github.repo.branches[branch_of(github)]["slo/checkout.yaml"]
 
 
 async def test_only_the_requester_says_yes_and_only_at_once(stack: Stack, github: GitHubWrites) -> None:
@@ -146,7 +153,7 @@ async def test_killed_between_the_yes_and_the_request_it_opens_one(
     answers = await stack.answered(CHECKOUT, yes, ts)
 
     assert len(github.repo.pulls) == 1
-    assert github.repo.commits == [(BRANCH, "Add slo/checkout.yaml")]
+    assert github.repo.commits == [(branch_of(github), "Add slo/checkout.yaml")]
     assert sum("#1 is open" in each.text for each in answers) == 1
 
 

@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 from pydantic import SecretStr
 
-from app.delivery.github import PullRequests
+from app.delivery.github import PullRequests, branch_of
 from app.delivery.models import Delivered, DeliveryFailed, File, Parcel
 from app.tools.masking import mask
 from tests.fakes.github_writes import TOKEN, GitHubWrites, Repo
@@ -21,8 +21,8 @@ SLO = File(
     ("team",),
     ("line 1 is odd",),
 )
-PARCEL = Parcel(7, (SLO,), "https://acme.slack.com/archives/C1/p1")
-BRANCH = "sre-agent/checkout-7"
+PARCEL = Parcel("T1/C1/1.0/7/1764400000.5", (SLO,), "https://acme.slack.com/archives/C1/p1")
+BRANCH = branch_of(PARCEL)
 ONCE = ["POST /git/refs", "PUT /contents/slo/checkout.yaml", "POST /pulls"]
 
 
@@ -104,6 +104,29 @@ async def test_a_better_version_goes_into_the_request_that_is_open() -> None:
         assert server.repo.branches[BRANCH]["slo/checkout.yaml"] == "target: 99.95\n"
         assert server.repo.commits[-1] == (BRANCH, "Update slo/checkout.yaml")
         assert len(server.repo.pulls) == 1
+
+
+async def test_two_installations_on_one_repo_open_one_each() -> None:
+    """The numbers of their threads and artifacts are the same; who began when is not."""
+    other = dataclasses.replace(PARCEL, origin="T1/C1/1.0/7/1764400000.75")
+    async with GitHubWrites() as server:
+        first, second = await deliver(server), await deliver(server, other)
+        again = await deliver(server, other)
+
+        assert first.link != second.link == again.link
+        assert [pull["head"]["ref"] for pull in server.repo.pulls] == [BRANCH, branch_of(other)]
+        assert branch_of(other) != BRANCH
+        assert {BRANCH[:-10], branch_of(other)[:-10]} == {"sre-agent/checkout-"}
+
+
+async def test_files_of_one_name_in_different_folders_are_different_requests() -> None:
+    runbook = dataclasses.replace(SLO, path="runbooks/checkout.md", title="Runbook", content="# Checkout\n")
+    async with GitHubWrites() as server:
+        await deliver(server)
+        await deliver(server, dataclasses.replace(PARCEL, files=(runbook,)))
+
+        assert [pull["title"] for pull in server.repo.pulls] == ["SLOs for checkout", "Runbook"]
+        assert "runbooks/checkout.md" not in server.repo.branches[BRANCH]
 
 
 async def test_after_a_merge_there_is_another_branch() -> None:

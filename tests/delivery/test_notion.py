@@ -23,7 +23,8 @@ RUNBOOK = File(
     "# Pool\n\nLook at **it**.\n",
     ("owner",),
 )
-PARCEL = Parcel(7, (RUNBOOK,), "https://acme.slack.com/archives/C1/p1")
+PARCEL = Parcel("T1/C1/1.0/7/1764400000.5", (RUNBOOK,), "https://acme.slack.com/archives/C1/p1")
+TITLE = f"Runbook: PoolExhausted · draft {PARCEL.mark(RUNBOOK.id)}"
 LONG = dataclasses.replace(RUNBOOK, content="\n".join(f"- step {number}" for number in range(450)))
 
 
@@ -45,12 +46,23 @@ async def test_a_page_below_the_one_that_is_configured() -> None:
         done = await deliver(server)
 
         [page] = server.pages
-        assert page.title == "Runbook: PoolExhausted · draft 4"
+        assert page.title == TITLE
         assert [block["type"] for block in page.blocks] == ["quote", "heading_1", "paragraph"]
         assert "this conversation" in text(page.blocks[0])
         assert "Open, marked as TODO: 1" in text(page.blocks[0])
         assert done.link == f"https://www.notion.so/{page.id}"
-        assert "“Runbook: PoolExhausted · draft 4”" in done.said
+        assert f"“{TITLE}”" in done.said
+
+
+async def test_two_installations_below_one_page_write_on_no_page_of_the_other() -> None:
+    other = dataclasses.replace(PARCEL, origin="T1/C1/1.0/7/1764400000.75")
+    async with FakeNotion() as server:
+        await deliver(server)
+        await deliver(server, other)
+        await deliver(server, other)
+
+        assert [len(page.blocks) for page in server.pages] == [3, 3]
+        assert len({page.title for page in server.pages}) == 2
 
 
 async def test_more_than_a_hundred_blocks_are_sent_a_hundred_at_a_time() -> None:
@@ -86,7 +98,7 @@ async def test_yaml_is_shown_as_code_and_each_file_has_a_page() -> None:
     async with FakeNotion() as server:
         done = await deliver(server, dataclasses.replace(PARCEL, files=(RUNBOOK, slo)))
 
-        assert [page.title for page in server.pages] == ["Runbook: PoolExhausted · draft 4", "SLOs · draft 5"]
+        assert [page.title for page in server.pages] == [TITLE, f"SLOs · draft {PARCEL.mark(5)}"]
         code = server.pages[1].blocks[-1]
         assert (code["type"], code["code"]["language"], text(code)) == ("code", "yaml", "a: 1")
         assert "not valid" in text(server.pages[1].blocks[0])
@@ -139,9 +151,7 @@ async def test_an_answer_without_end_is_not_read(monkeypatch: pytest.MonkeyPatch
 
 
 async def test_a_page_with_an_odd_id_is_not_asked_for() -> None:
-    listed = [
-        {"id": "../users", "type": "child_page", "child_page": {"title": "Runbook: PoolExhausted · draft 4"}}
-    ]
+    listed = [{"id": "../users", "type": "child_page", "child_page": {"title": TITLE}}]
     async with FakeNotion() as server:
         server.failures = [json_response(200, {"results": listed, "has_more": False})]
         with pytest.raises(WriteRefused, match="Nothing was sent"):
