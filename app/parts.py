@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.agent.budget import PostgresBudget, WindowLimits
 from app.agent.compaction import CompactionLimits
+from app.agent.failures import Backoff
 from app.agent.models import Models
 from app.agent.prices import Prices
 from app.agent.reader import Reader
@@ -197,6 +198,7 @@ class Parts:
             tools=discover(self._tool_parts()),
             budget=PostgresBudget(self.engine, self.windows()),
             prices=Prices.load(self.settings.model.prices),
+            backoff=Backoff(patience_seconds=self.settings.model.patience),
         )
 
     def _tool_parts(self) -> ToolParts:

@@ -37,6 +37,8 @@ EXAMPLES = {
     "MODEL": HAIKU,
     "MODEL_STRONG": SONNET,
     "SYSTEM_PROMPT_FILE": "./system-prompt.md",
+    "MODEL_SILENCE_SECONDS": "20",
+    "MODEL_PATIENCE_SECONDS": "40",
     "MODEL_PRICES": "./prices.yaml",
     "ANTHROPIC_API_KEY": "sk-ant-…",
     "ANTHROPIC_BASE_URL": "https://gateway.example.com",
@@ -248,6 +250,8 @@ class ModelSettings(Group):
     openai_base_url: Address | None = Field(None, validation_alias="OPENAI_BASE_URL")
     ollama_base_url: Address = Field("http://localhost:11434/v1", validation_alias="OLLAMA_BASE_URL")
     prices: File | None = Field(None, validation_alias="MODEL_PRICES")
+    silence_seconds: float | None = Field(None, validation_alias="MODEL_SILENCE_SECONDS", gt=0)
+    patience_seconds: float | None = Field(None, validation_alias="MODEL_PATIENCE_SECONDS", gt=0)
 
     @model_validator(mode="after")
     def _provider_has_what_it_needs(self) -> Self:
@@ -263,6 +267,16 @@ class ModelSettings(Group):
     def chosen(self) -> Literal["anthropic", "openai", "ollama", "offline"]:
         """The provider in force: the one named, else Anthropic when its key is set, else none."""
         return self.provider or ("anthropic" if self.anthropic_api_key else "offline")
+
+    @property
+    def longest_silence(self) -> float:
+        """In seconds: models at home read a long question for longer, and some think without a word."""
+        return self.silence_seconds or (20 if self.chosen == "anthropic" else 60)
+
+    @property
+    def patience(self) -> float:
+        """How many seconds of waiting for one response are enough: two models may be silent."""
+        return self.patience_seconds or 2 * self.longest_silence
 
     @property
     def fast_name(self) -> str:

@@ -5,6 +5,7 @@ The model layer's own agent would do this too, at a fifth of the processor time 
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Sequence
 from functools import lru_cache
@@ -35,6 +36,7 @@ FALLBACK_ON = (
     fault.ModelUnavailableError,
     fault.ModelServerError,
     fault.ModelNotFoundError,
+    fault.ModelTimeoutError,
 )
 """What another model of the same account may not suffer from; a refused key or a dead line it would."""
 INSTEAD_OF = "instead_of"
@@ -54,6 +56,11 @@ def offer(
     )
 
 
+def prose(instructions: str) -> ModelRequestParameters:
+    """Nothing but an answer in words."""
+    return ModelRequestParameters(instruction_parts=[InstructionPart(instructions)])
+
+
 async def ask(
     model: ChosenModel,
     messages: Sequence[ModelMessage],
@@ -64,19 +71,20 @@ async def ask(
     goes on in a conversation it has answered in: its copy of the prompt is the cached one.
 
     Raises:
-        AgentRunError: as the model layer does; of the model asked first, when the other fails as well.
+        AgentRunError: as the model layer does; of the model asked first, when the other fails as well. A
+            model that is silent for longer than it may be is a `ModelTimeoutError`.
     """
     failed: fault.AgentRunError | None = None
     for candidate in _in_order(await model.candidates(), messages):
         heard = False
+
+        async def listen(event: ModelResponseStreamEvent) -> None:
+            nonlocal heard
+            heard = True
+            await hear(event)
+
         try:
-            async with model_request_stream(
-                candidate, messages, model_settings=model.settings, model_request_parameters=offered
-            ) as stream:
-                async for event in stream:
-                    heard = True
-                    await hear(event)
-                response = stream.get()
+            response = await _asked(candidate, model, messages, offered, listen)
             if candidate.model_name != model.name:
                 response.metadata = {**(response.metadata or {}), INSTEAD_OF: model.name}
             return response
@@ -86,6 +94,34 @@ async def ask(
             failed = failed or error
     assert failed is not None
     raise failed
+
+
+async def _asked(
+    candidate: Model,
+    model: ChosenModel,
+    messages: Sequence[ModelMessage],
+    offered: ModelRequestParameters,
+    hear: Callable[[ModelResponseStreamEvent], Awaitable[None]],
+) -> ModelResponse:
+    """The response of one model. What keeps a connection busy (`ping` events, say) breaks no silence."""
+    now, longest = asyncio.get_running_loop().time, model.silence_seconds
+    try:
+        async with (
+            asyncio.timeout(longest) as silence,
+            model_request_stream(
+                candidate, messages, model_settings=model.settings, model_request_parameters=offered
+            ) as stream,
+        ):
+            async for event in stream:
+                # Whoever hears it may take their time.
+                silence.reschedule(None)
+                await hear(event)
+                silence.reschedule(now() + longest)
+            return stream.get()
+    except TimeoutError as error:
+        if not silence.expired():
+            raise
+        raise fault.ModelTimeoutError(candidate.model_name, f"It was silent for {longest:g} s.") from error
 
 
 def words_of(event: ModelResponseStreamEvent) -> str:

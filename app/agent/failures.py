@@ -79,24 +79,28 @@ def is_too_long(error: BaseException) -> bool:
 
 @dataclass(frozen=True)
 class Backoff:
-    """How often and how patiently a step is repeated: at most `attempts` requests in a row without progress.
+    """How often and how patiently a step is repeated: at most `attempts` requests in a row without progress,
+    the last of them sent within `patience_seconds`.
 
     The wait doubles from `first_seconds`, never exceeds `longest_seconds` and is at least what the
     service asked for; when it asks for more than `longest_seconds`, waiting is pointless.
     """
 
-    attempts: int = 3
+    attempts: int = 5
     first_seconds: float = 1
     longest_seconds: float = 20
+    patience_seconds: float = 40
 
-    def wait(self, failures: int, failure: Failure) -> float | None:
-        """Seconds before the next attempt after `failures` in a row, None to give up."""
+    def wait(self, failures: int, failure: Failure, waited: float = 0) -> float | None:
+        """Seconds before the next attempt after `failures` in a row, in which somebody has `waited` for so
+        many seconds already; None to give up."""
         if not failure.passing or failures >= self.attempts:
             return None
         if failure.retry_after is not None and failure.retry_after > self.longest_seconds:
             return None
         doubled = self.first_seconds * 2.0 ** (failures - 1)
-        return max(min(doubled, self.longest_seconds), failure.retry_after or 0)
+        wait = max(min(doubled, self.longest_seconds), failure.retry_after or 0)
+        return wait if waited + wait < self.patience_seconds else None
 
 
 def explain(error: BaseException, name: str) -> Failure:

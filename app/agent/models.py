@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 ANTHROPIC_URL = "https://api.anthropic.com"
 OPENAI_URL = "https://api.openai.com/v1"
+NO_RETRIES = 0
+"""Whoever waits is told of a wait, and the other model is asked first; an SDK sleeps for as long as a service
+asks it to, and tells nobody."""
 
 Made = tuple[Model, Model, Callable[[], Awaitable[None]]]
 """The fast model, the strong one, and how to end their connections."""
@@ -58,7 +61,8 @@ class ChosenModel:
     """A model to be asked, and the other one of its provider, for when it fails before its first word.
 
     `provider` is the word of MODEL_PROVIDER; `settings` go with every request and are the same for
-    every request, because what they hold is part of the cached prefix.
+    every request, because what they hold is part of the cached prefix. `silence_seconds` is the longest time
+    without a word, before the first of an answer and within it.
     """
 
     provider: str
@@ -66,6 +70,7 @@ class ChosenModel:
     settings: RequestSettings
     sdk: Sdk
     other: str | None = None
+    silence_seconds: float = 60
 
     async def candidates(self) -> tuple[Model, ...]:
         """Itself first, then the other one, if that is another."""
@@ -92,27 +97,28 @@ class Models:
 
 
 def load(
-    settings: ModelSettings, *, connect_seconds: float = 5, silence_seconds: float = 60
+    settings: ModelSettings, *, connect_seconds: float = 5, silence_seconds: float | None = None
 ) -> Models | None:
     """The models of the settings, None when there is none (the offline analyst answers then).
 
-    `silence_seconds` is the longest pause of a model in the middle of an answer.
+    `silence_seconds` goes before MODEL_SILENCE_SECONDS.
     """
     provider = settings.chosen
     if provider == "offline":
         return None
-    deadlines = (connect_seconds, silence_seconds)
+    silence = silence_seconds or settings.longest_silence
+    deadlines = (connect_seconds, silence)
     if provider == "anthropic":
         sdk = Sdk(lambda: _anthropic(settings, *deadlines))
     else:
         sdk = Sdk(lambda: _openai_compatible(settings, provider, *deadlines))
     fast, strong, asking = settings.fast_name, settings.strong_name, _request_settings(settings)
     if fast == strong:
-        only = ChosenModel(provider, fast, asking, sdk)
+        only = ChosenModel(provider, fast, asking, sdk, silence_seconds=silence)
         return Models(only, only, sdk)
     return Models(
-        ChosenModel(provider, fast, asking, sdk, other=strong),
-        ChosenModel(provider, strong, asking, sdk, other=fast),
+        ChosenModel(provider, fast, asking, sdk, strong, silence),
+        ChosenModel(provider, strong, asking, sdk, fast, silence),
         sdk,
     )
 
@@ -141,7 +147,7 @@ def _anthropic(settings: ModelSettings, connect: float, silence: float) -> Made:
         http_client=gathering(anthropic.DefaultAioHttpClient)(timeout=timeout),
         api_key=key.get_secret_value() if key else None,
         base_url=settings.anthropic_base_url or ANTHROPIC_URL,
-        max_retries=1,
+        max_retries=NO_RETRIES,
         timeout=timeout,
         open_telemetry=False,
     )
@@ -167,7 +173,7 @@ def _openai_compatible(settings: ModelSettings, name: str, connect: float, silen
         # Local services want no key, the SDK wants one.
         api_key=key.get_secret_value() if key else "none",
         base_url=settings.ollama_base_url if ollama else settings.openai_base_url or OPENAI_URL,
-        max_retries=1,
+        max_retries=NO_RETRIES,
         timeout=timeout,
     )
     provider = OllamaProvider(openai_client=client) if ollama else OpenAIProvider(openai_client=client)

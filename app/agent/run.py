@@ -17,7 +17,6 @@ from uuid import UUID
 import structlog
 from pydantic import BaseModel
 from pydantic_ai import exceptions as fault
-from pydantic_ai.direct import model_request
 from pydantic_ai.messages import (
     ModelMessage,
     ModelRequest,
@@ -30,7 +29,7 @@ from pydantic_ai.settings import ModelSettings as RequestSettings
 
 from app import tracing
 from app.agent.answer import Answer, Conclusion
-from app.agent.asking import ask, offer, words_of
+from app.agent.asking import ask, offer, prose, words_of
 from app.agent.booking import Bookings
 from app.agent.budget import Budget, BudgetSpent
 from app.agent.calls import Desk
@@ -70,6 +69,7 @@ from app.agent.tally import (
     text_of,
     this_turn,
 )
+from app.agent.waiting import Waiting
 from app.context.models import Source
 from app.errors import AgentError
 from app.instruments import RUN_DURATION, RUNS_COMPLETED, RUNS_FAILED, TOKENS_PER_RUN
@@ -176,7 +176,8 @@ async def _carried_out(turn: _Turn, means: Means) -> tuple[str, ...]:
     kind = "conversation" if turn.request.ending is Conclusion else "investigation"
     began = means.seconds()
     try:
-        said = await _stepped(turn, means)
+        async with turn.waiting.told():
+            said = await _stepped(turn, means)
     except AgentError as error:
         RUNS_FAILED.add(kind=kind, code=error.code)
         RUN_DURATION.record(means.seconds() - began, kind=kind)
@@ -205,11 +206,13 @@ async def _stepped(turn: _Turn, means: Means) -> tuple[str, ...]:
                 continue
             failures = failures + 1 if len(turn.rows) == known else 1
             failure = explain(error, turn.model.name)
-            wait = means.backoff.wait(failures, failure)
+            wait = means.backoff.wait(failures, failure, turn.waiting.seconds)
             if wait is None and isinstance(error, fault.UnexpectedModelBehavior) and text_of(turn.rows):
                 return (NO_CONCLUSION,)
             if wait is None:
+                await turn.waiting.give_up(failure.sentence)
                 raise ModelUnavailable(failure.sentence, failure.reason) from error
+            turn.waiting.trouble = failure.sentence
             await turn.progress.reset(turn.text())
             await means.sleep(wait)
     return ()
@@ -225,6 +228,7 @@ class _Turn:
     progress: Progress
     bookings: Bookings
     desk: Desk
+    waiting: Waiting
     before: list[ModelMessage] = field(default_factory=list)
     rows: list[ModelMessage] = field(default_factory=list)
 
@@ -243,7 +247,8 @@ class _Turn:
         bookings = Bookings(
             request.turn_id, request.session_id, request.attempt, model, means.budget, means.prices
         )
-        return cls(request, model, transcript, progress, bookings, desk)
+        waiting = Waiting(progress, model.name, clock=means.seconds)
+        return cls(request, model, transcript, progress, bookings, desk, waiting)
 
     def over(self) -> bool:
         return concluded(self.rows, by_prose=self.request.ending is Conclusion)
@@ -285,17 +290,22 @@ class _Turn:
 
     async def _summarise(self, task: str, text: str) -> str | None:
         """Ask the model for a summary; a failure costs the summary, not the turn."""
-        model, *_ = await self.model.candidates()
+        asked = [ModelRequest(parts=[UserPromptPart(text)])]
+        # What is read once need not be cached.
+        model = replace(self.model, settings=RequestSettings(max_tokens=LONG_ANSWER))
         try:
             async with self.bookings.request(len(text), written=self._long_answer) as booking:
-                response = booking.response = await model_request(
-                    model,
-                    [ModelRequest(parts=[UserPromptPart(text)], instructions=task)],
-                    model_settings=RequestSettings(max_tokens=LONG_ANSWER),
-                )
+
+                async def hear(event: ModelResponseStreamEvent) -> None:
+                    await booking.hear(event)
+                    await self.waiting.heard()
+
+                self.waiting.begin()
+                response = booking.response = await ask(model, asked, prose(task), hear)
         except MODEL_FAILED as error:
             log.warning("compaction_without_model", reason=explain(error, self.model.name).reason)
             return None
+        self.waiting.end()
         return response_text(response) or None
 
     async def store(self, message: ModelMessage) -> None:
@@ -339,13 +349,16 @@ class _Turn:
             async def hear(event: ModelResponseStreamEvent) -> None:
                 nonlocal first
                 await booking.hear(event)
+                await self.waiting.heard()
                 delta = words_of(event)
                 if first and (delta := delta.lstrip()):
                     first = False
                     await self._show("\n\n" if self.text() else "")
                 await self._show(guard.feed(delta))
 
+            self.waiting.begin()
             response = booking.response = await ask(self.model, [*self.before, *self.rows], offered, hear)
+            self.waiting.end()
             await self._show(guard.flush())
         if is_cut_by_window(response, self.model.settings.get("max_tokens")):
             raise CutByWindow(response)

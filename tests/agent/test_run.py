@@ -110,8 +110,7 @@ async def test_a_tool_the_model_made_up_is_answered_and_the_turn_goes_on(stage: 
 
 @pytest.mark.parametrize("failure", [rate_limited(0), overloaded()])
 async def test_a_busy_service_is_asked_again(stage: Stage, failure: object) -> None:
-    # The SDK itself asks twice before the loop hears of it.
-    stage.server.script.add(failure, failure, say(LONG, conclude()))  # type: ignore[arg-type]
+    stage.server.script.add(failure, say(LONG, conclude()))  # type: ignore[arg-type]
 
     answer = await stage.ask("What does checkout need?")
 
@@ -120,7 +119,7 @@ async def test_a_busy_service_is_asked_again(stage: Stage, failure: object) -> N
 
 
 async def test_a_service_that_stays_overloaded_is_given_up_with_a_reason(stage: Stage) -> None:
-    stage.server.script.add(*[overloaded()] * 6)
+    stage.server.script.add(*[overloaded()] * 3)
 
     with pytest.raises(ModelUnavailable) as refused:
         await stage.ask("What does checkout need?")

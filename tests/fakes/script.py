@@ -34,8 +34,10 @@ class Call:
 class Reply:
     """One answer of the model, or one way of failing.
 
-    The model is silent for `first_token_seconds`, and until `waits_for` is set. `fault` strikes after `fault_after` pieces of text: `overloaded` is an error event inside the open
-    stream, `cut` drops the connection, `hang` sends nothing more. `message` is the words of an error.
+    The model is silent for `first_token_seconds`, and until `waits_for` is set. `fault` strikes after
+    `fault_after` pieces of text: `overloaded` is an error event inside the open stream, `cut` drops the
+    connection, `hang` sends nothing more, `pings` nothing but signs of life. `message` is the words of an
+    error.
     """
 
     text: str = ""
@@ -44,7 +46,7 @@ class Reply:
     tokens_per_second: float | None = None
     status: int = 200
     retry_after: float | None = None
-    fault: Literal["overloaded", "cut", "hang"] | None = None
+    fault: Literal["overloaded", "cut", "hang", "pings"] | None = None
     fault_after: int = 2
     stop_reason: str | None = None
     message: str | None = None
@@ -144,3 +146,6 @@ async def paced(reply: Reply, event: Callable[[str], bytes], fault: bytes = b"")
         raise CutConnection
     elif reply.fault == "hang":
         await asyncio.sleep(3600)
+    while reply.fault == "pings":
+        yield b": ping\n\n"
+        await asyncio.sleep(TICK_SECONDS)
