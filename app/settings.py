@@ -495,6 +495,15 @@ class TelemetrySettings(Group):
     resource_attributes: str | None = Field(None, validation_alias="OTEL_RESOURCE_ATTRIBUTES")
     disabled: bool = Field(False, validation_alias="OTEL_SDK_DISABLED")
 
+    @field_validator("protocol", mode="before")
+    @classmethod
+    def _is_spoken(cls, value: Any) -> Any:
+        if value == "grpc":
+            raise ValueError(
+                "grpc is not spoken here; collectors take http/protobuf too, mostly on port 4318"
+            )
+        return value
+
     @property
     def is_on(self) -> bool:
         return any(self.address(each) for each in SIGNALS)

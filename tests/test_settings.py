@@ -56,6 +56,8 @@ def problems(**values: str) -> list[str]:
         ("LOG_LEVEL", "loud", "'DEBUG'"),
         ("AUTO_MIGRATE", "perhaps", "boolean"),
         ("SERVICE_REGISTRY", "checkout|ftp://x", "is not name|url|critical"),
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc", "collectors take http/protobuf too"),
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json", "'http/protobuf'"),
     ],
 )
 def test_a_wrong_value_is_named_with_what_is_wrong_and_an_example(

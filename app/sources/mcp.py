@@ -7,6 +7,7 @@ A server's answers, and its words about its own tools, are data from outside. Th
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import math
 import os
 import time
@@ -18,10 +19,12 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from app import tracing
 from app.sources.failures import NotThere, QueryRejected, SourceFailed
 from app.sources.mcp_config import McpServer, McpSettings
 
 if TYPE_CHECKING:
+    import httpx2
     from mcp import Client
 
 log = structlog.get_logger(__name__)
@@ -189,7 +192,11 @@ class _Line:
             await self.aclose()
             self._hang_up = asyncio.Event()
             ready: asyncio.Future[Client] = asyncio.get_running_loop().create_future()
-            self._task = asyncio.create_task(self._hold(ready, self._hang_up), name=f"mcp-{self.server.name}")
+            self._task = asyncio.create_task(
+                self._hold(ready, self._hang_up),
+                name=f"mcp-{self.server.name}",
+                context=contextvars.Context(),  # it outlives the trace that needs it first
+            )
             try:
                 async with asyncio.timeout(self._connect_seconds):
                     self._client = await asyncio.shield(ready)
@@ -287,10 +294,17 @@ async def _open(server: McpServer, settings: McpSettings, stack: AsyncExitStack)
     headers = {name: settings.value(each) for name, each in server.headers.items()}
     timeout = httpx2.Timeout(server.deadline_seconds)
     bounded = BoundedTransport(httpx2.AsyncHTTPTransport(), server.name, MOST_HTTP_BYTES)
+    hooks = {"request": [_name_trace]}
     http = await stack.enter_async_context(
-        httpx2.AsyncClient(headers=headers, timeout=timeout, transport=bounded)
+        httpx2.AsyncClient(headers=headers, timeout=timeout, transport=bounded, event_hooks=hooks)
     )
     return await stack.enter_async_context(Client(streamable_http_client(server.url, http_client=http)))
+
+
+async def _name_trace(request: httpx2.Request) -> None:
+    """The SDK sends each call's request in the context of whoever calls."""
+    if trace_id := tracing.current_trace_id():
+        request.headers[tracing.HEADER] = trace_id
 
 
 def text_of(result: Any) -> str:

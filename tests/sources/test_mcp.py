@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
 import sys
+from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+from app import tracing
 from app.sources.failures import NotThere, QueryRejected, SourceFailed
 from app.sources.mcp import McpServers
 from app.sources.mcp_config import McpServer, McpSettings
@@ -130,6 +133,22 @@ async def test_a_server_over_http_is_used_with_its_headers() -> None:
         assert "OPS-1" in await running.call("tickets.search_tickets", {"service": "cart"})
         await running.aclose()
     assert {headers["authorization"] for headers in server.headers} == {"Bearer t0ken"}
+
+
+async def test_calls_over_http_name_their_traces_and_the_connection_none() -> None:
+    async def found(running: McpServers, trace_id: str) -> None:
+        with tracing.work(trace_id, "a turn"):
+            await running.call("tickets.search_tickets", {"service": "cart"})
+
+    async with HttpMcpServer() as server:
+        settings = McpServer(name="tickets", url=server.url, tools=("search_tickets",))
+        running = McpServers(McpSettings((settings,)))
+        await found(running, "a" * 32)
+        await asyncio.gather(found(running, "b" * 32), found(running, "c" * 32))
+        await running.aclose()
+    named = Counter(headers.get("x-trace-id") for headers in server.headers)
+    assert named.pop(None) > 0
+    assert named == {letter * 32: 1 for letter in "abc"}
 
 
 @pytest.mark.skipif(
