@@ -43,8 +43,7 @@ class Waiting:
     def begin(self) -> None:
         """A request is sent; one that repeats another goes on in its wait."""
         if self._began is None:
-            self._began = self._clock()
-        self._heard = self._clock()
+            self._began = self._heard = self._clock()
 
     async def heard(self) -> None:
         """The model said something, and may fall silent again."""

@@ -134,6 +134,16 @@ async def test_whoever_waits_is_told_how_long_why_and_that_it_is_over() -> None:
         assert await told(progress, "complete") == "The model claude answered after 25 s"
 
 
+async def test_a_model_that_refuses_each_request_at_once_is_waited_for_all_the_same() -> None:
+    seconds, progress = 0.0, MemoryProgress()
+    waiting = Waiting(progress, "claude", every=0.02, clock=lambda: seconds)
+    waiting.begin()
+    seconds = 12
+    waiting.begin()
+    async with waiting.told():
+        assert await told(progress, "in_progress") == "Waiting for the model claude: 12 s"
+
+
 async def test_a_model_that_was_waited_for_in_vain_is_marked_so() -> None:
     seconds, progress = 0.0, MemoryProgress()
     waiting = Waiting(progress, "claude", every=0.02, clock=lambda: seconds)
