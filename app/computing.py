@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import copyreg
+import os
 from collections.abc import Callable
 from functools import cached_property
 from types import MappingProxyType
@@ -15,6 +16,8 @@ from typing import Any, TypeVar, TypeVarTuple
 
 import structlog
 from anyio import BrokenWorkerProcess, CapacityLimiter, to_process
+
+from app.giving_way import give_way
 
 log = structlog.get_logger(__name__)
 
@@ -43,7 +46,18 @@ class Beside:
         Raises what `compute` raises. When the process is killed, it is computed here.
         """
         try:
-            return await to_process.run_sync(compute, *given, limiter=self._turns)
+            await give_way()
+            return await to_process.run_sync(_behind, compute, *given, limiter=self._turns)
         except BrokenWorkerProcess as error:
             log.warning("computing_process_died", reason=str(error))
             return await asyncio.to_thread(compute, *given)
+
+
+NICENESS = 5
+"""Of 19: on a machine whose processors are all busy, a third of the share that others have."""
+
+
+def _behind(compute: Callable[[*Given], T], *given: *Given) -> T:
+    """Beside the loop that answers webhooks and the database, which may need the same processor."""
+    os.setpriority(os.PRIO_PROCESS, 0, max(os.getpriority(os.PRIO_PROCESS, 0), NICENESS))
+    return compute(*given)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cached_property, partial
 from typing import TextIO
@@ -32,6 +32,7 @@ from app.conversations.guide import Guide
 from app.conversations.results import StoredResults
 from app.errors import AgentError
 from app.escalation.escalation import Escalation
+from app.giving_way import RightOfWay
 from app.investigations.chart import drawn
 from app.investigations.desk import StoredDesk
 from app.investigations.diagnose import Diagnoser
@@ -104,6 +105,8 @@ class Parts:
     link: LinkOf = lambda channel, ts: None
     out: Callable[[], TextIO] = lambda: sys.stdout
     """Where the line of an incident's report goes."""
+    way: RightOfWay = field(default_factory=RightOfWay)
+    """Of webhooks, before what is done about them."""
 
     @classmethod
     def of(
@@ -231,6 +234,7 @@ class Parts:
             CatalogServices(lambda: self.library.catalog),
             critical=frozenset(each.name for each in alerts.services if each.critical),
             limits=StormLimits(alerts.storm_incidents, alerts.storm_window_seconds),
+            way=self.way,
         )
 
     def desk(self) -> StoredDesk:
@@ -277,6 +281,7 @@ class Parts:
             gatherer,
             self.hosts,
             waits_for=WAITS_FOR if self.models else "",
+            way=self.way,
         )
         diagnoser = Diagnoser(
             self.engine,
@@ -285,6 +290,7 @@ class Parts:
             diagnosing,
             wrapping,
             on_call=partial(people.first, emails=True) if (people := self._on_call()) else None,
+            way=self.way,
         )
         return Stages(
             looker,
@@ -298,6 +304,7 @@ class Parts:
                 diagnoser,
                 alerts.ttl_seconds,
                 self.clients.pagerduty.resolution if self.clients.pagerduty else None,
+                way=self.way,
             ),
         )
 

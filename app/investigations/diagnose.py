@@ -33,6 +33,7 @@ from app.conversations.transcript import SessionTranscript
 from app.conversations.turn import MOST_ATTEMPTS, passes
 from app.errors import AgentError
 from app.escalation.models import PAGERDUTY, Why
+from app.giving_way import RightOfWay, give_way
 from app.investigations import journal, queueing, repository
 from app.investigations.assembling import Looked, down
 from app.investigations.begun import OnceBegun
@@ -159,12 +160,14 @@ class Diagnoser:
     on_call: Callable[[Investigation], Awaitable[Sequence[OnCall]]] | None = None
     """Who is on call now, with their addresses, which are neither kept nor logged."""
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    way: RightOfWay = field(default_factory=RightOfWay)
 
     async def run(self, investigation_id: str) -> None:
         investigation = await self._begin(UUID(investigation_id))
         if investigation is None:
             return
-        with processing(investigation, "diagnose"):
+        with processing(investigation, "diagnose"), self.way.behind(investigation.severity):
+            await give_way()
             if self._waits_for_thread(investigation):
                 await self._ask_for_thread(investigation)
             ledger = InvestigationLedger(self.engine, investigation.id, investigation.attempt)

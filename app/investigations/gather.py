@@ -20,6 +20,7 @@ from app.context.catalog import Catalog
 from app.context.models import Service
 from app.context.runbooks import FoundRunbook, Runbooks
 from app.errors import AgentError
+from app.giving_way import give_way
 from app.investigations.alert import Alert
 from app.investigations.by_labels import narrow, questions_by_labels
 from app.investigations.evidence import Gap, Observations
@@ -486,6 +487,7 @@ class _Look:
 
     async def _of(self, source: str, answer: Awaitable[T], otherwise: T) -> T:
         """What a source answers, or a gap; an answer of its own, even an empty one, is remembered as one."""
+        await give_way()
         try:
             found = await in_time(answer, self.gatherer.seconds)
         except TimeoutError:

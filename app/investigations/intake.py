@@ -20,6 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app import jobs
 from app.context.names import slug
+from app.giving_way import RightOfWay
 from app.instruments import INTAKE_DEDUPLICATED, INTAKE_QUEUED
 from app.investigations import afterwards, incidents, queueing, storm
 from app.investigations.alert import Alert, Severity
@@ -109,6 +110,7 @@ class Intake:
     services: Services
     critical: frozenset[str] = frozenset()
     limits: StormLimits = field(default_factory=StormLimits)
+    way: RightOfWay = field(default_factory=RightOfWay)
     _room: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE), init=False)
     _view: _View = field(default_factory=_View, init=False)
 
@@ -122,12 +124,13 @@ class Intake:
         Raises:
             DatabaseUnavailable: nothing is stored, or not surely kept; its sender sends it again.
         """
-        delivery = self.delivery(alert)
-        async with self._room:
-            at_once = await self._fired_at_once(delivery) if alert.status == "firing" else None
-            accepted = at_once or await self._taken(delivery)
-        if at_once:
-            await self._flush.done()
+        with self.way.first():
+            delivery = self.delivery(alert)
+            async with self._room:
+                at_once = await self._fired_at_once(delivery) if alert.status == "firing" else None
+                accepted = at_once or await self._taken(delivery)
+            if at_once:
+                await self._flush.done()
         if alert.status == "firing" and accepted.status != "ignored":
             (INTAKE_QUEUED if accepted.status == "queued" else INTAKE_DEDUPLICATED).add()
         log.info(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.conversations.reply import NotReached, NotShown
 from app.conversations.turn import MOST_ATTEMPTS, passes
 from app.errors import AgentError
+from app.giving_way import RightOfWay, give_way
 from app.instruments import ALERT_DURATION
 from app.investigations import queueing, repository
 from app.investigations.assembling import Looked, lately, worked_out
@@ -63,13 +64,15 @@ class Looker:
     waits_for: str = ""
     """What the evidence brief says will follow it: nothing when no model is configured."""
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    way: RightOfWay = field(default_factory=RightOfWay)
 
     async def run(self, investigation_id: str) -> None:
         async with begin(self.engine) as connection:
             investigation = await repository.begin_look(connection, UUID(investigation_id))
         if investigation is None:
             return
-        with processing(investigation, "look"):
+        with processing(investigation, "look"), self.way.behind(investigation.severity):
+            await give_way()
             ledger = InvestigationLedger(self.engine, investigation.id, investigation.attempt)
             thread = self.surface.thread(investigation.id, self.channel, ledger)
             await _Look(self, investigation, thread).carry_out()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.conversations.reply import NotReached, NotShown
 from app.errors import AgentError
 from app.escalation.models import PAGERDUTY
+from app.giving_way import RightOfWay, give_way
 from app.investigations import afterwards, incidents, newcomers, repository
 from app.investigations.assembling import Looked
 from app.investigations.brief import Brief
@@ -55,6 +56,7 @@ class Updater:
     """What a person wrote last on an incident of PagerDuty, by its id: as a rule what it was."""
     apart_seconds: float = newcomers.APART_SECONDS
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    way: RightOfWay = field(default_factory=RightOfWay)
 
     async def run(self, investigation_id: str, unshown: bool = False) -> None:
         """With `unshown`, everything that is stored is shown where it is not yet: its place was away.
@@ -62,7 +64,11 @@ class Updater:
         Raises:
             NotReached: the place is away; the queue tries again until it is back.
         """
-        investigation = await self._load(UUID(investigation_id))
+        with self.way.behind():
+            await give_way()
+            await self._update(await self._load(UUID(investigation_id)), unshown=unshown)
+
+    async def _update(self, investigation: Investigation | None, *, unshown: bool) -> None:
         if investigation is None or investigation.status in ("queued", "looking"):
             # Its look will show what is stored by then.
             return

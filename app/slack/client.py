@@ -19,6 +19,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from app.conversations.reply import NotReached
 from app.errors import AgentError
+from app.giving_way import give_way
 
 Clock = Callable[[], float]
 Sleep = Callable[[float], Awaitable[None]]
@@ -88,6 +89,7 @@ async def ask(method: str, call: Awaitable[Any]) -> Any:
         SlackRefused: when Slack refused the call for good.
         SlackUnavailable: on 429, 5xx, time-outs and lost connections.
     """
+    await give_way()
     try:
         return await call
     except SlackApiError as error:

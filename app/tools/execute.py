@@ -11,6 +11,7 @@ import structlog
 from pydantic import ValidationError
 
 from app.context.models import Source
+from app.giving_way import give_way
 from app.storage.characters import storable, storable_in
 from app.tools.catalogue import Catalogue, ToolFailed, ToolResult, ToolScope
 from app.tools.masking import mask
@@ -96,6 +97,7 @@ async def _run(tools: Catalogue, name: str, arguments: dict[str, Any], scope: To
         given = tool.input.model_validate(arguments)
     except ValidationError as error:
         raise ToolFailed(f"The arguments of {name} do not fit: {faults(error)}") from None
+    await give_way()
     try:
         async with asyncio.timeout(tool.deadline_seconds):
             return _storable(await tool.run(given, scope))
