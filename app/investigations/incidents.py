@@ -45,13 +45,7 @@ FIRES = text(f"""
 SELECT incident_fires({NEW}, :kept, :repeats_seconds, :together_seconds, :window_seconds, :storm_incidents,
                       :open_together_seconds)
 """)
-UPDATE_JOB = jobs.JOB.replace(":", ":update_")
-FIRES_AT_ONCE = text(f"""
-SELECT incident_fires_at_once({NEW}, :kept, :repeats_seconds, :together_seconds, :window_seconds,
-                              :storm_incidents, :open_together_seconds, CAST(:view AS text),
-                              CAST({UPDATE_JOB} AS procrastinate_job_to_defer_v1), CAST(:leader_id AS uuid),
-                              CAST(:grouped_because AS text))
-""")
+FIRE = text("CALL incidents_fire(CAST(:alerts AS jsonb), NULL)")
 OPEN = text(f"SELECT investigation_opens({NEW})")
 # The job among the columns of `NEW` is the update of the leader's thread here.
 JOIN_STORM = text(f"""
@@ -207,6 +201,30 @@ class Joining:
         return {"leader_id": self.leader_id, "grouped_because": self.because}
 
 
+@dataclass(frozen=True)
+class Firing:
+    """An alert that fires, with all that may become of it. `joining` is thought out with the leaders of
+    `view`, as the database called them."""
+
+    delivery: Delivery
+    opening: Opening
+    bounds: Bounds
+    view: str | None = None
+    joining: Joining | None = None
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """As `incidents_fire` reads it."""
+        update = self.joining.update if self.joining else self.opening.look
+        return {
+            **_firing(self.delivery, self.opening, self.bounds),
+            **(self.joining.columns if self.joining else {}),
+            "view": self.view if self.joining else None,
+            "look": jobs.columns(self.opening.look),
+            "update": jobs.columns(update),
+        }
+
+
 async def fires(
     connection: AsyncConnection, delivery: Delivery, opening: Opening, bounds: Bounds
 ) -> dict[str, Any]:
@@ -222,33 +240,16 @@ async def fires(
     return found
 
 
-async def fires_at_once(
-    engine: AsyncEngine,
-    delivery: Delivery,
-    opening: Opening,
-    bounds: Bounds,
-    *,
-    view: str | None,
-    joining: Joining | None,
-) -> dict[str, Any]:
-    """As `fires`, and done with, in one statement: or it has `joined` a storm as `joining` says, thought out
-    with the leaders of that `view`, and how these are `marked`, if that is no news; or it is `undone`: what
-    `fires` would say, and the `view` and marks that would fit.
+async def fire(engine: AsyncEngine, firing: Sequence[Firing]) -> Sequence[dict[str, Any]]:
+    """As `fires`, one after the other and each done with, in one statement for all. Of each, what `fires`
+    says, or that it has `joined` a storm as its `joining` says, and how the leaders are `marked` then, if
+    that is no news; or it is `undone`: what `fires` would say, and the `view` and marks that would fit.
 
-    It is kept for good once a later transaction is (`storage.flushing`)."""
-    values = {
-        **_firing(delivery, opening, bounds),
-        **(joining.columns if joining else NOWHERE),
-        "view": view if joining else None,
-    }
-    update = jobs.columns(joining.update if joining else opening.look)
-    values.update({f"update_{name}": value for name, value in update.items()})
+    They are kept for good once a later transaction is (`storage.flushing`)."""
+    values = {"alerts": as_json([each.told for each in firing])}
     async with autocommit(engine) as connection:
-        found: dict[str, Any] = (await connection.execute(FIRES_AT_ONCE, values)).scalar_one()
+        found: list[dict[str, Any]] = (await connection.execute(FIRE, values)).scalar_one()
         return found
-
-
-NOWHERE = {"leader_id": None, "grouped_because": None}
 
 
 def _firing(delivery: Delivery, opening: Opening, bounds: Bounds) -> dict[str, Any]:

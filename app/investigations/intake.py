@@ -11,7 +11,7 @@ import asyncio
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Literal
 from uuid import UUID, uuid4
 
@@ -25,19 +25,23 @@ from app.instruments import INTAKE_DEDUPLICATED, INTAKE_QUEUED
 from app.investigations import afterwards, incidents, queueing, storm
 from app.investigations.alert import Alert, Severity
 from app.investigations.fingerprint import digest, symptoms
-from app.investigations.incidents import Bounds, Delivery, Joining, Opening
+from app.investigations.incidents import Bounds, Delivery, Firing, Joining, Opening
 from app.investigations.masked import clean, masked, storable
 from app.investigations.models import PRIORITIES, Rejected
 from app.investigations.services import Services
 from app.storage.engine import as_json, begin
 from app.storage.flushing import Flush
+from app.storage.together import Together
 
 log = structlog.get_logger(__name__)
 
 Leaders = Mapping[UUID, storm.Marks]
 
-AT_ONCE = 8
-"""Alerts stored at once by a process: those that wait here take no connection from the rest of it."""
+AT_ONCE = 4
+"""Transactions of a process that store alerts: who waits here takes no connection from the rest of it."""
+MOST_TOGETHER = 16
+LANES = 2
+"""Statements that store alerts which fire, up to so many each."""
 GATHER_SECONDS = 1.0
 """Those who join a storm within it are told in one edit of its thread: Slack takes one a second."""
 TOGETHER_SECONDS = 600
@@ -118,6 +122,10 @@ class Intake:
     def _flush(self) -> Flush:
         return Flush(self.engine)
 
+    @cached_property
+    def _fire(self) -> Together[Firing, dict[str, Any]]:
+        return Together(partial(incidents.fire, self.engine), most=MOST_TOGETHER, lanes=LANES)
+
     async def accept(self, alert: Alert) -> Accepted:
         """Store what the alert says. Its sender is answered after this returned, not at all when it raised.
 
@@ -126,11 +134,12 @@ class Intake:
         """
         with self.way.first():
             delivery = self.delivery(alert)
-            async with self._room:
-                at_once = await self._fired_at_once(delivery) if alert.status == "firing" else None
-                accepted = at_once or await self._taken(delivery)
-            if at_once:
+            accepted = await self._fired_at_once(delivery) if alert.status == "firing" else None
+            if accepted:
                 await self._flush.done()
+            else:
+                async with self._room:
+                    accepted = await self._taken(delivery)
         if alert.status == "firing" and accepted.status != "ignored":
             (INTAKE_QUEUED if accepted.status == "queued" else INTAKE_DEDUPLICATED).add()
         log.info(
@@ -226,7 +235,8 @@ class Intake:
     # -- what fires --------------------------------------------------------------------------------------
 
     async def _fired_at_once(self, delivery: Delivery) -> Accepted | None:
-        """In one statement what takes no more, which is nearly all of a storm; None when it does.
+        """In one statement, with others that come now, what takes no more, which is nearly all of a storm;
+        None when it does.
 
         Where it would join is thought out beforehand, with the leaders that were seen last. When there are
         others by now, nothing is stored, they are told, and it is thought out anew.
@@ -235,9 +245,7 @@ class Intake:
         for _ in range(TRIES):
             opening = self._opening(delivery, marks)
             joining = self._joining(delivery, marks, self._view.leaders) if self._view.name else None
-            now = await incidents.fires_at_once(
-                self.engine, delivery, opening, self._bounds, view=self._view.name, joining=joining
-            )
+            now = await self._fire(Firing(delivery, opening, self._bounds, self._view.name, joining))
             match now:
                 case {"undone": {"leaders": leaders} as undone} if "forgotten" not in undone:
                     self._view.learn(now["view"], now["marked"], leaders)

@@ -58,6 +58,31 @@ async def test_twenty_identical_webhooks_at_once_on_two_replicas_are_one(
     assert await rows(JOBS) == [("look", 1)]
 
 
+async def test_forty_at_once_are_stored_in_a_few_statements_and_each_answered_as_if_alone(
+    engine: AsyncEngine, rows: Rows
+) -> None:
+    intake = intake_on(engine)
+    keys = [f"Q{number % 20}" for number in range(40)]
+    answers = await asyncio.gather(*(intake.accept(alert(incident_key=key, service=key)) for key in keys))
+
+    assert all(each.status in ("queued", "joined") for each in answers)
+    assert await rows("SELECT count(*), count(DISTINCT incident_key) FROM incidents") == [(20, 20)]
+    stored = dict(await rows("SELECT incident_key, investigation_id FROM incidents"))
+    assert [each.investigation_id for each in answers] == [stored[key] for key in keys]
+
+
+async def test_one_that_cannot_be_stored_takes_no_other_with_it(engine: AsyncEngine, rows: Rows) -> None:
+    intake = intake_on(engine)
+    await rows("ALTER TABLE incidents ADD CHECK (incident_key <> 'refused')")
+    good = [alert(incident_key=f"Q{number}", service=f"s{number}") for number in range(6)]
+    found = await asyncio.gather(
+        *(intake.accept(each) for each in (*good[:3], alert(incident_key="refused"), *good[3:])),
+        return_exceptions=True,
+    )
+    assert [isinstance(each, Exception) for each in found] == [False] * 3 + [True] + [False] * 3
+    assert await rows("SELECT count(*) FROM incidents") == [(6,)]
+
+
 async def test_what_fires_again_joins_and_brings_its_news(intake: Intake, rows: Rows) -> None:
     first = await intake.accept(alert())
     again = await intake.accept(alert(title="Very high error rate", severity="P1"))

@@ -1,0 +1,2 @@
+DROP PROCEDURE incidents_fire(jsonb, jsonb);
+DROP FUNCTION job_of(jsonb);
