@@ -6,13 +6,15 @@ Whoever fails to prove who they are again and again is answered 429; whoever pro
 from __future__ import annotations
 
 from http import HTTPStatus
+from typing import Any
 
 import structlog
-from fastapi import FastAPI, Request, Response
+from fastapi import Request, Response
 from fastapi.exception_handlers import http_exception_handler
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
+from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 
 from app.errors import AgentError
@@ -37,10 +39,9 @@ UNPROVEN = (401, 413)
 """Refused before anybody knows who asks: no proof, a wrong one, or a body too large to look for one."""
 
 
-def answer_refusals(app: FastAPI, failed: FailedProofs | None = None) -> None:
+def answer_refusals(app: Starlette, failed: FailedProofs | None = None) -> None:
     failed = FailedProofs() if failed is None else failed  # an empty one is false
 
-    @app.exception_handler(AgentError)
     async def refuse(request: Request, error: AgentError) -> JSONResponse:
         headers = {503: {"Retry-After": "5"}, 401: {"WWW-Authenticate": "Bearer"}}.get(error.status, {})
         who = (request.client.host if request.client else "", _route(request))
@@ -54,18 +55,25 @@ def answer_refusals(app: FastAPI, failed: FailedProofs | None = None) -> None:
         log.warning("request_refused", path=request.url.path, status=error.status, code=error.code)
         return _said(error, headers)
 
-    @app.exception_handler(HTTPException)
     async def unreadable(request: Request, error: HTTPException) -> Response:
         if error.status_code == HTTPStatus.BAD_REQUEST:
             # What the framework says of a body that is not even text.
             return await refuse(request, BadRequest("The body cannot be read."))
         return await http_exception_handler(request, error)
 
-    @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
         first = error.errors()[0]
         where = " ".join(str(part) for part in first["loc"])
         return await refuse(request, BadRequest(f"{where}: {first['msg']}."))
+
+    # Each takes the errors it is there for, which the framework's types cannot say.
+    answers: dict[type[Exception], Any] = {
+        AgentError: refuse,
+        HTTPException: unreadable,
+        RequestValidationError: invalid,
+    }
+    for kind, answer in answers.items():
+        app.add_exception_handler(kind, answer)
 
 
 def _route(request: Request) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 import pytest
-from fastapi import FastAPI
+from starlette.applications import Starlette
 
 from app.investigations.intake import Accepted
 from app.settings import AlertSettings
@@ -46,7 +46,7 @@ def app_of(
     *,
     draining: bool = False,
     clock: Callable[[], datetime] = lambda: NOW,
-) -> FastAPI:
+) -> Starlette:
     return public_app(
         slack=None,
         github_secret=None,
@@ -59,12 +59,14 @@ def app_of(
 
 
 @asynccontextmanager
-async def client_of(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+async def client_of(app: Starlette) -> AsyncIterator[httpx.AsyncClient]:
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://agent") as client:
         yield client
 
 
-async def send(app: FastAPI, name: str, body: bytes, headers: dict[str, str] | None = None) -> httpx.Response:
+async def send(
+    app: Starlette, name: str, body: bytes, headers: dict[str, str] | None = None
+) -> httpx.Response:
     proof = PROOFS[name](body) if headers is None else headers
     async with client_of(app) as client:
         return await client.post(f"/webhooks/{name}", content=body, headers=proof)
