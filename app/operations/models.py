@@ -354,7 +354,8 @@ class RecentErrorsTold(Told):
 
 
 class NewLevel(Frozen):
-    model_config = ConfigDict(extra="forbid")
+    # A route asks at once how its body is checked.
+    model_config = ConfigDict(extra="forbid", defer_build=False)
     level: Level = Field(description="From which level on this process logs, until it ends or is told again")
 
 
