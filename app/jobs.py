@@ -172,6 +172,11 @@ class _Connector(procrastinate.PsycopgConnector):
             await asyncio.sleep(1)
 
 
+async def _each_statement_alone(connection: psycopg.AsyncConnection[Any]) -> None:
+    """The queue asks single statements; in transactions each would take three round trips for one."""
+    await connection.set_autocommit(True)
+
+
 class _Room(asyncio.Semaphore):
     """Places for jobs, given out only while the event loop is at ease.
 
@@ -277,7 +282,11 @@ class Queue:
         self._grace = grace_seconds
         self._app = procrastinate.App(
             connector=_Connector(
-                conninfo=url, min_size=1, max_size=most_connections, timeout=CONNECTION_WAIT_SECONDS
+                conninfo=url,
+                min_size=1,
+                max_size=most_connections,
+                timeout=CONNECTION_WAIT_SECONDS,
+                configure=_each_statement_alone,
             )
         )
         self._worker: _Worker | None = None

@@ -135,7 +135,6 @@ class Parts:
     def analyst(self, means: Means) -> Analyst:
         budgets = self.settings.budgets
         return Analyst(
-            engine=self.engine,
             library=self.library,
             means=means,
             limits=RunLimits(

@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from functools import partial
 
 from pydantic_ai.messages import ModelMessage, ModelRequest, UserPromptPart
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.agent import offline
 from app.agent.answer import Answer
@@ -24,13 +23,11 @@ from app.agent.tally import RunLimits, this_turn
 from app.context.library import Library
 from app.context.models import Context
 from app.context.resolve import resolve
-from app.conversations import repository
 from app.conversations.models import Turn
 from app.conversations.reply import Place, Reply, Said
 from app.conversations.shortcuts import notices
 from app.conversations.transcript import SessionTranscript
 from app.knowledge.models import Knowledge
-from app.storage.engine import begin
 from app.tools.catalogue import ToolScope
 from app.tools.masking import mask
 
@@ -49,7 +46,6 @@ class Analyst:
     """`model` is None when none is configured; `limits` are those of a conversation turn; `about` knows what
     was found out in a thread."""
 
-    engine: AsyncEngine
     library: Library
     means: Means
     limits: RunLimits
@@ -114,10 +110,7 @@ class Analyst:
         session = transcript.session
         if context.service:
             session = session.model_copy(update={"service_name": context.service.name})
-        async with begin(self.engine) as connection:
-            await transcript.add(connection, message, kind="question")
-            await repository.remember_context(connection, session, context.refs())
-        transcript.session = session
+        await transcript.ask(message, session, context.refs())
 
     async def _answered(
         self,

@@ -250,19 +250,6 @@ async def is_first(connection: AsyncConnection, turn: Turn) -> bool:
     return bool((await connection.execute(IS_FIRST, values)).scalar())
 
 
-async def remember_context(
-    connection: AsyncConnection, session: Session, context_refs: list[dict[str, Any]]
-) -> None:
-    """What the session is about, which knowledge it is pinned to, and which documents its newest turn was
-    given."""
-    values = {
-        "service_name": session.service_name,
-        "knowledge_revision": session.knowledge_revision,
-        "context_refs": context_refs,
-    }
-    await connection.execute(sessions.update().where(sessions.c.id == session.id).values(values))
-
-
 async def pin_knowledge(connection: AsyncConnection, session: Session) -> None:
     values = {"knowledge_revision": session.knowledge_revision}
     await connection.execute(sessions.update().where(sessions.c.id == session.id).values(values))

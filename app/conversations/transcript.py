@@ -19,12 +19,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.agent.protocols import ToolCallRow
 from app.context.models import Source
-from app.conversations.models import Turn
+from app.conversations.models import Session, Turn
 from app.conversations.whole import make_whole
 from app.storage.audit import write_audit
 from app.storage.characters import storable
 from app.storage.engine import as_json, autocommit, begin
-from app.storage.tables import messages, tool_calls
+from app.storage.tables import tool_calls
 
 # The newest summary and what it does not cover; without one, everything. Two halves, so that what the summary
 # covers is not read: a thread's thousandth turn costs what its tenth does.
@@ -45,6 +45,26 @@ ORDER BY place, id
 SINCE = text(
     "SELECT id, turn_id, kind, body FROM messages WHERE session_id = :session AND id > :known ORDER BY id"
 )
+ADD = text("""
+INSERT INTO messages (session_id, turn_id, attempt, kind, body, through_id)
+VALUES (:session_id, :turn_id, :attempt, :kind, CAST(:body AS jsonb), :through_id) RETURNING id
+""")
+# With what its session is about from now on.
+ADD_QUESTION = text("""
+WITH question AS (
+    INSERT INTO messages (session_id, turn_id, attempt, kind, body)
+    VALUES (:session_id, :turn_id, :attempt, 'question', CAST(:body AS jsonb)) RETURNING id, session_id
+)
+UPDATE sessions SET service_name = :service_name, knowledge_revision = :knowledge_revision,
+                    context_refs = CAST(:context_refs AS jsonb)
+  FROM question WHERE sessions.id = question.session_id RETURNING question.id
+""")
+# What a dead predecessor left unfinished is taken over.
+TOOL_STARTED = text("""
+INSERT INTO tool_calls (session_id, turn_id, attempt, call_id, name, arguments)
+VALUES (:session_id, :turn_id, :attempt, :call_id, :name, CAST(:arguments AS jsonb))
+ON CONFLICT (turn_id, call_id) DO UPDATE SET attempt = excluded.attempt, started_at = now()
+""")
 SOURCES = TypeAdapter(tuple[Source, ...])
 Clock = Callable[[], float]
 
@@ -102,6 +122,12 @@ def _rows(found: Sequence[Any]) -> list[_Row]:
     return [_Row(row.id, row.turn_id, each) for row, each in zip(found, said, strict=True)]
 
 
+def _body(message: ModelMessage) -> str:
+    make_whole(message)
+    [body] = ModelMessagesTypeAdapter.dump_python([message], mode="json")
+    return as_json(body)
+
+
 class SessionTranscript:
     """The rows of `turn.session`, written under `turn.attempt`.
 
@@ -142,14 +168,24 @@ class SessionTranscript:
         self, connection: AsyncConnection, message: ModelMessage, *, kind: str, through_id: int | None = None
     ) -> int:
         """Add a row within the caller's transaction; its id. `message` is made whole first, in place."""
-        make_whole(message)
-        [body] = ModelMessagesTypeAdapter.dump_python([message], mode="json")
-        statement = (
-            messages.insert()
-            .values(kind=kind, body=body, through_id=through_id, **self._marks())
-            .returning(messages.c.id)
-        )
-        row_id = int((await connection.execute(statement)).scalar_one())
+        values = {**self._marks(), "kind": kind, "body": _body(message), "through_id": through_id}
+        return self._added(message, (await connection.execute(ADD, values)).scalar_one())
+
+    async def ask(self, message: ModelMessage, session: Session, context_refs: list[dict[str, Any]]) -> None:
+        """Add the turn's question, and what the session is about, which knowledge it is pinned to and which
+        documents its newest turn was given."""
+        values = {
+            **self._marks(),
+            "body": _body(message),
+            "service_name": session.service_name,
+            "knowledge_revision": session.knowledge_revision,
+            "context_refs": as_json(context_refs),
+        }
+        async with autocommit(self._engine) as connection:
+            self._added(message, (await connection.execute(ADD_QUESTION, values)).scalar_one())
+        self.session = session
+
+    def _added(self, message: ModelMessage, row_id: int) -> int:
         if self._rows is not None:
             self._rows.append(_Row(row_id, self._turn.id, message))
         return row_id
@@ -180,18 +216,9 @@ class SessionTranscript:
 
     async def tool_started(self, call_id: str, name: str, arguments: dict[str, Any]) -> None:
         """Journal the intention; a call that a dead predecessor left unfinished is taken over."""
-        async with begin(self._engine) as connection:
-            taken = await connection.execute(
-                tool_calls.update()
-                .where(tool_calls.c.turn_id == self._turn.id, tool_calls.c.call_id == call_id)
-                .values(attempt=self._turn.attempt, started_at=func.now())
-            )
-            if taken.rowcount == 0:
-                await connection.execute(
-                    tool_calls.insert().values(
-                        call_id=call_id, name=name, arguments=arguments, **self._marks()
-                    )
-                )
+        values = {**self._marks(), "call_id": call_id, "name": name, "arguments": as_json(arguments)}
+        async with autocommit(self._engine) as connection:
+            await connection.execute(TOOL_STARTED, values)
 
     async def tool_finished(
         self,
