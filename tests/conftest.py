@@ -109,7 +109,7 @@ def postgres_server() -> Iterator[str]:
         with PostgresContainer("postgres:18-alpine", driver=None) as container:
             yield container.get_connection_url()
     else:
-        home = Path(tempfile.mkdtemp(prefix="sre-agent-tests-", dir=in_memory()))
+        home = folder_of_this_run(in_memory())
         server = EmbeddedPostgres(home, binaries=find_binaries(storage.pg_bin), settings=UNSAFE_AND_FAST)
         try:
             yield asyncio.run(server.start())
@@ -119,11 +119,21 @@ def postgres_server() -> Iterator[str]:
 
 
 def in_memory() -> Path | None:
-    """A folder in memory with room for the server, where there is one: a database is 600 files, and creating
-    them there takes 30 ms instead of 300."""
+    """A folder in memory with room for what tests write, where there is one: a database is 600 files, and
+    creating them there takes 30 ms instead of 300. Programs must be allowed to run from it as well."""
     memory = Path("/dev/shm")
-    roomy = os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > 2 * 1024**3
-    return memory if roomy else None
+    if not os.access(memory, os.W_OK) or os.statvfs(memory).f_flag & os.ST_NOEXEC:
+        return None
+    return memory if shutil.disk_usage(memory).free > 4 * 1024**3 else None
+
+
+def folder_of_this_run(where: Path | None) -> Path:
+    """A new folder. In memory a run that was killed must not keep what it had: the next one removes it."""
+    for left in where.glob("sre-agent-tests-*-*") if where else ():
+        owner = left.name.split("-")[3]
+        if not Path("/proc", owner).exists():
+            shutil.rmtree(left, ignore_errors=True)
+    return Path(tempfile.mkdtemp(prefix=f"sre-agent-tests-{os.getpid()}-", dir=where))
 
 
 def docker_answers() -> bool:
@@ -150,6 +160,17 @@ def pytest_configure_node(node: Any) -> None:
         stash[SHARED] = ExitStack()
         stash[SHARED_URL] = stash[SHARED].enter_context(postgres_server())
     node.workerinput["postgres_url"] = stash[SHARED_URL]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Where a run over several processes writes its files. One in one process leaves those of what failed."""
+    memory = in_memory() if getattr(config.option, "numprocesses", None) else None
+    if memory is None:
+        return
+    place = folder_of_this_run(memory)
+    place.chmod(0o1777)
+    os.environ["TMPDIR"] = tempfile.tempdir = str(place)
+    config.add_cleanup(lambda: shutil.rmtree(place, ignore_errors=True))
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -15,7 +15,7 @@ from app.storage.engine import READ_ONLY, create_engine
 from app.web.console.access import Access
 from app.web.console.app import add_console, console_app
 from app.web.ops import ops_app
-from tests.conftest import address, execute
+from tests.conftest import address, copy_of, execute
 from tests.web.console.history import fill
 
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -64,7 +64,7 @@ def browser_of(app: FastAPI, *, peer: str = "192.0.2.9", **headers: str) -> http
 async def history(postgres_url: str, migrated_template: str) -> AsyncIterator[AsyncEngine]:
     """An engine that may only read, on a database with a history; one for all tests, for none can change it."""
     name = f"history_{secrets.token_hex(4)}"
-    await execute(postgres_url, f"CREATE DATABASE {name} TEMPLATE {migrated_template}")
+    await execute(postgres_url, copy_of(migrated_template, name))
     url = address(postgres_url, name)
     writing = create_engine(url)
     await fill(writing, NOW)
