@@ -70,6 +70,8 @@ async def fill(engine: AsyncEngine, now: datetime) -> None:
         await _audit(connection, now, chance)
         await _queue(connection, now)
         await _old_session(connection, now)
+        # As the database does by itself some time later, whereupon it may plan otherwise.
+        await connection.exec_driver_sql("ANALYZE")
 
 
 async def add(connection: AsyncConnection, table: str, **values: Any) -> Any:
