@@ -18,7 +18,7 @@ MAYA, OMAR, GUEST = "U0MAYA", "U0OMAR", "U0GUEST"
 CHECKOUT, INCIDENTS = "C0CHECKOUT", "C0INCIDENTS"
 AGENT = "<@U0AGENT>"
 ENDINGS = ("white_check_mark", "x")
-PATIENCE = 20.0
+PATIENCE = 60.0
 """Seconds that any one thing may take to be seen."""
 T = TypeVar("T")
 
