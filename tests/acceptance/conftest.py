@@ -74,7 +74,7 @@ class Stack:
         self.exits.push_async_callback(_end, process)
         assert process.stdout
         lines: list[str] = []
-        while line := (await asyncio.wait_for(process.stdout.readline(), 60)).decode():
+        while line := (await asyncio.wait_for(process.stdout.readline(), 120)).decode():
             lines.append(line)
             if '"event": "ready"' in line:
                 break
@@ -99,7 +99,7 @@ class Stack:
         thread_ts: str | None = None,
         *,
         reaction: str = "white_check_mark",
-        timeout: float = 60,
+        timeout: float = 120,
     ) -> list[Message]:
         """Wait until the question at `ts` carries its final reaction; the agent's messages in its thread."""
 
@@ -114,7 +114,7 @@ class Stack:
     async def ended(self, ts: str) -> None:
         """Wait until the turn of the message at `ts` has ended in the database too: that comes after ✅."""
         running = f"SELECT 1 FROM turns WHERE message_ts = '{ts}' AND status IN ('queued', 'running')"
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(120):
             while await self.rows(running):
                 await asyncio.sleep(0.02)
 

@@ -108,13 +108,13 @@ class Incident:
 
     # -- what became of it ---------------------------------------------------------------------------------
 
-    async def ended(self, many: int = 1, seconds: float = 60) -> None:
+    async def ended(self, many: int = 1, seconds: float = 120) -> None:
         """Wait until so many investigations are over."""
         async with asyncio.timeout(seconds):
             while len(await self.stack.rows(OVER)) < many:
                 await asyncio.sleep(0.05)
 
-    async def becomes(self, query: str, wanted: Any, seconds: float = 60) -> None:
+    async def becomes(self, query: str, wanted: Any, seconds: float = 120) -> None:
         """Wait until the rows of a query are those wanted."""
         found, ends = await self.stack.rows(query), time.monotonic() + seconds
         while found != wanted and time.monotonic() < ends:
@@ -155,7 +155,7 @@ class Incident:
             if str(((each.metadata or {}).get("event_payload") or {}).get("part", "")).startswith(part)
         ]
 
-    async def seen(self, words: str, seconds: float = 60) -> None:
+    async def seen(self, words: str, seconds: float = 120) -> None:
         """Wait until some message of the incident channel says this."""
         await self.stack.slack.wait_for(
             lambda: words in told(self.stack.slack.channel(INCIDENTS)), timeout=seconds

@@ -28,7 +28,7 @@ async def test_a_page_whose_channel_is_archived_is_investigated_nevertheless(sta
         one.model.script.add(say("", diagnosis()))
         stack.slack.workspace.channels[INCIDENTS].is_archived = True
         await one.page()
-        await one.ended(seconds=60)
+        await one.ended()
         await settled(one)
         assert await stack.rows("SELECT status, report IS NOT NULL FROM investigations") == [("done", True)]
 
@@ -44,7 +44,7 @@ async def test_a_thread_that_was_refused_at_first_is_opened_with_the_diagnosis(s
         )
         stack.slack.faults.calls.add("chat.postMessage", CallFault.refused("not_in_channel"))
         await one.page()
-        await one.ended(seconds=60)
+        await one.ended()
         assert "no model is configured" not in told(one.said("final"))
         assert await stack.rows("SELECT count(*) FROM investigations WHERE session_id IS NOT NULL") == [(1,)]
 
@@ -62,7 +62,7 @@ async def test_a_diagnosis_taken_after_its_time_is_expired_and_calls_nobody(stac
             )
         await stack.serve(door=False, ALERT_QUEUE_TTL_SECONDS="600")
         await one.page()
-        await one.ended(seconds=60)
+        await one.ended()
         await settled(one)
         assert await stack.rows("SELECT status FROM investigations") == [("expired",)]
         assert "ALERT_QUEUE_TTL_SECONDS" in told(one.said("note"))
@@ -82,7 +82,7 @@ async def test_forgetting_somebody_during_a_diagnosis_ends_in_a_diagnosis(stack:
         await one.becomes("SELECT count(*) FROM turns WHERE user_id = 'U0MAYA'", [(1,)])
         await forget(stack.engine, MAYA)
         forgotten.set()
-        await one.ended(seconds=60)
+        await one.ended()
         assert [len(one.said(part)) for part in ("root", "final")] == [1, 1]
         assert await stack.rows("SELECT status, session_id IS NULL FROM investigations") == [("done", False)]
 
@@ -93,7 +93,7 @@ async def test_a_look_that_can_never_be_stored_gives_way_to_people(stack: Stack)
             await connection.exec_driver_sql("ALTER TABLE evidence ADD CHECK (label = '')")
         await stack.serve(door=False)
         await one.page()
-        await one.ended(seconds=60)
+        await one.ended()
         await settled(one)
         assert await stack.rows("SELECT status FROM investigations") == [("failed",)]
         assert "could not look at the evidence" in told(one.said("note"))
@@ -106,7 +106,7 @@ async def test_a_look_that_ends_every_process_is_given_up(stack: Stack) -> None:
         async with stack.engine.begin() as connection:
             await connection.exec_driver_sql("UPDATE procrastinate_jobs SET attempts = 10")
         await stack.serve(door=False)
-        await one.ended(seconds=60)
+        await one.ended()
         assert await stack.rows("SELECT status FROM investigations") == [("failed",)]
         assert [each for each in one.sim.asked if each.system == "prometheus"] == []
 
@@ -127,7 +127,7 @@ async def test_a_turn_that_is_gone_is_not_taken_for_a_successor(stack: Stack) ->
                 await connection.exec_driver_sql(statement)
         await stack.serve(door=False)
         await one.page()
-        await one.ended(seconds=60)
+        await one.ended()
         assert await stack.rows("SELECT status FROM investigations") == [("done",)]
         assert len(one.said("final")) == 1
 
@@ -143,7 +143,7 @@ async def test_stop_in_an_incident_thread_lets_the_diagnosis_go_on(stack: Stack)
         place = {"team_id": "T0ACME", "channel_id": INCIDENTS, "thread_ts": one.root}
         assert await stop(stack.engine, **place, user_id=MAYA) == 0
         stopped.set()
-        await one.ended(seconds=60)
+        await one.ended()
         assert len(one.model.requests) == 1
         assert await stack.rows("SELECT status FROM investigations") == [("done",)]
 
@@ -160,6 +160,6 @@ async def test_people_are_called_though_the_stages_before_took_many_attempts(sta
         called = "SELECT attempts > 0 FROM procrastinate_jobs WHERE task_name = 'diagnose'"
         await one.becomes(called, [(True,)])
         one.sim.faults.clear()
-        await one.ended(seconds=60)
+        await one.ended()
         assert len({each.body["dedup_key"] for each in one.sim.written}) == 1
         assert "could not call" not in told(one.thread())

@@ -259,7 +259,7 @@ async def test_a_model_that_fails_leaves_the_evidence_and_calls_people(stack: St
     async with incident(stack) as one:
         one.model.script.add(*[failing] * 9)  # type: ignore[list-item]
         await one.page()
-        await one.ended(seconds=60)
+        await one.ended()
         [final] = one.said("final")
         first = final.blocks[0]["text"]["text"]
         assert re.fullmatch(r"⚠️ No model concluded: .+[^.]\. What follows is the evidence brief\.", first)
@@ -274,7 +274,7 @@ async def test_a_diagnosis_that_failed_is_none_in_the_headline_whoever_writes_it
     async with incident(stack) as one:
         one.model.script.add(*[wrong_key()] * 9)
         await one.page()
-        await one.ended(seconds=60)
+        await one.ended()
         again = one.sim.alert()
         await one.page(payload=again)
         await one.page("pagerduty")

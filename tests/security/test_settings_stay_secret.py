@@ -153,7 +153,7 @@ async def test_no_secret_of_the_settings_comes_out_while_everything_fails(
             one.model.script._respond = talkative(values["ANTHROPIC_API_KEY"])
             await one.page("pagerduty")
             ts = await stack.slack.say(MAYA, CHECKOUT, LAUNCH)
-            await one.ended(seconds=60)
+            await one.ended()
             await stack.answered(CHECKOUT, ts)
             answered = await answers_of(one, values["OPS_AUTH_TOKEN"])
             said = json.dumps([each.arguments for each in stack.slack.calls()], default=str)
