@@ -30,8 +30,8 @@ class Progress:
 @dataclass(frozen=True)
 class Ask:
     """Ask for one slot. `proposal` is None when there is none; `at` says how far it is. `again`: it stands
-    right above already, so that a reminder is enough. `lead_in` is said before the question; the engine
-    leaves it empty."""
+    right above already, so that a reminder is enough. `heard`: nobody has said what is proposed. `lead_in` is
+    said before the question; the engine leaves it empty."""
 
     slot: Slot
     question: str
@@ -39,6 +39,7 @@ class Ask:
     at: Progress = Progress()
     present: Any = None
     again: bool = False
+    heard: bool = False
     lead_in: str = ""
 
 
@@ -58,6 +59,14 @@ class Refused:
 
     slot: Slot
     reason: str
+
+
+@dataclass(frozen=True)
+class Unsure:
+    """A value that a model has read out of an answer and that nobody has said; it counts when it is taken."""
+
+    slot: Slot
+    value: Any
 
 
 @dataclass(frozen=True)
@@ -124,7 +133,19 @@ class Make:
 
 
 Action = (
-    Look | Ask | Took | Refused | Unknown | Left | Explain | Report | Say | AnswerAside | AskToConfirm | Make
+    Look
+    | Ask
+    | Took
+    | Refused
+    | Unsure
+    | Unknown
+    | Left
+    | Explain
+    | Report
+    | Say
+    | AnswerAside
+    | AskToConfirm
+    | Make
 )
 
 

@@ -27,6 +27,7 @@ from app.workflows.actions import (
     Step,
     Took,
     Unknown,
+    Unsure,
 )
 from app.workflows.document import Phase, Slot, Workflow
 from app.workflows.events import (
@@ -218,12 +219,27 @@ class _Machine:
                 self.actions.append(Unknown(name))
             elif self.try_to_fill(slot, said, event.by, event.how):
                 taken = True
+        for name, said in event.unsaid.items():
+            self.hear(name, said)
         if self.state.status == "paused" or (self.state.status == "done" and not taken):
             return
         if taken:
             self.go_on()
         else:
             self.ask_again()
+
+    def hear(self, name: str, said: Any) -> None:
+        """Keep what nobody has said as a proposal for when its question stands."""
+        slot = find(self.view, name)
+        if slot is None or not self.view.is_open(slot):
+            return
+        try:
+            value = parse(slot.field, said, self.services)
+        except Invalid:
+            return
+        self.change(heard={**self.state.heard, slot.id: value})
+        if slot.id == self.state.at:
+            self.actions.append(Unsure(slot, value))
 
     def try_to_fill(self, slot: Slot, said: Any, by: str, how: How) -> bool:
         if isinstance(said, str) and said.startswith(TAKE):
@@ -251,6 +267,7 @@ class _Machine:
             trail=self.trail_with(slot.id),
             reopened=None if self.state.reopened == slot.id else self.state.reopened,
             drafts={},  # what was drafted knew nothing of this answer
+            heard={each: heard for each, heard in self.state.heard.items() if each != slot.id},
         )
         self.actions.append(Took(slot, value, how, old.value if old else None))
 
@@ -264,6 +281,8 @@ class _Machine:
             return
         if self.state.reopened == slot.id:
             self.change(reopened=None)  # what was answered stands
+        elif slot.id in self.state.heard:
+            self.change(heard={each: heard for each, heard in self.state.heard.items() if each != slot.id})
         elif self.state.proposed is not None:
             self.fill(slot, self.state.proposed, by, "proposed")
         if slot.id not in self.state.answers and slot.id not in self.state.skipped:
@@ -369,13 +388,14 @@ class _Machine:
                 progress(self.view, slot),
                 given.value if given else None,
                 again,
+                slot.id in self.state.heard and slot.id not in self.state.drafts,
             )
         )
 
     def just_said_no(self) -> bool:
         """Whether what was said last only says why nothing has changed."""
         last = self.actions[-1] if self.actions else None
-        return isinstance(last, Refused | Unknown | Explain) or (
+        return isinstance(last, Refused | Unsure | Unknown | Explain) or (
             isinstance(last, Say) and last.what in ("at_the_start", "not_found", "too_early")
         )
 

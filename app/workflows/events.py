@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from app.workflows.state import How
@@ -19,11 +19,13 @@ class Words:
 
 @dataclass(frozen=True)
 class Values:
-    """Values for fields by name or slot: corrections, a form, or what a model has read."""
+    """Values for fields by name or slot: corrections, a form, or what a model has read. `unsaid` are those of
+    its readings that are not in the person's words; they are proposed, and count when somebody takes them."""
 
     values: Mapping[str, Any]
     by: str
     how: How = "said"
+    unsaid: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

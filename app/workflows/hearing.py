@@ -8,6 +8,8 @@ from pydantic import BaseModel, Field
 
 from app.workflows.document import Slot
 from app.workflows.events import Values, Words
+from app.workflows.finding import agrees
+from app.workflows.grounding import is_said
 from app.workflows.values import Invalid, parse
 from app.workflows.view import View
 
@@ -38,6 +40,8 @@ def needs_reading(words: Words, view: View) -> bool:
     """Whether a model may find more in an answer than it says word for word to the field asked."""
     slot = view.slot(view.state.at)
     if slot is None or view.state.status != "asking":
+        return False
+    if view.state.proposed is not None and agrees(words.text):
         return False
     if not fits(words.text, slot, view):
         return True
@@ -75,19 +79,27 @@ def _described(slot: Slot, view: View) -> str:
 def read_into(words: Words, read: FieldsRead | None, view: View) -> Words | Values:
     """The event that the engine is given: values for fields that were offered and fit, else the words.
 
-    What was said to the field asked counts word for word where the model found nothing better for it.
+    What was said to the field asked counts word for word where the model found nothing better for it. A
+    value that is not in the person's words counts only once somebody takes it; of a text the words
+    themselves count, and a yes or a no has to be said.
     """
     at = view.slot(view.state.at)
     if read is None or at is None:
         return words
     offered = {slot.id: slot for slot in (at, *_offered(at, view))}
-    values = {
-        each.name: each.value
-        for each in read.fields
-        if each.name in offered and fits(each.value, offered[each.name], view)
-    }
-    if not values:
+    values, unsaid = {}, {}
+    for each in read.fields:
+        slot = offered.get(each.name)
+        if slot is None or not fits(each.value, slot, view):
+            continue
+        if is_said(slot.field, each.value, words.text, view.services):
+            values[slot.id] = each.value
+        elif slot.id == at.id and at.field.type == "text":
+            values[slot.id] = words.text
+        elif slot.field.type != "yes_no":
+            unsaid[slot.id] = each.value
+    if not unsaid and values in ({}, {at.id: words.text}):
         return words
-    if at.id not in values and at.field.type != "text" and fits(words.text, at, view):
+    if at.id not in values | unsaid and at.field.type != "text" and fits(words.text, at, view):
         values = {at.id: words.text, **values}
-    return Values(values, words.by, "model")
+    return Values(values, words.by, "model", unsaid)

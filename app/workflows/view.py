@@ -87,9 +87,10 @@ class View:
             return MISSING
 
     def proposal(self, slot: Slot) -> Any:
-        """Its draft, else what its field proposes."""
-        if slot.id in self.state.drafts:
-            return self.state.drafts[slot.id]
+        """Its draft, else what was heard for it, else what its field proposes."""
+        for proposed in (self.state.drafts, self.state.heard):
+            if slot.id in proposed:
+                return proposed[slot.id]
         return MISSING if slot.field.propose is None else self.worked_out(slot, slot.field.propose)
 
     def is_open(self, slot: Slot) -> bool:

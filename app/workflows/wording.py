@@ -17,6 +17,7 @@ from app.workflows.actions import (
     Say,
     Took,
     Unknown,
+    Unsure,
 )
 from app.workflows.document import Field, Slot, Workflow
 from app.workflows.engine import taking
@@ -61,7 +62,7 @@ def worded(actions: Sequence[Action]) -> str:
 
 def _one(action: Action) -> str:
     match action:
-        case Took() | Refused() | Left():
+        case Took() | Refused() | Unsure() | Left():
             return _of_answer(action)
         case Unknown():
             return f"I know no field “{_short(action.name)}” here."
@@ -72,8 +73,13 @@ def _one(action: Action) -> str:
     return _of_standing(action)
 
 
-def _of_answer(action: Took | Refused | Left) -> str:
+def _of_answer(action: Took | Refused | Unsure | Left) -> str:
     slot = action.slot
+    if isinstance(action, Unsure):
+        return (
+            f"I read **{shown(slot.field, action.value)}** for {slot.label}, and you did not say it in these "
+            "words. Say **yes** if you mean that, or say it again."
+        )
     if isinstance(action, Refused):
         return f"{slot.label.capitalize()}: {action.reason}"
     if isinstance(action, Left):
@@ -106,6 +112,12 @@ def _asked(ask: Ask) -> str:
         lines += ["", *(f"{n}. {each.label}" for n, each in enumerate(field.choices, 1))]
     if ask.present is not None:
         lines += ["", f"It is **{shown(field, ask.present)}** now; **skip** keeps that."]
+    elif ask.heard:
+        lines += [
+            "",
+            f"From what was said before I read **{shown(field, ask.proposal)}**, which are not your words; "
+            "say **yes** if it is right.",
+        ]
     elif ask.proposal is not None and field.draft:
         draft = (f"> {line}".rstrip() for line in text_of(ask.proposal).splitlines())
         lines += ["", "I have drafted this; say **yes** to take it, or write your own.", "", *draft]
@@ -131,7 +143,7 @@ def _reminder(ask: Ask) -> str:
         return f"{line} **skip** keeps {shown(field, ask.present)}."
     if ask.proposal is None:
         return line
-    taken = "my draft" if field.draft else f"**{shown(field, ask.proposal)}**"
+    taken = "my draft" if field.draft and not ask.heard else f"**{shown(field, ask.proposal)}**"
     return f"{line} **yes** takes {taken}."
 
 

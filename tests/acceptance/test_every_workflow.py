@@ -21,13 +21,14 @@ MOST = 25
 @dataclass(frozen=True)
 class Run:
     """A workflow: the words that start it, an answer in free text and what a model reads out of it, the files
-    it makes, and a line that the free text leaves in them."""
+    it makes, and a line that the free text leaves in them. `asked_back`: the reading is not in its words."""
 
     start: str
     answer: str
     reads: dict[str, str]
     made: tuple[str, ...]
     leaves: str
+    asked_back: bool = False
 
 
 RUNS = (
@@ -48,9 +49,9 @@ RUNS = (
     Run(
         "production readiness review of checkout",
         "It is for the winter sale that begins on the first of December, in all countries",
-        {"launch": "Winter sale, 1 December"},
+        {"launch": "Winter sale, first of December"},
         ("readiness-checkout.md",),
-        "Winter sale, 1 December",
+        "Winter sale, first of December",
     ),
     Run(
         "alerting review of checkout",
@@ -58,6 +59,7 @@ RUNS = (
         {"add": "CheckoutErrorBudgetBurnFast, CheckoutNotMeasured"},
         ("alerting-review-checkout.md", "checkout-alerts.yaml"),
         "alert: CheckoutErrorBudgetBurnFast",
+        asked_back=True,
     ),
     Run(
         "draft a runbook for checkout",
@@ -82,6 +84,9 @@ async def to_its_end(stack: Stack, run: Run, *, in_words: bool) -> dict[str, str
     assert "**skip**" in first.text
     by_name = "\n".join(f"{name}: {value}" for name, value in run.reads.items())
     last = await said(stack, ts, run.answer if in_words else by_name)
+    if in_words and run.asked_back:
+        assert "you did not say it in these words" in last.text
+        last = await said(stack, ts, "yes")
     for _ in range(MOST):
         if "I attached" in last.text:
             break
@@ -141,6 +146,7 @@ async def test_each_runs_to_its_file_with_a_model_that_reads_free_text(
         "SELECT workflow, answer.key FROM sessions, jsonb_each(workflow_state -> 'answers') AS answer "
         "WHERE answer.value ->> 'how' = 'model'"
     )
-    assert len({workflow for workflow, _ in read}) == len(RUNS)
-    assert sum(len(run.reads) for run in RUNS) == len(read)
+    at_once = [run for run in RUNS if not run.asked_back]
+    assert len({workflow for workflow, _ in read}) == len(at_once)
+    assert sum(len(run.reads) for run in at_once) == len(read)
     assert any(WAY_IN in message.text for message in stack.slack.channel(CHECKOUT))

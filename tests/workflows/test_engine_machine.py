@@ -135,6 +135,12 @@ class Workflows(RuleBasedStateMachine):
     def values(self, values: dict[str, str], by: str) -> None:
         self.do(Values(values, by))
 
+    @rule(unsaid=st.dictionaries(NAMES, SAID, max_size=3), by=PEOPLE)
+    def unsaid(self, unsaid: dict[str, str], by: str) -> None:
+        before = self.state.answers
+        self.do(Values({}, by, "model", unsaid))
+        assert self.state.answers == before
+
     @rule(
         event=st.sampled_from(
             [
