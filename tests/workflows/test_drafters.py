@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from app.sources.prometheus import AlertRule
+from app.workflows.wants import pages
 from app.workflows.wants.repo import means
-from app.workflows.wants.runbook import kind_of, questions
+from app.workflows.wants.runbook import kind_of
 from tests.workflows.books import book
 
 
@@ -18,13 +18,36 @@ async def test_a_runbook_is_drafted_from_what_is_written_and_three_questions() -
     await run.say("Switch off `quotes`.", "Orders are refused.")
 
     made = run.file("runbooks/higherrorrate.md")
-    assert "Switch off `quotes`." in made.content
-    assert "Orders are refused." in made.content
-    assert "Compare the gateway's 5xx rate with the service's own." in made.content
-    assert "Rota: Checkout, four people" in made.content
+    assert pages.section(made.content, "mitigate").startswith("Switch off `quotes`.\n\nRoll back if only")
+    assert "Rolling back: Release is rolling" in pages.section(made.content, "mitigate")
+    assert pages.section(made.content, "is it real").startswith(
+        "Orders are refused.\n\n1. Compare the gateway's"
+    )
+    assert "Rota: Checkout, four people" in pages.section(made.content, "whom to call")
+    assert made.content.startswith("# HighErrorRate\n\nA service answers more requests with 5xx than")
     assert "- Runbook like it: runbooks/HighErrorRate.md" in made.content
-    assert "what this alert means, in a sentence" in made.todos
+    assert made.todos == ("severity", "carried out once by somebody who did not write it")
     assert len(run.questions) == 3
+
+
+async def test_each_answer_stands_in_its_section_where_nothing_is_written() -> None:
+    """At most three questions; what was answered leaves no TODO, what was not leaves one."""
+    run = await book("draft a runbook").begin("reports")
+    await run.say("Odd", "latency", "Stop the exports.", "Pages are slow.", "make rollback")
+
+    made = run.file("runbooks/odd.md")
+    assert pages.section(made.content, "mitigate").startswith("Stop the exports.")
+    assert "Rolling back: make rollback" in made.content
+    assert pages.section(made.content, "is it real").startswith("Pages are slow.")
+    assert "the second one to call" in made.todos
+    assert not {"what to do first", "how to see the harm, and how many users it hits", "rollback"} & set(
+        made.todos
+    )
+    assert [each.partition("?")[0] for each in run.questions[2:]] == [
+        "What can be shed, switched off or scaled when it is slow",
+        "What do users notice when this fires, and how do you see how many",
+        "How is the last release rolled back, and how long does that take",
+    ]  # fmt: skip
 
 
 async def test_a_runbook_without_answers_is_a_draft_full_of_markers() -> None:
@@ -59,14 +82,6 @@ async def test_a_runbook_without_answers_is_a_draft_full_of_markers() -> None:
 )
 def test_the_kind_is_told_by_the_name(alert: str, query: str, kind: str | None) -> None:
     assert kind_of(alert, query) == kind
-
-
-def test_what_is_written_is_not_asked() -> None:
-    rule = AlertRule("A", "up", "inactive", "g", {}, {"description": "Users see errors"})
-    page = "Rota: two people. Rollback by helm."
-
-    assert [each["name"] for each in questions("errors", page, rule)] == ["mitigation"]
-    assert [each["name"] for each in questions("errors", "", None)] == ["mitigation", "harm", "rollback"]
 
 
 async def test_a_readme_is_drafted_from_blueprint_and_catalog() -> None:

@@ -30,6 +30,15 @@ def section(text: str, *words: str) -> str:
     return "\n".join(found).strip()
 
 
+def opening(text: str) -> str:
+    """The paragraph below the title, before any section."""
+    lines = text.strip().splitlines()
+    if lines and HEADING.match(lines[0]):
+        lines = lines[1:]
+    paragraph = "\n".join(lines).strip().split("\n\n")[0]
+    return "" if HEADING.match(paragraph) else short(paragraph)
+
+
 def bullets(text: str) -> Iterator[str]:
     """The entries of a list, each on one line."""
     entry = ""

@@ -51,7 +51,6 @@ BY_KIND: Mapping[str, tuple[str, str]] = {
         "You cannot repair theirs.",
     ),
 }
-MOST_QUESTIONS = 3
 MOST_PAST = 3
 
 
@@ -61,38 +60,6 @@ def kind_of(alert: str, query: str = "") -> str | None:
         if found := next((kind for kind, pattern in KINDS.items() if pattern.search(said)), None):
             return found
     return None
-
-
-def questions(kind: str, page: str, rule: AlertRule | None) -> list[dict[str, Any]]:
-    """What is asked beyond the alert: by its kind, and only what nobody wrote down; at most three."""
-    asked, why = BY_KIND.get(kind, BY_KIND["errors"])
-    found = [{"name": "mitigation", "question": asked, "why": why}]
-    described = rule is not None and any(rule.annotations.get(each) for each in ("description", "impact"))
-    if not described:
-        found.append(
-            {
-                "name": "harm",
-                "question": "What do users notice when this fires, and how do you see how many?",
-                "why": "It decides on the severity, before anything is looked into.",
-            }
-        )
-    if not pages.about(page, "rollback", "roll back"):
-        found.append(
-            {
-                "name": "rollback",
-                "question": "How is the last release rolled back, and how long does that take?",
-                "why": "Most incidents follow a change.",
-            }
-        )
-    if not pages.about(page, "rota", "on call", "secondary"):
-        found.append(
-            {
-                "name": "escalation",
-                "question": "Who is called when the first checks do not help?",
-                "why": "Nobody should look for a name at three in the morning.",
-            }
-        )
-    return found[:MOST_QUESTIONS]
 
 
 @dataclass(frozen=True)
@@ -126,15 +93,19 @@ class RunbookMaterial:
         page, blueprint = self.reads.page(service)
         alike = await self._alike(alert, kind, asked.service)
         text = alike.runbook.text if alike else ""
+        said = rule.annotations if rule else {}
+        asks, why = BY_KIND.get(kind, BY_KIND["errors"])
         value = {
-            "questions": questions(kind, page, rule),
+            "asks": asks,
+            "asks_why": why,
             "expr": rule.query if rule else None,
             "severity": rule.labels.get("severity") if rule else None,
-            "means": rule.annotations.get("description") or rule.annotations.get("summary") if rule else None,
-            "real": pages.section(text, "is it real") or None,
-            "narrow": pages.section(text, "narrow") or None,
-            "mitigate": pages.section(text, "mitigate") or None,
-            "over": pages.section(text, "over when") or None,
+            "means": said.get("summary") or pages.opening(text) or said.get("description") or None,
+            "harm": said.get("impact") or said.get("description") or None,
+            "real": pages.section(text, "is it real", "impact", "symptom") or None,
+            "narrow": pages.section(text, "narrow", "check first", "diagnos", "triage") or None,
+            "mitigate": pages.section(text, "mitigat") or None,
+            "over": pages.section(text, "over when", "verif", "recovered") or None,
             "rollback": pages.about(page, "rollback", "roll back") or None,
             "on_call": pages.about(page, "rota", "on call", "secondary") or None,
             "needs": pages.section(page, "dependenc") or None,
