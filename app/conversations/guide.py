@@ -6,7 +6,7 @@ transaction of the turn's decision.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -206,7 +206,7 @@ class Guide:
             f"Your answers:\n{answers}"
         )
         over = state.model_copy(update={"status": "cancelled", "at": None})
-        return Guided(self._clean(text), over, None, notices=notices)
+        return Guided(self._clean(text, over), over, None, notices=notices)
 
     # -- one message -----------------------------------------------------------------------------------------
 
@@ -311,7 +311,7 @@ class Guide:
         for picture in gathered.pictures:
             await self._show(picture, reply)
         course.gathered.append(gathered)
-        return Looked(look.wants, gathered.facts)
+        return Looked(look.wants, gathered.facts, tuple(sorted(hosts_of(gathered.sources))))
 
     async def _show(self, picture: Picture, reply: Reply) -> None:
         """A chart is a help: the workflow goes on without it where it cannot be shown."""
@@ -361,7 +361,7 @@ class Guide:
         told = dict.fromkeys((*notices, *(said for each in course.gathered for said in each.notices)))
         sources = tuple(dict.fromkeys(source for each in course.gathered for source in each.sources))
         return Guided(
-            self._clean("\n\n".join(part for part in parts if part), sources),
+            self._clean("\n\n".join(part for part in parts if part), course.state),
             course.state,
             view.service,
             actions=audit + (("workflow_complete",) if course.done else ()),
@@ -376,9 +376,10 @@ class Guide:
     def _view(self, course: _Course) -> View:
         return View(course.workflow, course.state, self.services.name)
 
-    def _clean(self, text: str, sources: Iterable[Source] = ()) -> str:
-        """People's words are in it: what they bring along leads nowhere and shows no secret."""
-        return keep_known_links(mask(text), self.library.catalog.hosts() | hosts_of(tuple(sources)))
+    def _clean(self, text: str, state: State) -> str:
+        """People's words are in it: what they bring along leads nowhere and shows no secret. What was looked
+        up on the way leads to where it was found, in later turns too."""
+        return keep_known_links(mask(text), self.library.catalog.hosts() | frozenset(state.hosts))
 
 
 def _name(state: State) -> str:

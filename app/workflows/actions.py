@@ -109,7 +109,7 @@ class Report:
 @dataclass(frozen=True)
 class Say:
     """Something short about the workflow itself: `paused`, `resumed`, `cancelled`, `at_the_start`,
-    `not_found`, `what_to_change`, `too_early`, `over`."""
+    `not_found`, `what_to_change`, `too_early`, `over`, `made`."""
 
     what: str
     detail: str = ""

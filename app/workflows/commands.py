@@ -57,8 +57,10 @@ def event_of(text: str, by: str, view: View) -> Event | None:
         return None
     if values := corrections(said, view):
         return Values(values, by)
-    event = command(said, by) if status != "done" else None
-    if status in ("done", "paused"):
+    event = command(said, by)
+    if status == "done":
+        return event if isinstance(event, Skip | Back | AskStatus) else None
+    if status == "paused":
         return event if isinstance(event, Resume | Cancel | AskStatus) else None
     return event or (Aside(text, by) if said.endswith("?") else Words(text, by))
 

@@ -49,13 +49,22 @@ from app.workflows.events import (
     Why,
     Words,
 )
-from app.workflows.finding import agrees, answered, circumstances, find, progress, slots_of_phase
+from app.workflows.finding import (
+    agrees,
+    agrees_to_nothing,
+    answered,
+    circumstances,
+    find,
+    progress,
+    slots_of_phase,
+)
 from app.workflows.in_words import MISSING, text_of
 from app.workflows.state import MOST_EARLIER, Earlier, Given, How, State
-from app.workflows.values import NO, Invalid, ServiceNames, anything, parse
+from app.workflows.values import NO, Invalid, ServiceNames, anything, example, parse
 from app.workflows.view import View
 
 MOST_TRAIL = 500
+NOTHING_PROPOSED = "I have proposed nothing to agree to here; say it in your words, or **skip**."
 TAKE = "take what is proposed"
 
 
@@ -192,6 +201,10 @@ class _Machine:
             return
         if self.state.proposed is not None and slot.field.type != "yes_no" and agrees(event.text):
             self.fill(slot, self.state.proposed, event.by, "proposed")
+        elif agrees_to_nothing(slot, event.text, self.view):
+            self.actions.append(Refused(slot, f"{NOTHING_PROPOSED} {example(slot.field)}"))
+            self.ask_again()
+            return
         elif not self.try_to_fill(slot, event.text, event.by, "said"):
             self.ask_again()
             return
@@ -275,6 +288,9 @@ class _Machine:
         return (*(each for each in self.state.trail if each != slot_id), slot_id)[-MOST_TRAIL:]
 
     def skip(self, by: str) -> None:
+        if self.state.is_over:
+            self.say_over()
+            return
         slot = self.view.slot(self.state.at) if self.state.status == "asking" else None
         if slot is None:
             self.ask_again()
@@ -292,8 +308,11 @@ class _Machine:
 
     def back(self, to: str) -> None:
         """To a slot that was closed; what it holds stands until somebody says something else."""
-        if self.state.is_over or self.state.status == "paused":
-            self.actions.append(Say("over" if self.state.is_over else "paused"))
+        if self.state.is_over:
+            self.say_over()
+            return
+        if self.state.status == "paused":
+            self.actions.append(Say("paused"))
             return
         view = self.view
         if to:
@@ -416,7 +435,8 @@ class _Machine:
                 if want in phase.wants:
                     looked[f"{number}:{want}"] = circumstances(view, number)
         kept = {name: value for name, value in self.state.facts.items() if name not in event.wants}
-        self.change(facts={**kept, **event.facts}, looked=looked)
+        hosts = tuple(dict.fromkeys((*self.state.hosts, *event.hosts)))
+        self.change(facts={**kept, **event.facts}, looked=looked, hosts=hosts)
         self.go_on()
 
     def drafted(self, event: Drafted) -> None:
@@ -476,6 +496,9 @@ class _Machine:
         self.change(status="cancelled", at=None, proposed=None, reopened=None)
         self.actions.append(Say("cancelled"))
 
+    def say_over(self) -> None:
+        self.actions.append(Say("made" if self.state.status == "done" else "over"))
+
     def answered(self) -> tuple[tuple[Slot, Any, str], ...]:
         return answered(self.view)
 
@@ -483,11 +506,9 @@ class _Machine:
         view = self.view
         at = view.slot(self.state.at)
         phases = []
-        for phase in self.workflow.phases:
+        for phase in self.workflow.asking:
             slots = view.slots_of(phase)
-            if slots:
-                filled = sum(not view.is_open(slot) for slot in slots)
-                phases.append(
-                    PhaseStanding(phase.name, filled, len(slots), at is not None and at.phase is phase)
-                )
+            filled = sum(not view.is_open(slot) for slot in slots)
+            is_current = at is not None and at.phase is phase
+            phases.append(PhaseStanding(phase.name, filled, len(slots), is_current))
         return Report(tuple(phases), self.answered())

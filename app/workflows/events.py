@@ -89,10 +89,12 @@ class Early:
 
 @dataclass(frozen=True)
 class Looked:
-    """What was found for `wants`, by their names; what nobody could find is not among `facts`."""
+    """What was found for `wants`, by their names; what nobody could find is not among `facts`. `hosts` are
+    those of the sources it was found in."""
 
     wants: tuple[str, ...]
     facts: Mapping[str, Any]
+    hosts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -18,6 +19,10 @@ AGREED = YES | {
     "ok", "okay", "sure", "fine", "agreed", "good", "great", "perfect", "accept", "take it", "looks good",
     "sounds good", "do it", "go ahead", "make it", "go", "confirm", "as proposed", "that works",
 }  # fmt: skip
+
+
+SENTENCES = re.compile(r"(?<=[.!?…])\s+|\n+")
+OPEN = re.compile(r"(?:\w+ )?(?:what|which|who|whom|whose|where|when|why|how)\b", re.IGNORECASE)
 
 
 def answered(view: View) -> tuple[tuple[Slot, Any, str], ...]:
@@ -66,6 +71,18 @@ def _asked_of_people(view: View, at: Slot) -> Iterator[Slot]:
         elif view.is_open(slot) and (cap is None or spent[slot.key] <= cap):
             spent[slot.key] += 1
             yield slot
+
+
+def asking_sentence(question: str) -> str:
+    """The sentence of a question that asks; empty when none does."""
+    return next((each for each in SENTENCES.split(question) if each.endswith("?")), "")
+
+
+def agrees_to_nothing(slot: Slot, text: str, view: View) -> bool:
+    """Whether words only agree where nothing is proposed and the question asks what, who or how."""
+    if view.state.proposed is not None or slot.field.type not in ("text", "list") or not agrees(text):
+        return False
+    return OPEN.match(asking_sentence(view.text(slot.field.question, slot))) is not None
 
 
 def agrees(text: str) -> bool:

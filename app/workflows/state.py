@@ -36,7 +36,8 @@ class Given(Frozen):
 class State(Frozen):
     """`at` is the slot asked now: a field, or a field of one item as `target[pay]`. `reopened` is the one
     that somebody went back to. `trail` are the slots people closed, in order; `asked` those that were asked;
-    `looked` says for which circumstances each want was looked up; `facts` are what was found. `drafts` are
+    `looked` says for which circumstances each want was looked up; `facts` are what was found, in sources
+    on `hosts`. `drafts` are
     texts that nobody has taken or replaced yet, by slot; `heard` are values that a model has read and nobody
     has said, until somebody takes them or answers. `begun` tells it from others of the same thread.
     `since` is when what stands now was asked, by the database's clock (0 when it was not stored yet).
@@ -58,6 +59,7 @@ class State(Frozen):
     asked: tuple[str, ...] = ()
     facts: dict[str, Any] = Field(default_factory=dict)
     looked: dict[str, str] = Field(default_factory=dict)
+    hosts: tuple[str, ...] = ()
     drafts: dict[str, str] = Field(default_factory=dict)
     heard: dict[str, Any] = Field(default_factory=dict)
     made: int = 0

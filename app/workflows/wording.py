@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +11,7 @@ from app.workflows.actions import (
     AskToConfirm,
     Explain,
     Left,
+    PhaseStanding,
     Refused,
     Report,
     Say,
@@ -21,6 +21,7 @@ from app.workflows.actions import (
 )
 from app.workflows.document import Field, Slot, Workflow
 from app.workflows.engine import taking
+from app.workflows.finding import asking_sentence
 from app.workflows.in_words import text_of
 from app.workflows.rendering import Handed
 from app.workflows.state import State
@@ -28,7 +29,7 @@ from app.workflows.view import View
 
 LONGEST_SHOWN = 300
 LONGEST_WHY = 800
-SENTENCES = re.compile(r"(?<=[.!?:…])\s+")
+ENDS = frozenset(".!?…")
 MAKE_IT = "make it"
 HOW = (
     "Say **skip**, **back**, **why**, **status**, **pause** or **cancel** at any time; anyone in this thread "
@@ -46,6 +47,10 @@ SAID = {
         "Say it again, or say `name: value` if it was to an earlier question."
     ),
     "over": "This workflow is over; start it again to make another one.",
+    "made": (
+        "This workflow has ended. Say `name: value` to change something, then I make it anew, or start it "
+        "again to make another one."
+    ),
 }
 
 
@@ -87,7 +92,8 @@ def _of_answer(action: Took | Refused | Unsure | Left) -> str:
         return f"{why}: {slot.label}{'; it is a TODO in what I make' * slot.field.required}."
     old = action.instead_of
     instead = "" if old is None else f" (instead of {shown(slot.field, old)})"
-    return f"Noted: {slot.label} is **{shown(slot.field, action.value)}**{instead}."
+    now = shown(slot.field, action.value)
+    return f"Noted: {slot.label} is {strong(now)}{instead}{'.' * (bool(instead) or now[-1:] not in ENDS)}"
 
 
 def _of_standing(action: Action) -> str:
@@ -111,7 +117,7 @@ def _asked(ask: Ask) -> str:
     if field.choices:
         lines += ["", *(f"{n}. {each.label}" for n, each in enumerate(field.choices, 1))]
     if ask.present is not None:
-        lines += ["", f"It is **{shown(field, ask.present)}** now; **skip** keeps that."]
+        lines += ["", f"It is {strong(shown(field, ask.present))} now; **skip** keeps that."]
     elif ask.heard:
         lines += [
             "",
@@ -122,7 +128,7 @@ def _asked(ask: Ask) -> str:
         draft = (f"> {line}".rstrip() for line in text_of(ask.proposal).splitlines())
         lines += ["", "I have drafted this; say **yes** to take it, or write your own.", "", *draft]
     elif ask.proposal is not None:
-        lines += ["", f"I propose **{shown(field, ask.proposal)}**; say **yes** to take it."]
+        lines += ["", f"I propose {strong(shown(field, ask.proposal))}; say **yes** to take it."]
     return "\n".join(lines)
 
 
@@ -135,15 +141,15 @@ def _heading(ask: Ask) -> str:
 def _reminder(ask: Ask) -> str:
     """One line for a question that stands right above, with what may be said to it."""
     field = ask.slot.field
-    asked = (each for each in SENTENCES.split(ask.question) if each.endswith("?"))
-    line = f"{_heading(ask)} · {_short(next(asked, f'{ask.slot.label}?'))}"
+    asked = asking_sentence(ask.question) or f"{ask.slot.label}?"
+    line = f"{_heading(ask)} · {_short(asked)}"
     if field.choices:
         line += f" {'; '.join(f'{n}. {each.label}' for n, each in enumerate(field.choices, 1))}."
     if ask.present is not None:
         return f"{line} **skip** keeps {shown(field, ask.present)}."
     if ask.proposal is None:
         return line
-    taken = "my draft" if field.draft and not ask.heard else f"**{shown(field, ask.proposal)}**"
+    taken = "my draft" if field.draft and not ask.heard else strong(shown(field, ask.proposal))
     return f"{line} **yes** takes {taken}."
 
 
@@ -173,17 +179,20 @@ def offers(actions: Sequence[Action]) -> tuple[tuple[str, str], ...]:
 
 
 def _report(report: Report) -> str:
-    lines = [
-        f"{'→' if each.is_current else '✓' if each.filled == each.total else '·'} {each.name}: "
-        f"{each.filled} of {each.total}"
-        for each in report.phases
-    ]
-    return "\n".join((*(f"- {line}" for line in lines), "", _answers(report.answers))).strip()
+    lines = "\n".join(map(_standing, report.phases))
+    return f"{lines}\n\n{_answers(report.answers)}".strip()
+
+
+def _standing(phase: PhaseStanding) -> str:
+    if not phase.total:
+        return f"- · {phase.name}: nothing to ask so far"
+    mark = "→" if phase.is_current else "✓" if phase.filled == phase.total else "·"
+    return f"- {mark} {phase.name}: {phase.filled} of {phase.total}"
 
 
 def _answers(answers: Sequence[tuple[Slot, Any, str]]) -> str:
     return "\n".join(
-        f"- {slot.label}: **{shown(slot.field, value)}**{f' ({by})' if by else ' (default)'}"
+        f"- {slot.label}: {strong(shown(slot.field, value))}{f' ({by})' if by else ' (default)'}"
         for slot, value, by in answers
     )
 
@@ -230,6 +239,11 @@ def shown(field: Field, value: Any) -> str:
     if isinstance(value, list):
         return _short(", ".join(labels.get(text_of(each), text_of(each)) for each in value)) or "none"
     return _short(labels.get(text_of(value), text_of(value)))
+
+
+def strong(text: str) -> str:
+    """A value in bold; an address stays bare, because marks behind it would be taken for a part of it."""
+    return text if "://" in text else f"**{text}**"
 
 
 def _short(text: str, longest: int = LONGEST_SHOWN) -> str:

@@ -18,7 +18,7 @@ from app.workflows.actions import (
 )
 from app.workflows.commands import event_of
 from app.workflows.engine import taking
-from app.workflows.events import Confirm, Drafted, NotMade, Pause, Skip, Values
+from app.workflows.events import Confirm, Drafted, Looked, NotMade, Pause, Skip, Values
 from app.workflows.state import State
 from tests.workflows.play import Play, sample
 from tests.workflows.test_reading import from_docs
@@ -98,6 +98,25 @@ def test_an_answer_that_does_not_fit_keeps_the_place() -> None:
     assert play.all(Refused)[0].reason.startswith("120 % is above 100 %")
     assert play.asked == PAY
     assert "target[pay]" not in play.answers()
+
+
+@pytest.mark.parametrize("words", ["yes", "ok", "Sure!"])
+def test_agreeing_where_nothing_is_proposed_is_no_answer(words: str) -> None:
+    play = Play(SLO).begin("checkout").say(words)
+
+    assert play.all(Refused)[0].reason.startswith("I have proposed nothing to agree to here")
+    assert play.asked == "Which journeys does checkout serve?"
+    assert "journeys" not in play.answers()
+    play.say("pay", "99", "yes")  # “Anything to say about pay?” may be answered so
+    assert play.answers()["note[pay]"] == "yes"
+
+
+@pytest.mark.parametrize("words", ["skip", "back"])
+def test_when_it_has_ended_that_is_said(words: str) -> None:
+    play = at_targets().say("99", "skip", "99", "skip", "yes")
+    assert play.state.status == "done"
+    assert play.say(words).all(Say) == [Say("made")]
+    assert len(play.say("status").all(Report)) == 1
 
 
 def test_back_asks_again_and_keeps_what_was_answered() -> None:
@@ -203,6 +222,14 @@ def test_what_is_wanted_by_a_phase_is_looked_up_again_when_earlier_answers_chang
     assert len(play.looks) == before
     play.say("target of pay: 97")
     assert play.looks[before:] == [("backtest",)]
+
+
+def test_where_something_was_found_is_remembered() -> None:
+    """A later question quotes it, and its link still leads there."""
+    play = at_targets()
+    play.do(Looked(("baseline",), {}, ("prometheus.acme.example",)))
+    play.do(Looked(("backtest",), {}, ("grafana.acme.example", "prometheus.acme.example")))
+    assert play.state.hosts == ("prometheus.acme.example", "grafana.acme.example")
 
 
 def test_another_service_is_looked_up_again() -> None:

@@ -21,6 +21,7 @@ from tests.workflows.test_reading import from_docs
 
 HANDOVER = "workflows/handover.md"
 SLO = "workflows/slo.md"
+SLO_SAMPLE = sample()
 
 
 def knowledge(*more: tuple[str, str]) -> Knowledge:
@@ -161,7 +162,7 @@ def test_questions_are_counted_as_people_meet_them() -> None:
         (1, 2, 1, 2), (1, 2, 2, 2), (2, 2, 1, 2), (2, 2, 2, 2),
     ]  # fmt: skip
     capped = Play(sample("t.md", CAPPED))
-    assert counted(capped.begin(), "skip", "x", "y") == [(1, 2, 1, 2), (1, 2, 2, 2), (2, 2, 1, 1)]
+    assert counted(capped.begin(), "skip", "x", "z") == [(1, 2, 1, 2), (1, 2, 2, 2), (2, 2, 1, 1)]
     ahead = Play(sample("t.md", CAPPED)).begin().say("c: 3", "1")
     assert counted(ahead) == [(1, 2, 2, 3)]
     assert worded(capped.begin().say("1", "2").said).endswith("**Two** · phase 2 of 2\n\nWhat is the d?")
@@ -198,6 +199,24 @@ def test_the_reminder_of_a_long_question_is_the_sentence_that_asks_with_its_choi
     assert [label for label, _ in offers(play.said)] == ["Datadog SLO", "Rules"]
     play.say("2", "the one & only")
     assert worded(play.said).endswith("question 2 of 2 · who?")
+
+
+def test_an_answer_that_ends_a_sentence_is_noted_with_one_full_stop() -> None:
+    play = at_targets().say("99", "Slow on Mondays.")
+    assert worded(play.said).startswith("Noted: note of pay is **Slow on Mondays.**\n")
+    play.say("note of pay: Slow!")
+    assert worded(play.said).startswith("Noted: note of pay is **Slow!** (instead of Slow on Mondays.).\n")
+
+
+def test_an_address_is_noted_bare() -> None:
+    play = at_targets().say("99", "https://wiki.acme.example/pay")
+    assert "note of pay is https://wiki.acme.example/pay.\n" in worded(play.said)
+
+
+def test_status_names_the_phases_whose_questions_are_not_known_yet() -> None:
+    assert "- · Targets: nothing to ask so far" in worded(
+        Play(SLO_SAMPLE).begin("checkout").say("status").said
+    )
 
 
 def test_choices_are_numbered_and_labels_are_shown() -> None:

@@ -194,8 +194,12 @@ function drawThread() {
 }
 
 function drawList(list, messages, inThread) {
-  const stick = list.scrollHeight - list.scrollTop - list.clientHeight < 80 || list.dataset.of !== `${state.channel}/${inThread ? state.thread : ""}`;
-  list.dataset.of = `${state.channel}/${inThread ? state.thread : ""}`;
+  const of = `${state.channel}/${inThread ? state.thread : ""}`;
+  // Whoever writes wants to see it and what is answered, wherever they had read.
+  const mine = messages.at(-1)?.user === state.me && messages.at(-1).ts > (list.dataset.last ?? "");
+  const stick = mine || list.scrollHeight - list.scrollTop - list.clientHeight < 80 || list.dataset.of !== of;
+  list.dataset.of = of;
+  list.dataset.last = messages.at(-1)?.ts ?? "";
   const rows = [];
   let before = null;
   for (const message of messages) {
