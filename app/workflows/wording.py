@@ -224,7 +224,7 @@ def handed_over(workflow: Workflow, view: View, files: Sequence[Handed], state: 
         if view.is_default(slot)
     ]
     if defaults:
-        lines.append(f"Nobody was asked for these: {', '.join(defaults)}.")
+        lines.append("\n".join(("Nobody was asked for these:", *(f"- {each}" for each in defaults))))
     lines.append("To change something, say `name: value`; then I make it anew.")
     return "\n\n".join(lines)
 
