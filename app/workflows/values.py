@@ -114,13 +114,16 @@ def bounded(field: Field, value: Value) -> None:
     if field.type == "percent":
         low, high = 0 if low is None else low, 100 if high is None else high
     if low is not None and amount < low:
-        raise Invalid(
-            f"{what} is below {text_of(low)}{unit_of(field)}, the least there may be. {example(field)}"
-        )
+        raise Invalid(f"{what} is below {bound(field, low)}, the least there may be. {example(field)}")
     if high is not None and amount > high:
-        raise Invalid(
-            f"{what} is above {text_of(high)}{unit_of(field)}, the most there may be. {example(field)}"
-        )
+        raise Invalid(f"{what} is above {bound(field, high)}, the most there may be. {example(field)}")
+
+
+def bound(field: Field, value: float) -> str:
+    """A bound as people would answer it."""
+    if field.type == "duration":
+        return _shortest(round(value * 1000))
+    return f"{text_of(value)}{unit_of(field)}"
 
 
 def amount_of(field: Field, value: Value) -> tuple[float, str]:
@@ -137,8 +140,6 @@ def amount_of(field: Field, value: Value) -> tuple[float, str]:
 def unit_of(field: Field, *, bare: bool = False) -> str:
     if field.type == "percent":
         return " %"
-    if field.type == "duration":
-        return " s"
     if field.type == "list":
         return "" if bare else " entries"
     if field.type in ("text", "choice", "service"):

@@ -17,7 +17,7 @@ from tests.acceptance.test_workflows import START, repo, said
 from tests.fakes.github_writes import TOKEN, GitHubWrites
 from tests.fakes.notion import PARENT, FakeNotion
 from tests.fakes.notion import TOKEN as NOTION_TOKEN
-from tests.fakes.wire import Request
+from tests.fakes.wire import Request, json_response
 
 __all__ = ["repo"]
 
@@ -221,6 +221,11 @@ async def test_a_draft_in_notion(stack: Stack, repo: Path) -> None:
         ts, _ = await stack.ask(START)
         handed = await said(stack, ts, "pay", "99.95", "skip", "yes")
         assert "put it in Notion" in handed.text
+        notion.failures = [json_response(403, {"message": "Insufficient permissions"})]
+        refused = await said(stack, ts, "put it in Notion", "yes")
+        assert "needs “Insert content”" in refused.text
+        assert "What I made stays attached in this thread" in refused.text
+        assert notion.pages == []
         done = await said(stack, ts, "put it in Notion", "yes")
 
         [page] = notion.pages

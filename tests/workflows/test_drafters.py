@@ -6,7 +6,7 @@ import pytest
 
 from app.workflows.wants import pages
 from app.workflows.wants.repo import means
-from app.workflows.wants.runbook import kind_of
+from app.workflows.wants.runbook import in_words, kind_of
 from tests.workflows.books import book
 
 
@@ -66,6 +66,12 @@ async def test_a_runbook_without_answers_is_a_draft_full_of_markers() -> None:
         )
         <= 3
     )
+
+
+def test_what_prometheus_would_fill_in_is_said_in_words() -> None:
+    annotation = "{{ $labels.service }} answers {{ $value | humanizePercentage }} with 5xx"
+    assert in_words(annotation, "checkout") == "checkout answers … with 5xx"
+    assert in_words("{{$labels.job}} is down", None) == "… is down"
 
 
 @pytest.mark.parametrize(

@@ -91,7 +91,7 @@ def test_an_answer_becomes_a_value(it: Field, said: Any, value: Any) -> None:
         (field("duration"), "half a second", "I could not read a duration there; I know ms, s, m, h, d and w. For example: 300ms"),
         (field("duration"), "3 moons", "“moons” is no unit of time I know"),
         (field("duration"), "500", "I could not read a duration there"),
-        (field("duration", maximum=3600), "2 h", "2h is above 3600 s"),
+        (field("duration", maximum=3600), "2 h", "2h is above 1h, the most there may be"),
         (OUTPUT, "grafana", "Please choose one of these: datadog, prometheus. For example: datadog"),
         (OUTPUT, "3", "Please choose one of these"),
         (OUTPUT, "datadog or prometheus", "Please choose one of these"),

@@ -51,6 +51,8 @@ BY_KIND: Mapping[str, tuple[str, str]] = {
     ),
 }
 MOST_PAST = 3
+LABEL = re.compile(r"\{\{-? *\$labels\.(?:service|job|app|service_name) *-?\}\}")
+PLACEHOLDER = re.compile(r"\{\{.{0,200}?\}\}")
 
 
 def kind_of(alert: str, query: str = "") -> str | None:
@@ -59,6 +61,12 @@ def kind_of(alert: str, query: str = "") -> str | None:
         if found := next((kind for kind, pattern in KINDS.items() if pattern.search(said)), None):
             return found
     return None
+
+
+def in_words(annotation: str, service: str | None) -> str:
+    """An annotation as people read it: Prometheus fills its placeholders in only when it fires."""
+    named = LABEL.sub(service or "…", annotation)
+    return PLACEHOLDER.sub("…", named).strip()
 
 
 @dataclass(frozen=True)
@@ -92,7 +100,9 @@ class RunbookMaterial:
         page, blueprint = self.reads.page(service)
         alike = await self._alike(alert, kind, asked.service)
         text = alike.runbook.text if alike else ""
-        said = rule.annotations if rule else {}
+        said = {
+            name: in_words(text, asked.service) for name, text in (rule.annotations if rule else {}).items()
+        }
         asks, why = BY_KIND.get(kind, BY_KIND["errors"])
         value = {
             "asks": asks,
