@@ -10,14 +10,19 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 BY_DAY = text("""
-WITH today AS (SELECT date_trunc('day', now() AT TIME ZONE 'UTC') AT TIME ZONE 'UTC' AS begin)
-SELECT to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD') AS day, provider || ' ' || model AS model,
-       count(*) AS requests, sum(input_tokens) AS input, sum(cache_read_tokens) AS cached,
-       sum(output_tokens) AS output, sum(usd) AS usd, count(*) FILTER (WHERE usd IS NULL) AS unpriced
-  FROM usage, today
- WHERE created_at >= today.begin - make_interval(days => :before)
- GROUP BY 1, 2 ORDER BY 1, 2
+WITH today AS (SELECT date_trunc('day', now() AT TIME ZONE 'UTC') AT TIME ZONE 'UTC' AS begin), counted AS (
+    SELECT CAST(created_at AT TIME ZONE 'UTC' AS date) AS day, provider, model,
+           count(*) AS requests, sum(input_tokens) AS input, sum(cache_read_tokens) AS cached,
+           sum(output_tokens) AS output, sum(usd) AS usd, count(*) FILTER (WHERE usd IS NULL) AS unpriced
+      FROM usage, today
+     WHERE created_at >= today.begin - make_interval(days => :before)
+     GROUP BY 1, 2, 3
+)
+SELECT to_char(day, 'YYYY-MM-DD') AS day, provider || ' ' || model AS model,
+       requests, input, cached, output, usd, unpriced
+  FROM counted ORDER BY 1, 2
 """)
+"""Grouped by what is stored: of texts made for each request, the planner expects one group each and sorts."""
 OF_INVESTIGATIONS = text("""
 WITH today AS (SELECT date_trunc('day', now() AT TIME ZONE 'UTC') AT TIME ZONE 'UTC' AS begin)
 SELECT count(*) AS requests, count(DISTINCT turn_id) AS diagnoses, sum(usage.usd) AS usd,

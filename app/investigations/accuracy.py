@@ -27,14 +27,13 @@ Z = 1.959964
 """The 97.5 % quantile of the normal distribution."""
 
 JUDGED = text("""
-SELECT investigation.id, investigation.created_at, investigation.service_name, investigation.severity,
-       brief.told ->> 'confidence_level' AS level,
+SELECT brief.told ->> 'confidence_level' AS level,
        CAST(brief.told ->> 'confidence' AS double precision) AS confidence,
        NOT starts_with(brief.told #>> '{likely_cause,text}', 'Not established') AS named,
        outcome.correct,
-       extract(epoch FROM investigation.looked_at - investigation.created_at) AS seconds_to_evidence,
-       extract(epoch FROM investigation.finished_at - investigation.created_at) AS seconds_to_brief,
-       spent.usd
+       CAST(extract(epoch FROM investigation.looked_at - investigation.created_at) AS double precision),
+       CAST(extract(epoch FROM investigation.finished_at - investigation.created_at) AS double precision),
+       spent.usd, investigation.created_at
   FROM investigations AS investigation
  CROSS JOIN LATERAL (SELECT coalesce(nullif(investigation.brief, 'null'),
                                      nullif(investigation.evidence_brief, 'null')) AS told) AS brief
@@ -123,16 +122,16 @@ async def judged(connection: AsyncConnection, since: datetime) -> tuple[Judged, 
     rows = await connection.execute(JUDGED, {"since": since, "by_hand": MARK})
     return tuple(
         Judged(
-            level=cast("Confidence", row.level if row.level in LEVELS else "low"),
-            confidence=float(row.confidence or 0),
-            named=bool(row.named),
-            correct=row.correct,
-            seconds_to_evidence=_seconds(row.seconds_to_evidence),
-            seconds_to_brief=_seconds(row.seconds_to_brief),
-            usd=row.usd,
-            at=row.created_at,
+            level=cast("Confidence", level if level in LEVELS else "low"),
+            confidence=confidence or 0.0,
+            named=bool(named),
+            correct=correct,
+            seconds_to_evidence=to_evidence,
+            seconds_to_brief=to_brief,
+            usd=usd,
+            at=at,
         )
-        for row in rows
+        for level, confidence, named, correct, to_evidence, to_brief, usd, at in rows
     )
 
 
@@ -221,10 +220,6 @@ def _mean(values: Sequence[float]) -> float:
 def _median(rows: Sequence[Judged], of: Callable[[Judged], float | None]) -> float | None:
     known = [value for each in rows if (value := of(each)) is not None]
     return median(known) if known else None
-
-
-def _seconds(value: Decimal | float | None) -> float | None:
-    return None if value is None else float(value)
 
 
 def _lasting(seconds: float | None) -> str:

@@ -53,7 +53,13 @@ SERVER_SETTINGS = {
     "enable_seqscan": "off",
 }
 
-READ_ONLY = {**SERVER_SETTINGS, "default_transaction_read_only": "on", "statement_timeout": "10s"}
+READ_ONLY = {
+    **SERVER_SETTINGS,
+    "default_transaction_read_only": "on",
+    "statement_timeout": "10s",
+    # A year of requests to models is counted in memory instead of being sorted on disk first.
+    "work_mem": "16MB",
+}
 """For who only looks: the database refuses to write, and nothing that was asked keeps it busy for long."""
 
 
