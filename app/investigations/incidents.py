@@ -46,6 +46,10 @@ SELECT incident_fires({NEW}, :kept, :repeats_seconds, :together_seconds, :window
                       :open_together_seconds)
 """)
 FIRE = text("CALL incidents_fire(CAST(:alerts AS jsonb), NULL)")
+# The least that is a transaction with something to write. Those of `incidents_fire` wait for no disk, while
+# others wait for their locks; what was committed is kept for good as soon as a later transaction is:
+# https://www.postgresql.org/docs/current/wal-async-commit.html
+KEEP = text("SELECT pg_logical_emit_message(true, 'sre-agent', '')")
 OPEN = text(f"SELECT investigation_opens({NEW})")
 # The job among the columns of `NEW` is the update of the leader's thread here.
 JOIN_STORM = text(f"""
@@ -245,10 +249,11 @@ async def fire(engine: AsyncEngine, firing: Sequence[Firing]) -> Sequence[dict[s
     says, or that it has `joined` a storm as its `joining` says, and how the leaders are `marked` then, if
     that is no news; or it is `undone`: what `fires` would say, and the `view` and marks that would fit.
 
-    They are kept for good once a later transaction is (`storage.flushing`)."""
+    When this returns, all of them are on the disk, after one wait for it."""
     values = {"alerts": as_json([each.told for each in firing])}
     async with autocommit(engine) as connection:
         found: list[dict[str, Any]] = (await connection.execute(FIRE, values)).scalar_one()
+        await connection.execute(KEEP)
         return found
 
 

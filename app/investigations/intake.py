@@ -30,7 +30,6 @@ from app.investigations.masked import clean, masked, storable
 from app.investigations.models import PRIORITIES, Rejected
 from app.investigations.services import Services
 from app.storage.engine import as_json, begin
-from app.storage.flushing import Flush
 from app.storage.together import Together
 
 log = structlog.get_logger(__name__)
@@ -40,7 +39,7 @@ Leaders = Mapping[UUID, storm.Marks]
 AT_ONCE = 4
 """Transactions of a process that store alerts: who waits here takes no connection from the rest of it."""
 MOST_TOGETHER = 16
-LANES = 2
+LANES = 3
 """Statements that store alerts which fire, up to so many each."""
 GATHER_SECONDS = 1.0
 """Those who join a storm within it are told in one edit of its thread: Slack takes one a second."""
@@ -119,10 +118,6 @@ class Intake:
     _view: _View = field(default_factory=_View, init=False)
 
     @cached_property
-    def _flush(self) -> Flush:
-        return Flush(self.engine)
-
-    @cached_property
     def _fire(self) -> Together[Firing, dict[str, Any]]:
         return Together(partial(incidents.fire, self.engine), most=MOST_TOGETHER, lanes=LANES)
 
@@ -135,9 +130,7 @@ class Intake:
         with self.way.first():
             delivery = self.delivery(alert)
             accepted = await self._fired_at_once(delivery) if alert.status == "firing" else None
-            if accepted:
-                await self._flush.done()
-            else:
+            if accepted is None:
                 async with self._room:
                     accepted = await self._taken(delivery)
         if alert.status == "firing" and accepted.status != "ignored":

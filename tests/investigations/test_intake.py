@@ -8,6 +8,8 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from sqlalchemy import text
+from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.investigations import incidents, queueing, repository
@@ -19,6 +21,7 @@ from app.investigations.thread import headline
 from app.investigations.updating import QUIET, notes
 from app.storage.engine import begin, create_engine
 from app.storage.errors import DatabaseUnavailable
+from tests.conftest import execute
 from tests.investigations.conftest import STARTED, Rows, alert, intake_on
 
 JOBS = "SELECT task_name, count(*) FROM procrastinate_jobs GROUP BY 1 ORDER BY 1"
@@ -69,6 +72,23 @@ async def test_forty_at_once_are_stored_in_a_few_statements_and_each_answered_as
     assert await rows("SELECT count(*), count(DISTINCT incident_key) FROM incidents") == [(20, 20)]
     stored = dict(await rows("SELECT incident_key, investigation_id FROM incidents"))
     assert [each.investigation_id for each in answers] == [stored[key] for key in keys]
+
+
+async def test_what_is_answered_is_on_the_disk(database_url: str) -> None:
+    # The server of the tests waits for no disk.
+    name = make_url(database_url).database
+    await execute(database_url, f"ALTER DATABASE {name} SET synchronous_commit = on")
+    engine = create_engine(database_url)
+
+    async def ask(what: str) -> Any:
+        async with begin(engine) as connection:
+            return (await connection.execute(text(f"SELECT {what}"))).scalar_one()
+
+    for number in range(5):
+        before = await ask("pg_current_wal_insert_lsn()::text")
+        await intake_on(engine).accept(alert(incident_key=f"Q{number}", service=f"s{number}"))
+        assert await ask(f"pg_current_wal_flush_lsn() > CAST('{before}' AS pg_lsn)")
+    await engine.dispose()
 
 
 async def test_one_that_cannot_be_stored_takes_no_other_with_it(engine: AsyncEngine, rows: Rows) -> None:
