@@ -104,6 +104,16 @@ class RightOfWay:
 _GIVES_WAY: ContextVar[tuple[RightOfWay, float] | None] = ContextVar("gives_way", default=None)
 
 
+@contextmanager
+def without_waiting() -> Iterator[None]:
+    """The work within gives way to nothing: the thread of a page is there at once."""
+    token = _GIVES_WAY.set(None)
+    try:
+        yield
+    finally:
+        _GIVES_WAY.reset(token)
+
+
 async def give_way() -> None:
     """Before a step of a few milliseconds, with no transaction open: its locks would wait too. Outside of
     `behind`, where people wait for an answer, it returns at once."""

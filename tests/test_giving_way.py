@@ -17,6 +17,7 @@ from app.giving_way import (
     PATIENCE_SECONDS,
     RightOfWay,
     give_way,
+    without_waiting,
 )
 
 
@@ -153,6 +154,16 @@ async def test_what_people_wait_for_gives_way_to_nothing(way: RightOfWay, time: 
     flood(way)
     await give_way()
     assert time.now == 1000
+
+
+async def test_what_may_not_wait_does_not_within_a_work_that_gives_way(way: RightOfWay, time: Time) -> None:
+    flood(way)
+    with way.behind():
+        with without_waiting():
+            await give_way()
+        assert time.now == 1000
+        await give_way()
+    assert time.now > 1000
 
 
 async def test_the_tasks_of_a_work_give_way_as_it_does(way: RightOfWay, time: Time) -> None:

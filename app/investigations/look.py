@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.conversations.reply import NotReached, NotShown
 from app.conversations.turn import MOST_ATTEMPTS, passes
 from app.errors import AgentError
-from app.giving_way import RightOfWay, give_way
+from app.giving_way import RightOfWay, without_waiting
 from app.instruments import ALERT_DURATION
 from app.investigations import queueing, repository
 from app.investigations.assembling import Looked, lately, worked_out
@@ -72,7 +72,6 @@ class Looker:
         if investigation is None:
             return
         with processing(investigation, "look"), self.way.behind(investigation.severity):
-            await give_way()
             ledger = InvestigationLedger(self.engine, investigation.id, investigation.attempt)
             thread = self.surface.thread(investigation.id, self.channel, ledger)
             await _Look(self, investigation, thread).carry_out()
@@ -149,7 +148,8 @@ class _Look:
 
     async def open_thread(self) -> None:
         """The thread first: whoever is paged has a place to look at while the sources are asked."""
-        known = await opened(self.looker.engine, self.thread, self.investigation)
+        with without_waiting():
+            known = await opened(self.looker.engine, self.thread, self.investigation)
         self.investigation = self.investigation.model_copy(
             update={"place": known.place, "turn_id": known.turn_id}
         )
