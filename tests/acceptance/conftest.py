@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -165,6 +165,27 @@ async def stack(database_url: str, organisation: ExampleOrganisation, tmp_path: 
             **slack.environment,
         }
         yield Stack(slack, engine, environment, exits)
+
+
+NEXT_TRY_NOW = "UPDATE procrastinate_jobs SET scheduled_at = NULL WHERE status = 'todo' AND attempts > 0"
+
+
+@pytest.fixture
+async def impatient(stack: Stack) -> AsyncIterator[None]:
+    """The queue tries again within a second or two, where its patience grows to half a minute otherwise: for tests
+    of what the tries do."""
+
+    async def hurry() -> None:
+        while True:
+            await asyncio.sleep(0.5)
+            async with stack.engine.begin() as connection:
+                await connection.execute(text(NEXT_TRY_NOW))
+
+    hurrying = asyncio.create_task(hurry())
+    yield
+    hurrying.cancel()
+    with suppress(asyncio.CancelledError):
+        await hurrying
 
 
 @pytest.fixture

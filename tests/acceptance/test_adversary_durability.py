@@ -403,6 +403,7 @@ async def test_odd_characters_of_the_model_cost_no_answer(
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("error", ["is_archived", "not_in_channel", "channel_not_found"])
 async def test_a_channel_that_is_closed_in_mid_turn_does_not_keep_its_turn_for_ever(
     stack: Stack, model: FakeAnthropic, error: str

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator
-from contextlib import suppress
 
 import pytest
-from sqlalchemy import text
 
 from app.playground.slack.faults import CallFault
 from app.playground.stack import Fault
@@ -19,25 +16,8 @@ from tests.fakes.script import Reply, say
 NO_JOBS = "SELECT count(*) FROM procrastinate_jobs WHERE status IN ('todo', 'doing')"
 LONG = 200
 """Seconds; a try waits for a Slack that is away as well."""
-NEXT_TRY_NOW = "UPDATE procrastinate_jobs SET scheduled_at = NULL WHERE status = 'todo' AND attempts > 0"
-"""The queue's patience grows with every try, to half a minute. What is tested here is what the tries do."""
 
-
-@pytest.fixture(autouse=True)
-async def impatient(stack: Stack) -> AsyncIterator[None]:
-    """The queue tries again within a second."""
-
-    async def hurry() -> None:
-        while True:
-            await asyncio.sleep(0.5)
-            async with stack.engine.begin() as connection:
-                await connection.execute(text(NEXT_TRY_NOW))
-
-    hurrying = asyncio.create_task(hurry())
-    yield
-    hurrying.cancel()
-    with suppress(asyncio.CancelledError):
-        await hurrying
+pytestmark = pytest.mark.usefixtures("impatient")
 
 
 def away(one: Incident) -> None:
