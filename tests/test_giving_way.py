@@ -85,7 +85,7 @@ async def test_steps_pass_one_by_one_while_many_come(way: RightOfWay, time: Time
 
     flood(way)
     await asyncio.gather(*begun(step(), step(), step()))
-    assert at == [EVERY_SECONDS, 2 * EVERY_SECONDS, 3 * EVERY_SECONDS]
+    assert at == pytest.approx([EVERY_SECONDS, 2 * EVERY_SECONDS, 3 * EVERY_SECONDS])
 
 
 async def test_when_they_came_all_that_waits_passes(way: RightOfWay, time: Time) -> None:
