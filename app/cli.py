@@ -99,20 +99,18 @@ def serve() -> None:
 
     Needs SLACK_BOT_TOKEN, and SLACK_APP_TOKEN (Socket Mode) or SLACK_SIGNING_SECRET (HTTP).
     """
-    runtime = _runtime()
-    settings = Settings.load()
+    settings = Settings.load()  # before all that is to be imported: what is wrong is said at once
     set_up_logging(settings.process.log_level)
-    _run(runtime(settings).run())
+    _run(_runtime()(settings).run())
 
 
 @app.command()
 def worker() -> None:
     """Carry out turns only: run as many of these as there is work for, on the same DATABASE_URL."""
-    runtime = _runtime()
     settings = Settings.load()
     settings.require(DATABASE_URL="to share the queue with `sre-agent serve`")
     set_up_logging(settings.process.log_level)
-    _run(runtime(settings, door=False).run())
+    _run(_runtime()(settings, door=False).run())
 
 
 @app.command()

@@ -146,7 +146,6 @@ def test_help_and_wrong_use(tmp_path: Path) -> None:
         (["db", "upgrade"], {"DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none"}, "database"),
         (["db", "status"], {}, "There is no database yet"),
         (["db", "status"], {"DATABASE_URL": "mysql://x"}, "must start with postgresql://"),
-        (["serve"], {"PORT": "ninety", "LOG_LEVEL": "LOUD", "INCIDENT_CHANNEL": "#incidents"}, "PORT"),
         (["demo"], {"MODEL_PROVIDER": "openai"}, "OPENAI_API_KEY"),
         (["chat"], {"MODEL_PROVIDER": "parrot"}, "MODEL_PROVIDER"),
         (["usage"], {}, "There is no database yet"),
@@ -175,6 +174,8 @@ def test_all_settings_are_judged_at_once(tmp_path: Path) -> None:
     done = run("serve", folder=tmp_path, PORT="ninety", LOG_LEVEL="LOUD", INCIDENT_CHANNEL="#incidents")
     for name in ("PORT", "LOG_LEVEL", "INCIDENT_CHANNEL"):
         assert f"\n  {name}: " in done.stderr
+    assert "Traceback" not in done.stderr
+    assert (done.returncode, done.stdout) == (1, "")
 
 
 async def test_the_schema_is_brought_up_and_told(tmp_path: Path, postgres_url: str) -> None:
