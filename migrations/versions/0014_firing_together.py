@@ -6,13 +6,13 @@ from alembic import op
 
 from app.storage.migrate import run_sql_file
 
-revision = "0015"
+revision = "0014"
 down_revision = "0013"
 
 
 def upgrade() -> None:
-    run_sql_file(op.get_bind(), "0015_firing_together.sql")
+    run_sql_file(op.get_bind(), "0014_firing_together.sql")
 
 
 def downgrade() -> None:
-    run_sql_file(op.get_bind(), "0015_firing_together_down.sql")
+    run_sql_file(op.get_bind(), "0014_firing_together_down.sql")
