@@ -19,7 +19,6 @@ import typer
 from app.errors import AgentError
 from app.footprint import make_what_stays
 from app.settings import Settings
-from app.telemetry import set_up_logging
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
@@ -68,6 +67,12 @@ def _runtime() -> type[Runtime]:
     return Runtime
 
 
+def _log(level: str, stream: TextIO | None = None) -> None:
+    from app.telemetry import set_up_logging
+
+    set_up_logging(level, stream=stream)
+
+
 def _run(work: Coroutine[Any, Any, None]) -> None:
     """Run what serves, on the event loop that costs a turn a sixth less of the processor."""
     import uvloop
@@ -100,8 +105,9 @@ def serve() -> None:
     Needs SLACK_BOT_TOKEN, and SLACK_APP_TOKEN (Socket Mode) or SLACK_SIGNING_SECRET (HTTP).
     """
     settings = Settings.load()  # before all that is to be imported: what is wrong is said at once
-    set_up_logging(settings.process.log_level)
-    _run(_runtime()(settings).run())
+    runtime = _runtime()
+    _log(settings.process.log_level)
+    _run(runtime(settings).run())
 
 
 @app.command()
@@ -109,8 +115,9 @@ def worker() -> None:
     """Carry out turns only: run as many of these as there is work for, on the same DATABASE_URL."""
     settings = Settings.load()
     settings.require(DATABASE_URL="to share the queue with `sre-agent serve`")
-    set_up_logging(settings.process.log_level)
-    _run(_runtime()(settings, door=False).run())
+    runtime = _runtime()
+    _log(settings.process.log_level)
+    _run(runtime(settings, door=False).run())
 
 
 @app.command()
@@ -462,7 +469,7 @@ def golden(
         print(f"{folder} is not a folder; name the root of a knowledge repo.", file=sys.stderr)
         raise typer.Exit(2)
     tree = read_folder(folder)
-    set_up_logging("ERROR", stream=sys.stderr)
+    _log("ERROR", sys.stderr)
     if update:
         changed = asyncio.run(conversations.update(folder, tree, rules=RULES))
         print("\n".join((*(f"wrote {each}" for each in changed), f"{len(changed)} changed.")))
@@ -488,7 +495,7 @@ def _log_to(file: Path) -> TextIO:
     """Send the log to a file, which is returned open."""
     file.parent.mkdir(parents=True, exist_ok=True)
     stream = file.open("a", buffering=1, encoding="utf-8")
-    set_up_logging(Settings.load().process.log_level, stream=stream)
+    _log(Settings.load().process.log_level, stream)
     return stream
 
 

@@ -4,11 +4,24 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import importlib
+import sys
+
+TAKEN_WHERE_INSTALLED = ("rich", "pygments")
+TAKERS = ("structlog", "httpx")
+"""One would colour tracebacks, the other brings a command line of its own: 4 MB that nobody here asks for."""
 
 
 def make_what_stays() -> None:
     """No looking for garbage from here to `settle`: it would take a fifth of the time of a start."""
     gc.disable()
+    left_out = [name for name in TAKEN_WHERE_INSTALLED if name not in sys.modules]
+    for name in left_out:
+        sys.modules[name] = None  # type: ignore[assignment]  # which means that it cannot be imported
+    for name in TAKERS:
+        importlib.import_module(name)
+    for name in left_out:
+        del sys.modules[name]
 
 
 def settle() -> None:
