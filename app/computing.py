@@ -21,6 +21,9 @@ from app.giving_way import give_way
 
 log = structlog.get_logger(__name__)
 
+NICENESS = 5
+"""Of 19: on a machine whose processors are all busy, a third of the share that others have."""
+
 Given = TypeVarTuple("Given")
 T = TypeVar("T")
 
@@ -51,10 +54,6 @@ class Beside:
         except BrokenWorkerProcess as error:
             log.warning("computing_process_died", reason=str(error))
             return await asyncio.to_thread(compute, *given)
-
-
-NICENESS = 5
-"""Of 19: on a machine whose processors are all busy, a third of the share that others have."""
 
 
 def _behind(compute: Callable[[*Given], T], *given: *Given) -> T:

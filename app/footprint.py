@@ -9,7 +9,7 @@ import sys
 
 TAKEN_WHERE_INSTALLED = ("rich", "pygments")
 TAKERS = ("structlog", "httpx")
-"""One would colour tracebacks, the other brings a command line of its own: 4 MB that nobody here asks for."""
+"""One would colour tracebacks, the other brings a command line of its own: 3 MB that nobody here asks for."""
 
 
 def make_what_stays() -> None:
