@@ -19,7 +19,7 @@ import re
 import sys
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -61,17 +61,11 @@ MANAGED = {
 
 @dataclass
 class Recorded:
-    """An answer of the simulated stack, and the same under the names of each copy."""
+    """An answer of the simulated stack, under the names of each copy."""
 
     status: int
     content_type: str
-    body: bytes
-    copies: dict[str, bytes] = field(default_factory=dict)
-
-    def of(self, copy: str) -> bytes:
-        if copy not in self.copies:
-            self.copies[copy] = renamed(self.body, copy)
-        return self.copies[copy]
+    bodies: Mapping[str, bytes]
 
 
 class Systems:
@@ -116,7 +110,7 @@ class Systems:
             await asyncio.Event().wait()
         copy = copy_of(request)
         recorded = await self._of(system, request)
-        body = recorded.of(copy)
+        body = recorded.bodies[copy]
         await asyncio.sleep(max(0.0, due - asyncio.get_running_loop().time()))
         self._sent += len(body)
         return web.Response(body=body, status=recorded.status, content_type=recorded.content_type)
@@ -143,7 +137,8 @@ class Systems:
             body = await answer.read()
             if answer.status == 200 and answer.content_type == "application/json":
                 body = json.dumps(enlarged(json.loads(body), everything=not _names(path, asked))).encode()
-            return Recorded(answer.status, answer.content_type, body)
+            bodies = {copy: renamed(body, copy) for copy in COPIES}
+            return Recorded(answer.status, answer.content_type, bodies)
 
     async def _set_faults(self, request: web.Request) -> web.Response:
         told = await request.json()
