@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import copyreg
-import os
 from collections.abc import Callable
 from functools import cached_property
 from types import MappingProxyType
@@ -18,11 +17,9 @@ import structlog
 from anyio import BrokenWorkerProcess, CapacityLimiter, to_process
 
 from app.giving_way import give_way
+from app.standing_back import stand_back
 
 log = structlog.get_logger(__name__)
-
-NICENESS = 5
-"""Of 19: on a machine whose processors are all busy, a third of the share that others have."""
 
 Given = TypeVarTuple("Given")
 T = TypeVar("T")
@@ -58,5 +55,5 @@ class Beside:
 
 def _behind(compute: Callable[[*Given], T], *given: *Given) -> T:
     """Beside the loop that answers webhooks and the database, which may need the same processor."""
-    os.setpriority(os.PRIO_PROCESS, 0, max(os.getpriority(os.PRIO_PROCESS, 0), NICENESS))
+    stand_back()
     return compute(*given)

@@ -11,6 +11,7 @@ from types import MappingProxyType
 import pytest
 
 from app.computing import Beside, read_only
+from app.standing_back import NICENESS
 
 pytestmark = pytest.mark.slow
 
@@ -52,3 +53,9 @@ async def test_a_process_that_is_killed_costs_no_answer() -> None:
     await asyncio.sleep(0.1)
     assert await beside(divmod, 7, 2) == (3, 1)
     assert await beside(os.getpid) not in (child, None)
+
+
+async def test_it_takes_what_others_leave_of_the_processor() -> None:
+    before = os.getpriority(os.PRIO_PROCESS, 0)
+    assert await Beside()(os.getpriority, os.PRIO_PROCESS, 0) == max(before, NICENESS)
+    assert os.getpriority(os.PRIO_PROCESS, 0) == before

@@ -19,7 +19,8 @@ from app.settings import GROUPS
 ROOT = Path(__file__).parents[1]
 
 LAYERS = (
-    {"errors", "footprint", "frozen", "giving_way", "instruments", "recent_errors", "standing", "tracing"},
+    {"errors", "footprint", "frozen", "giving_way", "instruments", "recent_errors", "standing", "tracing"}
+    | {"standing_back"},
     {"computing"},
     {"settings"},
     {"storage", "jobs"},

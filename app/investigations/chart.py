@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import statistics
+import subprocess
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -109,26 +109,28 @@ _turns = asyncio.Semaphore(AT_ONCE)
 
 
 async def _in_a_child(given: bytes) -> bytes:
-    child = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "app.investigations.drawing",
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env={name: value for name, value in inherited().items() if name in PASSED_ON},
-        cwd=ROOT,
-    )
+    child = _started()
     try:
-        png, said = await child.communicate(given)
+        png, said = await asyncio.to_thread(child.communicate, given)
     finally:
-        with suppress(ProcessLookupError):
-            child.kill()
-        await child.wait()
+        child.kill()  # and the thread, if this was cancelled, hears that it is over
     if child.returncode or not png.startswith(b"\x89PNG"):
         lines = said.decode(errors="replace").strip().splitlines() or ["no picture"]
         raise ChartFailed(f"The chart could not be drawn: {lines[-1][:200]}.")
     return png
+
+
+def _started() -> subprocess.Popen[bytes]:
+    """Not by the event loop: that one forks, which copies this process's tables of pages, for 30 ms in which
+    it answers nobody."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "app.investigations.drawing"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={name: value for name, value in inherited().items() if name in PASSED_ON},
+        cwd=ROOT,
+    )
 
 
 # -- words -----------------------------------------------------------------------------------------------

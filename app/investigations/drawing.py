@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from app.investigations.amounts import digits, scale
+from app.standing_back import stand_back
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -327,4 +328,5 @@ def _short(text: str, longest: int) -> str:
 
 
 if __name__ == "__main__":
+    stand_back()
     sys.stdout.buffer.write(png(Drawing.from_json(sys.stdin.buffer.read())))
