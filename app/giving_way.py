@@ -20,6 +20,7 @@ from itertools import count
 
 MANY = 8
 """So many webhooks in the house at once, or in a row without `LATELY_SECONDS` between, are many."""
+FEW = 2
 LATELY_SECONDS = 0.5
 EVERY_SECONDS = 0.02
 """Between two steps that pass: what the first has begun, such as an answer of a source, comes meanwhile."""
@@ -97,7 +98,7 @@ class RightOfWay:
         give_up = self._clock() + LONGEST_SECONDS
         while self.many_come and (began := self._clock()) < give_up:
             await self._sleep(EVERY_SECONDS)
-            if self._clock() - began < EVERY_SECONDS + LATE_SECONDS:
+            if self._clock() - began < EVERY_SECONDS + LATE_SECONDS and self._inside <= FEW:
                 return
 
 

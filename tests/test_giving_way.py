@@ -11,6 +11,7 @@ import pytest
 
 from app.giving_way import (
     EVERY_SECONDS,
+    FEW,
     LATELY_SECONDS,
     LONGEST_SECONDS,
     MANY,
@@ -171,3 +172,17 @@ async def test_the_tasks_of_a_work_give_way_as_it_does(way: RightOfWay, time: Ti
     with way.behind():
         await asyncio.gather(give_way(), give_way())
     assert time.now > 1000
+
+
+async def test_no_step_passes_while_webhooks_wait_for_their_answers(way: RightOfWay, time: Time) -> None:
+    flood(way)
+    done: list[str] = []
+    with ExitStack() as inside:
+        for _ in range(FEW + 1):
+            inside.enter_context(way.first())
+        (step,) = begun(of_severity(way, "P1", done))
+        while time.now < 1000 + LONGEST_SECONDS / 2:
+            await asyncio.sleep(0)
+        assert done == []
+    await step
+    assert time.now < 1000 + LONGEST_SECONDS
