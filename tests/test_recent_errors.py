@@ -74,6 +74,17 @@ def test_what_is_logged_is_remembered_masked(lines: io.StringIO, monkeypatch: py
     assert "abcdefgh12345678" not in group.said + lines.getvalue()
 
 
+@pytest.mark.parametrize("fault", [BrokenPipeError("gone"), ValueError("I/O operation on closed file")])
+def test_a_log_that_takes_nothing_any_more_stops_no_work(lines: io.StringIO, fault: Exception) -> None:
+    class Gone(io.StringIO):
+        def write(self, said: str) -> int:
+            raise fault
+
+    telemetry.set_up_logging("INFO", stream=Gone())
+    structlog.get_logger("app.test").info("turn_began")
+    assert lines.getvalue() == ""
+
+
 def test_the_level_is_changed_while_it_runs_for_loggers_that_are_there_already(lines: io.StringIO) -> None:
     log = structlog.get_logger("app.test")
     log.debug("too quiet")

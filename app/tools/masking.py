@@ -32,14 +32,16 @@ def mask(text: str) -> str:
 
 def _once(text: str) -> str:
     plain = text.casefold()
-    for pattern, replacement, needs in SHAPES:
-        if needs(plain) if callable(needs) else any(each in plain for each in needs):
-            text = pattern.sub(replacement, text)
+    may = {number for word, number in WORDS if word in plain}
+    may.update(number for probe, number in PROBES if probe(plain))
+    for number in sorted(may):
+        pattern, replacement, _ = SHAPES[number]
+        text = pattern.sub(replacement, text)
     return text
 
 
 def _has_long_word(text: str) -> bool:
-    return len(max(text.split(), key=len, default="")) >= SHORTEST_KEY_LINE
+    return len(text) >= SHORTEST_KEY_LINE and len(max(text.split(), key=len, default="")) >= SHORTEST_KEY_LINE
 
 
 _has_long_number = re.compile(r"\d{4}[ -]?\d{4}").search
@@ -145,3 +147,8 @@ SHAPES: tuple[Shape, ...] = (
     ),
     (re.compile(r"(?<![\w.+])\+\d{1,3}(?:[ .-]?\(?\d{1,4}\)?){2,5}(?!\w)"), _phone, ("+",)),
 )
+
+WORDS = tuple(
+    (word, number) for number, (_, _, needs) in enumerate(SHAPES) if not callable(needs) for word in needs
+)
+PROBES = tuple((needs, number) for number, (_, _, needs) in enumerate(SHAPES) if callable(needs))

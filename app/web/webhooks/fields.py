@@ -20,7 +20,10 @@ MOST_LABELS = 64
 
 def cleaned(text: str, limit: int) -> str:
     """`text` as it can be stored and shown: no NUL, no halves of surrogate pairs, at most `limit` long."""
-    text = text[: limit * 2].replace("\0", "").encode("utf-8", "ignore").decode().strip()
+    text = text[: limit * 2]
+    if not text.isascii() or "\0" in text:
+        text = text.replace("\0", "").encode("utf-8", "ignore").decode()
+    text = text.strip()
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
@@ -93,8 +96,8 @@ class Fields:
     def texts(self, name: str, limit: int = TITLE) -> dict[str, str]:
         """An object whose values are texts, as labels are; at most `MOST_LABELS` of them."""
         part = self.maybe_child(name)
-        keys = [key for key in list(part._value)[:MOST_LABELS] if cleaned(key, 200)]
-        read = {cleaned(key, 200): part.maybe(key, limit) for key in keys}
+        keys = list(part._value)[:MOST_LABELS]
+        read = {named: part.maybe(key, limit) for key in keys if (named := cleaned(key, 200))}
         return {key: value for key, value in read.items() if value}
 
     def path(self, name: str) -> str:

@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from app.investigations.alert import Link, Severity
@@ -88,7 +89,12 @@ def service_of(labels: Mapping[str, str]) -> str | None:
 
 def _plain(labels: Mapping[str, str]) -> dict[str, str]:
     """Names of labels as Prometheus writes them: `app.kubernetes.io/name` is `app_kubernetes_io_name`."""
-    return {re.sub(r"[^a-z0-9]", "_", name.lower()): value for name, value in labels.items()}
+    return {_plain_name(name): value for name, value in labels.items()}
+
+
+@lru_cache(1024)
+def _plain_name(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "_", name.lower())
 
 
 def moment(value: Any, now: datetime) -> datetime:
