@@ -48,6 +48,12 @@ async def expire(engine: AsyncEngine, ttl_seconds: float) -> None:
             log.warning("expiry_put_off", reason=error.sentence)
 
 
+async def open_for_alerts(intake: Intake) -> None:
+    """Once; who cannot be reached now is tried again by the first alert."""
+    with suppress(DatabaseUnavailable):
+        await intake.open()
+
+
 async def end_quiet(intake: Intake) -> None:
     """What its source told nothing of for a day is over."""
     while True:

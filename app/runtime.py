@@ -18,7 +18,7 @@ from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.agent import models
-from app.chores import end_quiet, expire, forget_what_was_overheard, in_background
+from app.chores import end_quiet, expire, forget_what_was_overheard, in_background, open_for_alerts
 from app.context.library import Library
 from app.conversations.accept import RUN_TURN
 from app.conversations.retention import Retention, prune_every_day
@@ -343,6 +343,7 @@ class Runtime:
         operations: Operations,
     ) -> None:
         in_background(stack, forget_what_was_overheard(parts.engine))
+        in_background(stack, open_for_alerts(parts.intake()))
         apps: dict[str, Any] = {}
         self._checks["database"] = lambda: _answers(parts.engine)
         self._checks["knowledge"] = _check(lambda: parts.keeper.is_loaded)

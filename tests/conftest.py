@@ -22,9 +22,11 @@ import pytest
 import structlog
 from hypothesis import HealthCheck, settings
 from sqlalchemy.engine import make_url
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.settings import Settings
 from app.storage.embedded import EmbeddedPostgres, find_binaries
+from app.storage.engine import create_engine
 from app.storage.migrate import upgrade
 
 # How long an example takes says more about the machine than about the code.
@@ -79,6 +81,13 @@ async def database_url(postgres_url: str, migrated_template: str) -> AsyncIterat
     await execute(postgres_url, copy_of(migrated_template, name))
     yield address(postgres_url, name)
     await execute(postgres_url, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
+    engine = create_engine(database_url)
+    yield engine
+    await engine.dispose()
 
 
 def copy_of(template: str, name: str) -> str:

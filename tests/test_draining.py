@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app import jobs
 from app.jobs import Queue
-from app.storage.engine import begin, create_engine
+from app.storage.engine import begin
 
 
 @dataclass
@@ -34,13 +34,6 @@ class Works:
             self.cut.append(name)
             raise
         self.ended.append(name)
-
-
-@pytest.fixture
-async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
-    engine = create_engine(database_url)
-    yield engine
-    await engine.dispose()
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field, PlainSerializer
 
 from app.frozen import Frozen
 
+LONGEST_TITLE = 1000
 Severity = Literal["P1", "P2", "P3", "P4", "P5"]
 AlertStatus = Literal["firing", "acknowledged", "resolved"]
 Texts = Annotated[
@@ -38,7 +39,7 @@ class Alert(Frozen):
 
     source: str
     incident_key: str = Field(min_length=1, max_length=1000)
-    title: str = Field(max_length=1000)
+    title: str = Field(max_length=LONGEST_TITLE)
     status: AlertStatus = "firing"
     name: str | None = None
     service: str | None = None

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import re
+from functools import lru_cache
 
 from app.investigations.alert import Alert
-from app.storage.engine import as_json
 
 SYMPTOMS = {
     "errors": r"errors?|5xx|50[0-9]|fail(?:s|ed|ing|ure|ures)?|exceptions?|success rate|burn ?rate",
@@ -33,13 +33,18 @@ def symptoms(alert: Alert) -> frozenset[str]:
     Only the rule's name and the title count: a summary tells of much that is not the symptom. The name of
     the service says nothing about it (`connection-pool` may be slow).
     """
-    words = f"{alert.name or ''} {alert.title}"
-    if alert.service:
-        words = re.sub(re.escape(alert.service), " ", words, flags=re.IGNORECASE)
+    return _named_in(f"{alert.name or ''} {alert.title}", alert.service)
+
+
+@lru_cache(2048)
+def _named_in(words: str, service: str | None) -> frozenset[str]:
+    if service:
+        words = re.sub(re.escape(service), " ", words, flags=re.IGNORECASE)
     words = re.sub(r"[_\-./:]+", " ", CAMEL.sub(" ", words)).lower()
     return frozenset(name for name, pattern in PATTERNS.items() if pattern.search(words))
 
 
-def digest(alert: Alert) -> str:
-    """Equal for one alert delivered twice, different for one that says anything new: 16 hex digits."""
-    return hashlib.sha256(as_json(alert.model_dump(mode="json")).encode()).hexdigest()[:16]
+def digest(written: str) -> str:
+    """Of an alert as JSON: equal for one alert delivered twice, different for one that says anything new;
+    16 hex digits."""
+    return hashlib.sha256(written.encode()).hexdigest()[:16]

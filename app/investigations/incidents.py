@@ -12,13 +12,15 @@ from functools import cached_property
 from typing import Any
 from uuid import UUID
 
+from pydantic_core import from_json
 from sqlalchemy import RowMapping, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app import jobs
 from app.investigations.alert import Alert, Severity
+from app.investigations.fingerprint import digest
 from app.investigations.models import Rejected
-from app.storage.engine import as_json, autocommit, begin
+from app.storage.engine import as_json, autocommit, begin, straight
 from app.storage.tables import rejected_webhooks
 
 KEEP_REJECTED_SECONDS = 3600
@@ -45,11 +47,7 @@ FIRES = text(f"""
 SELECT incident_fires({NEW}, :kept, :repeats_seconds, :together_seconds, :window_seconds, :storm_incidents,
                       :open_together_seconds)
 """)
-FIRE = text("CALL incidents_fire(CAST(:alerts AS jsonb), NULL)")
-# The least that is a transaction with something to write. Those of `incidents_fire` wait for no disk, while
-# others wait for their locks; what was committed is kept for good as soon as a later transaction is:
-# https://www.postgresql.org/docs/current/wal-async-commit.html
-KEEP = text("SELECT pg_logical_emit_message(true, 'sre-agent', '')")
+FIRE = "CALL incidents_fire(CAST($1 AS jsonb), NULL)"
 OPEN = text(f"SELECT investigation_opens({NEW})")
 # The job among the columns of `NEW` is the update of the leader's thread here.
 JOIN_STORM = text(f"""
@@ -139,7 +137,15 @@ class Delivery:
     service: str | None
     severity: Severity
     symptom: str
-    digest: str
+
+    @cached_property
+    def written(self) -> str:
+        """The alert as JSON."""
+        return as_json(self.alert.model_dump(mode="json"))
+
+    @cached_property
+    def digest(self) -> str:
+        return digest(self.written)
 
     @property
     def repeats_seconds(self) -> float:
@@ -156,7 +162,7 @@ class Delivery:
             "title": self.alert.title,
             "service": self.service,
             "severity": self.severity,
-            "alert": as_json(self.alert.model_dump(mode="json")),
+            "alert": self.written,
             "started_at": self.alert.started_at,
             "symptom": self.symptom,
             "digest": self.digest,
@@ -246,15 +252,20 @@ async def fires(
 
 async def fire(engine: AsyncEngine, firing: Sequence[Firing]) -> Sequence[dict[str, Any]]:
     """As `fires`, one after the other and each done with, in one statement for all. Of each, what `fires`
-    says, or that it has `joined` a storm as its `joining` says, and how the leaders are `marked` then, if
-    that is no news; or it is `undone`: what `fires` would say, and the `view` and marks that would fit.
+    says, or that it has `joined` a storm as its `joining` says, and how the leaders were `marked` and are
+    marked now; or it is `undone`: what `fires` would say, and the `view` and marks that would fit.
 
     When this returns, all of them are on the disk, after one wait for it."""
-    values = {"alerts": as_json([each.told for each in firing])}
-    async with autocommit(engine) as connection:
-        found: list[dict[str, Any]] = (await connection.execute(FIRE, values)).scalar_one()
-        await connection.execute(KEEP)
-        return found
+    told: list[dict[str, Any]] = from_json(
+        await straight(engine, FIRE, as_json([each.told for each in firing]))
+    )
+    return told
+
+
+async def make_ready(engine: AsyncEngine) -> None:
+    """A connection, and all that the database thinks out for a connection's first alert: this is one that
+    says nothing, and of which nothing is stored."""
+    await straight(engine, FIRE, "[{}]")
 
 
 def _firing(delivery: Delivery, opening: Opening, bounds: Bounds) -> dict[str, Any]:

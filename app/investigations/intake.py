@@ -24,7 +24,7 @@ from app.giving_way import RightOfWay
 from app.instruments import INTAKE_DEDUPLICATED, INTAKE_QUEUED
 from app.investigations import afterwards, incidents, queueing, storm
 from app.investigations.alert import Alert, Severity
-from app.investigations.fingerprint import digest, symptoms
+from app.investigations.fingerprint import symptoms
 from app.investigations.incidents import Bounds, Delivery, Firing, Joining, Opening
 from app.investigations.masked import clean, masked, storable
 from app.investigations.models import PRIORITIES, Rejected
@@ -99,10 +99,14 @@ class _View:
     def learn(self, name: str | None, marked: str, leaders: list[dict[str, Any]]) -> None:
         self.name, self.marked, self.leaders = name, marked, marks_of(leaders)
 
-    def was(self, marked: str | None) -> None:
-        """How they are marked by now: when that is something new, they are to be seen anew."""
+    def joined(self, leader: UUID, mine: storm.Marks, *, marked: str, now_marked: str) -> None:
+        """One has joined a leader, which is marked by it from now on. When others have marked one meanwhile,
+        they are to be seen anew."""
         if marked != self.marked:
             self.name = None
+        elif now_marked != marked:
+            its = self.leaders[leader].with_those_of(mine)
+            self.marked, self.leaders = now_marked, {**self.leaders, leader: its}
 
 
 @dataclass(frozen=True)
@@ -120,6 +124,10 @@ class Intake:
     @cached_property
     def _fire(self) -> Together[Firing, dict[str, Any]]:
         return Together(partial(incidents.fire, self.engine), most=MOST_TOGETHER, lanes=LANES)
+
+    async def open(self) -> None:
+        """Make ready what stores alerts: else the first of a storm wait for it."""
+        await asyncio.gather(*(incidents.make_ready(self.engine) for _ in range(LANES)))
 
     async def accept(self, alert: Alert) -> Accepted:
         """Store what the alert says. Its sender is answered after this returned, not at all when it raised.
@@ -178,7 +186,6 @@ class Intake:
             service,
             alert.severity or self._severity_of(service),
             symptom=" ".join(sorted(symptoms(alert))),
-            digest=digest(alert),
         )
 
     def _severity_of(self, service: str | None) -> Severity:
@@ -246,7 +253,8 @@ class Intake:
                     return None
                 case {"joined": _}:
                     assert joining is not None
-                    self._view.was(now["marked"])
+                    told = {name: now[name] for name in ("marked", "now_marked")}
+                    self._view.joined(joining.leader_id, marks, **told)
                     return self._in_storm(opening.investigation_id, joining)
                 case _:
                     return self._known_or_opened(now, opening)

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.investigations import repository
-from app.storage.engine import begin
+from app.storage.engine import autocommit, begin
 
 
 @dataclass(frozen=True)
@@ -29,5 +29,5 @@ class InvestigationLedger:
 
     async def save(self, state: dict[str, Any]) -> None:
         """Raises `StaleAttempt` when another worker has the stage, or it has ended."""
-        async with begin(self.engine) as connection:
+        async with autocommit(self.engine) as connection:
             await repository.save_thread_state(connection, self.investigation_id, state, attempt=self.attempt)

@@ -37,7 +37,7 @@ from app.investigations.surface import (
     Told,
 )
 from app.investigations.thread import headline
-from app.storage.engine import begin
+from app.storage.engine import autocommit, begin
 from app.storage.errors import DatabaseUnavailable, StaleAttempt
 
 log = structlog.get_logger(__name__)
@@ -67,7 +67,7 @@ class Looker:
     way: RightOfWay = field(default_factory=RightOfWay)
 
     async def run(self, investigation_id: str) -> None:
-        async with begin(self.engine) as connection:
+        async with autocommit(self.engine) as connection:
             investigation = await repository.begin_look(connection, UUID(investigation_id))
         if investigation is None:
             return

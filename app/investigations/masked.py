@@ -2,25 +2,40 @@
 
 from __future__ import annotations
 
-from app.investigations.alert import Alert
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from app.investigations.alert import LONGEST_TITLE, Alert, Link
 from app.tools.masking import mask
 
 
 def masked(alert: Alert) -> Alert:
     """`alert` with every text masked; the incident's key stays as it is, for its source knows it by that."""
-    values = alert.model_dump()
-    for name in ("title", "name", "service", "note"):
-        values[name] = clean(values[name]) if values[name] else values[name]
-    values["source"] = storable(alert.source)
-    values["incident_key"] = storable(alert.incident_key)
-    for name in ("labels", "annotations"):
-        values[name] = {storable(key): clean(value) for key, value in values[name].items()}
-    values["links"] = [{name: clean(text) for name, text in link.items()} for link in values["links"]]
-    return Alert.model_validate(values)
+    return alert.model_copy(
+        update={
+            "source": storable(alert.source),
+            "incident_key": storable(alert.incident_key),
+            "title": clean(alert.title)[:LONGEST_TITLE],  # a mask may be longer than what it stands for
+            "name": _maybe(alert.name),
+            "service": _maybe(alert.service),
+            "note": _maybe(alert.note),
+            "labels": _values(alert.labels),
+            "annotations": _values(alert.annotations),
+            "links": tuple(Link(title=clean(link.title), url=clean(link.url)) for link in alert.links),
+        }
+    )
+
+
+def _maybe(text: str | None) -> str | None:
+    return clean(text) if text else text
+
+
+def _values(texts: Mapping[str, str]) -> Mapping[str, str]:
+    return MappingProxyType({storable(name): clean(text) for name, text in texts.items()})
 
 
 MOST_KNOWN = 4_096
-LONGEST_KNOWN = 200
+LONGEST_KNOWN = 500
 _known: set[str] = set()
 """Texts that masking leaves as they are: labels and links come again with every alert. What has a secret in
 it is never kept."""
@@ -39,4 +54,6 @@ def clean(text: str) -> str:
 
 def storable(text: str) -> str:
     """Without NUL and without halves of surrogate pairs."""
+    if text.isascii() and "\0" not in text:
+        return text
     return text.replace("\0", "").encode("utf-8", "replace").decode()

@@ -63,7 +63,7 @@ BEGIN_LOOK = text("""
 UPDATE investigations
    SET status = 'looking', attempt = attempt + 1, started_at = coalesce(started_at, now())
  WHERE id = :id AND status IN ('queued', 'looking') AND finished_at IS NULL
-RETURNING id
+RETURNING attempt
 """)
 # The turn's attempt is the investigation's, so that one number fences both.
 BEGIN_DIAGNOSE = text("""
@@ -148,9 +148,11 @@ async def load(
 
 
 async def begin_look(connection: AsyncConnection, investigation_id: UUID) -> Investigation | None:
-    """Take the look with a new attempt; None when it is over, or never was to be."""
-    taken = (await connection.execute(BEGIN_LOOK, {"id": investigation_id})).first()
-    return await load(connection, investigation_id) if taken else None
+    """Take the look with a new attempt; None when it is over, or never was to be, or is taken over by the
+    time it is read: in a storm others wait for its row, so no transaction need hold it until then."""
+    attempt = (await connection.execute(BEGIN_LOOK, {"id": investigation_id})).scalar()
+    found = await load(connection, investigation_id) if attempt is not None else None
+    return found if found and found.attempt == attempt else None
 
 
 async def begin_diagnose(

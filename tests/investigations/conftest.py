@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any
@@ -14,7 +14,6 @@ from app.context.models import Service
 from app.investigations.alert import Alert
 from app.investigations.intake import Intake, StormLimits
 from app.investigations.services import CatalogServices
-from app.storage.engine import create_engine
 
 STARTED = datetime(2026, 11, 21, 2, 0, tzinfo=UTC)
 SHOP = Catalog(
@@ -36,13 +35,6 @@ SHOP = Catalog(
         }
     )
 )
-
-
-@pytest.fixture
-async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
-    engine = create_engine(database_url)
-    yield engine
-    await engine.dispose()
 
 
 @pytest.fixture

@@ -5,7 +5,33 @@ from __future__ import annotations
 import pytest
 
 from app.investigations import masked
+from app.investigations.alert import LONGEST_TITLE, Alert, Link
 from app.investigations.masked import LONGEST_KNOWN, clean
+from tests.investigations.conftest import alert
+
+
+def test_every_text_of_an_alert_is_masked_and_its_key_is_not() -> None:
+    secret = "password=hunter22"
+    texts = {"title": secret, "name": secret, "service": secret, "note": secret}
+    given = alert(
+        secret,
+        **texts,
+        labels={"pod": secret},
+        annotations={"summary": secret},
+        links=(Link(title=secret, url=f"https://example.com/?{secret}"),),
+    )
+    shown = masked.masked(given)
+    assert shown.incident_key == secret
+    assert "hunter22" not in shown.model_copy(update={"incident_key": ""}).model_dump_json()
+    assert Alert.model_validate(shown.model_dump()) == shown
+
+
+def test_a_title_that_grows_by_its_masks_is_cut_and_not_lost() -> None:
+    title = "x" * (LONGEST_TITLE - 12) + " +1234567890"
+    shown = masked.masked(alert(title=title)).title
+    assert len(shown) == LONGEST_TITLE
+    assert "[masked" in shown
+    assert "1234567890" not in shown
 
 
 @pytest.mark.parametrize("text", ["checkout", "password=hunter22", "mail a@example.com", "a\0b", ""])

@@ -11,14 +11,14 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.investigations import repository
-from app.investigations.alert import Severity
-from app.investigations.fingerprint import digest, symptoms
-from app.investigations.incidents import count_storm
+from app.investigations.alert import Alert, Severity
+from app.investigations.fingerprint import symptoms
+from app.investigations.incidents import Delivery, count_storm
 from app.investigations.intake import Accepted, Intake
 from app.investigations.models import Investigation
 from app.investigations.storm import Marks, Stormy, group
 from app.investigations.thread import headline
-from app.storage.engine import as_json, begin, create_engine
+from app.storage.engine import SERVER_SETTINGS, as_json, begin, create_engine, straight
 from tests.investigations.conftest import SHOP, STARTED, Rows, alert, intake_on
 
 
@@ -121,6 +121,9 @@ def test_symptoms_are_read_from_the_rule_s_name_and_the_title(
 
 
 def test_a_digest_tells_news_from_repetition() -> None:
+    def digest(alert: Alert) -> str:
+        return Delivery(alert, alert.service, "P3", symptom="").digest
+
     assert digest(alert()) == digest(alert())
     others = [alert("Q2"), alert(title="x"), alert(status="resolved"), alert(labels={"a": "b"})]
     assert len({digest(each) for each in (alert(), *others)}) == 5
@@ -170,6 +173,43 @@ async def test_three_hundred_incidents_are_all_there_in_few_threads(
     assert leader.members[0].severity == "P1"
     assert [each.severity for each in leader.members] == sorted(each.severity for each in leader.members)
     assert leader.storm_size >= len(leader.members)
+
+
+async def test_who_marks_a_storm_asks_no_second_time_and_sees_what_others_marked(
+    database_url: str, rows: Rows
+) -> None:
+    counted = {**SERVER_SETTINGS, "track_functions": "pl"}
+    engines = [create_engine(database_url, server_settings=counted) for _ in range(2)]
+    mine, others = (intake_on(each, incidents=2) for each in engines)
+
+    async def asked() -> int:
+        for engine in engines:
+            await straight(engine, "SELECT pg_stat_force_next_flush()")
+        return int(
+            await straight(
+                engines[0],
+                "SELECT calls FROM pg_stat_user_functions WHERE funcname = 'incident_fires_at_once'",
+            )
+        )
+
+    async def fires(intake: Intake, number: int) -> None:
+        accepted = await intake.accept(alert(f"Q{number}", labels={"alertname": f"Rule{number}"}))
+        assert accepted.status == ("queued" if number < 2 else "joined")
+
+    for number in range(12):
+        await fires(mine, number)
+    # The first of the storm asks who there are, once.
+    assert await asked() == 12 + 1
+    await fires(others, 12)
+    assert await asked() == 12 + 1 + 2
+    for number in range(13, 16):
+        await fires(mine, number)
+    # The first of these joined beside what the other one marked, and the second saw it anew.
+    assert await asked() == 12 + 1 + 2 + 3 + 1
+    for engine in engines:
+        await engine.dispose()
+    [(marks,)] = await rows("SELECT marks FROM investigations WHERE storm_size > 0")
+    assert marks["labels"]["alertname"] == [f"Rule{number}" for number in (0, *range(2, 16))]
 
 
 async def test_a_stage_that_holds_its_thread_holds_no_alert_up(engine: AsyncEngine, rows: Rows) -> None:

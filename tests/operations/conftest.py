@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -22,7 +22,7 @@ from app.recent_errors import RecentErrors
 from app.settings import Settings
 from app.sources.clients import Clients
 from app.standing import Standings
-from app.storage.engine import begin, create_engine
+from app.storage.engine import begin
 
 LIMITS = WindowLimits(usd_per_hour=Decimal(20), usd_per_day=Decimal(100))
 
@@ -67,13 +67,6 @@ async def operations_on(
         rooms=lambda: {"turns": RoomOf(running=2, room=10), "diagnose": RoomOf(running=1, room=None)},
         roles=("door", "worker"),
     )
-
-
-@pytest.fixture
-async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
-    engine = create_engine(database_url)
-    yield engine
-    await engine.dispose()
 
 
 @pytest.fixture
