@@ -18,6 +18,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.conversations.models import Turn
+from app.investigations.alert import Severity
 from app.investigations.calling import TOLD
 from app.investigations.evidence import Finding
 from app.investigations.models import Incident, Investigation, Place, Reason
@@ -45,6 +46,7 @@ SELECT investigation.*, session.team_id, session.channel_id, session.thread_ts,
                      ELSE investigation.diagnose_job_id END
  WHERE investigation.id = :id
 """)
+SEVERITY = text("SELECT severity FROM investigations WHERE id = :id")
 INCIDENTS = text("SELECT * FROM incidents WHERE investigation_id = :id ORDER BY id")
 MEMBERS = text("""
 SELECT incident.*, member.grouped_because FROM incidents AS incident
@@ -145,6 +147,12 @@ async def load(
             "place": place_of(row),
         }
     )
+
+
+async def severity_of(connection: AsyncConnection, investigation_id: UUID) -> Severity | None:
+    """What an investigation is by now; None when there is none."""
+    found: Severity | None = (await connection.execute(SEVERITY, {"id": investigation_id})).scalar()
+    return found
 
 
 async def begin_look(connection: AsyncConnection, investigation_id: UUID) -> Investigation | None:

@@ -64,7 +64,11 @@ class Updater:
         Raises:
             NotReached: the place is away; the queue tries again until it is back.
         """
-        with self.way.behind():
+        async with begin(self.engine) as connection:
+            severity = await repository.severity_of(connection, UUID(investigation_id))
+        if severity is None:
+            return
+        with self.way.behind(severity):
             await give_way()
             await self._update(await self._load(UUID(investigation_id)), unshown=unshown)
 

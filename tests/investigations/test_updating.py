@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import io
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from uuid import UUID
+
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from app.conversations.reply import Ledger
+from app.giving_way import MANY, PATIENCE_SECONDS, RightOfWay
 from app.investigations import queueing, repository
 from app.investigations.intake import Intake
 from app.investigations.models import Investigation
@@ -11,7 +19,9 @@ from app.investigations.thread import headline
 from app.investigations.updating import notes
 from app.storage.engine import begin
 from tests.investigations.conftest import Rows, alert
+from tests.investigations.stages import updater
 from tests.investigations.test_repository import begun, diagnosing, with_thread
+from tests.investigations.test_wrapping import Heard, wrapping
 
 
 async def loaded(engine: AsyncEngine, investigation: Investigation) -> Investigation:
@@ -81,3 +91,46 @@ async def test_an_update_behind_a_stage_does_not_wait_in_place_of_another(
         "SELECT lock, queueing_lock FROM procrastinate_jobs WHERE task_name = 'update_incident'"
     )
     assert found == [(f"update:{taken.id}", None)] * 2
+
+
+@dataclass
+class Threads:
+    """An incident channel in memory."""
+
+    heard: dict[UUID, Heard] = field(default_factory=dict)
+
+    def thread(self, investigation_id: UUID, channel: str, ledger: Ledger) -> Heard:
+        return self.heard.setdefault(investigation_id, Heard())
+
+    async def people(self, emails: object) -> tuple[str, ...]:
+        return ()
+
+
+class Crossing(RightOfWay):
+    """While many webhooks come, nobody passes before `expected` steps wait; `passed` are their patiences."""
+
+    def __init__(self, expected: int) -> None:
+        super().__init__(sleep=self._all_there)
+        self.expected, self.passed = expected, list[float]()
+
+    async def wait(self, patience_seconds: float) -> None:
+        self.expected -= 1
+        await super().wait(patience_seconds)
+        self.passed.append(patience_seconds)
+
+    async def _all_there(self, _: float) -> None:
+        while self.expected > 0:
+            await asyncio.sleep(0.01)
+
+
+async def test_the_update_of_a_graver_incident_goes_first(engine: AsyncEngine, intake: Intake) -> None:
+    lesser = await intake.accept(alert(severity="P4"))
+    graver = await intake.accept(alert("Q2", service="mail", title="No mail leaves", severity="P1"))
+    way = Crossing(2)
+    updating = updater(engine, Threads(), wrapping(engine, io.StringIO()), way=way)
+    with ExitStack() as house:
+        for _ in range(MANY):
+            house.enter_context(way.first())
+        ids = (lesser.investigation_id, graver.investigation_id)
+        await asyncio.gather(*(updating.run(str(each)) for each in ids))
+    assert way.passed == [PATIENCE_SECONDS["P1"], PATIENCE_SECONDS["P4"]]
