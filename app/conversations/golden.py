@@ -224,6 +224,9 @@ class _Nowhere:
     async def channel_name(self) -> str | None:
         return None
 
+    async def name_of(self, user_id: str) -> str | None:
+        return None
+
     async def said_before(self, *, limit: int = 50) -> tuple[Said, ...]:
         return ()
 

@@ -6,6 +6,7 @@ transaction of the turn's decision.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -54,7 +55,7 @@ from app.workflows.of_service import OfService
 from app.workflows.rendering import Handed, render_artifacts
 from app.workflows.state import State
 from app.workflows.view import View
-from app.workflows.wording import MAKE_IT, handed_over, offers, opening, worded
+from app.workflows.wording import MAKE_IT, SOMEBODY, handed_over, offers, opening, people, worded
 
 log = structlog.get_logger(__name__)
 
@@ -90,7 +91,7 @@ class Guided:
 @dataclass
 class _Course:
     """One message's way through the engine: what was said, looked up and made on it. `voice` is None without
-    a model."""
+    a model; `names` are those of the people who are spoken of."""
 
     workflow: Workflow
     step: Step
@@ -99,6 +100,7 @@ class _Course:
     said: list[Action] = field(default_factory=list)
     files: tuple[Handed, ...] = ()
     gathered: list[Gathered] = field(default_factory=list)
+    names: dict[str, str] = field(default_factory=dict)
     done: bool = False
     problem: str = ""
 
@@ -146,12 +148,14 @@ class Guide:
                 notices += more
             if event is not None:
                 with tracing.span("sre_agent.workflow.step", {"gen_ai.workflow.name": state.title}):
-                    return await self._carry_on(workflow, state, event, reply, voice=voice, notices=notices)
+                    return await self._carry_on(
+                        workflow, state, event, reply, place, voice=voice, notices=notices
+                    )
         started = self.workflows.started(turn.question, knowledge)
         if started is None:
             return None
         if state is not None and not state.is_over:
-            return await self._already(turn, state, started, reply)
+            return await self._already(turn, state, started, reply, place)
         with tracing.span("sre_agent.workflow.step", {"gen_ai.workflow.name": started.title}):
             return await self._begin(turn, started, knowledge, reply, place)
 
@@ -221,7 +225,8 @@ class Guide:
             channel=await place.channel_name() or session.channel_id,
         )
         thread = self.link(session.channel_id, session.thread_ts)
-        facts = {"today": f"{self.clock():%Y-%m-%d}", "started_by": turn.user_id}
+        by = await place.name_of(turn.user_id) or SOMEBODY
+        facts = {"today": f"{self.clock():%Y-%m-%d}", "started_by": by}
         step = engine.begin(
             workflow,
             revision=knowledge.revision,
@@ -231,7 +236,7 @@ class Guide:
             services=self.services.name,
             begun=str(turn.id),
         )
-        course = await self._follow(_Course(workflow, step, self._voice(turn)), reply)
+        course = await self._follow(_Course(workflow, step, self._voice(turn)), reply, place)
         return self._guided(course, ("workflow_start",), begun=True)
 
     async def _carry_on(
@@ -240,21 +245,24 @@ class Guide:
         state: State,
         event: Event,
         reply: Reply,
+        place: Place,
         *,
         voice: Voice | None,
         notices: tuple[str, ...],
     ) -> Guided:
         step = engine.step(workflow, state, event, services=self.services.name)
         course = _Course(workflow, step, voice, frozenset(state.asked))
-        return self._guided(await self._follow(course, reply), (), notices=notices)
+        return self._guided(await self._follow(course, reply, place), (), notices=notices)
 
-    async def _already(self, turn: Turn, state: State, started: Workflow, reply: Reply) -> Guided:
+    async def _already(
+        self, turn: Turn, state: State, started: Workflow, reply: Reply, place: Place
+    ) -> Guided:
         """Somebody starts one while another one rests: that one goes on, or has to be ended first."""
         workflow, notices = await self._document(state)
         if workflow is not None and workflow.path == started.path:
             resume = Resume(turn.user_id)
             return await self._carry_on(
-                workflow, state, resume, reply, voice=self._voice(turn), notices=notices
+                workflow, state, resume, reply, place, voice=self._voice(turn), notices=notices
             )
         text = (
             f"“{state.title}” is paused in this thread. Say **resume** or **cancel** first, "
@@ -262,7 +270,7 @@ class Guide:
         )
         return Guided(text, state, None)
 
-    async def _follow(self, course: _Course, reply: Reply) -> _Course:
+    async def _follow(self, course: _Course, reply: Reply, place: Place) -> _Course:
         """Carry out what the engine wants until it waits for people."""
         for _ in range(MOST_ROUNDS):
             course.said += course.step.actions
@@ -275,6 +283,7 @@ class Guide:
                 break
             course.step = engine.step(course.workflow, course.state, event, services=self.services.name)
         await self._phrase(course)
+        course.names = await _names(course, place)
         return course
 
     async def _phrase(self, course: _Course) -> None:
@@ -354,7 +363,7 @@ class Guide:
     ) -> Guided:
         view = self._view(course)
         parts = [opening(course.workflow, view)] if begun else []
-        parts += [_wrong_tier(course.workflow, view), worded(course.said), course.problem]
+        parts += [_wrong_tier(course.workflow, view), worded(course.said, course.names), course.problem]
         if course.done:
             parts.append(handed_over(course.workflow, view, course.files, course.state))
             parts.append(_elsewhere(self.elsewhere if course.files else ()))
@@ -380,6 +389,12 @@ class Guide:
         """People's words are in it: what they bring along leads nowhere and shows no secret. What was looked
         up on the way leads to where it was found, in later turns too."""
         return keep_known_links(mask(text), self.library.catalog.hosts() | frozenset(state.hosts))
+
+
+async def _names(course: _Course, place: Place) -> dict[str, str]:
+    ids = sorted(people(course.said))
+    found = await asyncio.gather(*map(place.name_of, ids))
+    return {user_id: name for user_id, name in zip(ids, found, strict=True) if name}
 
 
 def _name(state: State) -> str:

@@ -118,6 +118,9 @@ class Place(Protocol):
     async def channel_name(self) -> str | None:
         """The channel's name without `#`; None in a direct message and when it cannot be found out."""
 
+    async def name_of(self, user_id: str) -> str | None:
+        """What people call somebody there, in words that ping nobody; None when it cannot be found out."""
+
     async def said_before(self, *, limit: int = 50) -> tuple[Said, ...]:
         """What was said in the thread before the question, oldest first, the agent's own words left out.
 

@@ -107,7 +107,7 @@ class Admission:
         allowed_channels: Collection[str] = (),
         allow_guests: bool = False,
     ) -> None:
-        self._people = people
+        self.people = people
         self._teams = frozenset(allowed_teams) or frozenset({home_team})
         self._channels = frozenset(allowed_channels)
         self._guests = allow_guests
@@ -125,7 +125,7 @@ class Admission:
         if home.startswith("T") and home not in self._teams:  # an enterprise's own id says nothing
             return STRANGER
         try:
-            person = await self._people.person(incoming.user_id)
+            person = await self.people.person(incoming.user_id)
         except SlackRefused as refused:
             if refused.error in ("user_not_found", "user_not_visible"):
                 return STRANGER

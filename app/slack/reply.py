@@ -214,6 +214,13 @@ class SlackPlace:
     async def channel_name(self) -> str | None:
         return await self._channels.name(self._question.channel_id)
 
+    async def name_of(self, user_id: str) -> str | None:
+        try:
+            return (await self._admission.people.person(user_id)).name
+        except (SlackRefused, SlackUnavailable) as error:
+            log.info("name_not_known", reason=error.sentence)
+            return None
+
     async def said_before(self, *, limit: int = 50) -> tuple[Said, ...]:
         asked = self._question
         if asked.thread_ts == asked.message_ts:

@@ -71,9 +71,13 @@ class Unsure:
 
 @dataclass(frozen=True)
 class Unknown:
-    """A name that is no field."""
+    """A name that is no field, with the value given to it and the slots that may be meant. `words` are the
+    whole message where it may have been the answer to what is asked instead."""
 
     name: str
+    value: Any = None
+    near: tuple[Slot, ...] = ()
+    words: str = ""
 
 
 @dataclass(frozen=True)

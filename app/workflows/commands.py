@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 
-from app.workflows.document import Slot
 from app.workflows.events import (
     Aside,
     AskStatus,
@@ -18,7 +17,8 @@ from app.workflows.events import (
     Why,
     Words,
 )
-from app.workflows.finding import find
+from app.workflows.finding import find, nearest, slips
+from app.workflows.hearing import fits
 from app.workflows.view import View
 
 IT = r"(?:\s+(?:it|this|that|this one|that one|here|please|for now|the (?:question|workflow)))*"
@@ -56,7 +56,8 @@ def event_of(text: str, by: str, view: View) -> Event | None:
     if status == "cancelled":
         return None
     if values := corrections(said, view):
-        return Values(values, by)
+        answers = _may_answer(said, view) and any(view.slot(name) is None for name in values)
+        return Values(values, by, words=said if answers else "")
     event = command(said, by)
     if status == "done":
         return event if isinstance(event, Skip | Back | AskStatus) else None
@@ -86,26 +87,44 @@ def command(said: str, by: str) -> Event | None:
 def corrections(said: str, view: View) -> dict[str, str]:
     """Values that a message gives to fields by name: `target: 99.9`, one a line, or `change target to 99.9`.
 
-    A message that is only partly so is none: it is an answer in words.
+    A message that is only partly so is none: it is an answer in words. A name that is nearly a field's is
+    kept as it is said, as is any that may be meant for one where the words cannot be an answer.
     """
     if match := CHANGE.match(said):
-        slot = find(view, match["name"])
-        return {slot.id: match["value"].strip()} if slot else {}
+        name = _named(match["name"], view)
+        if name is None and not _may_answer(said, view) and nearest(view, match["name"]):
+            name = match["name"]
+        return {name: match["value"].strip()} if name else {}
     found = {}
     for line in said.splitlines():
         if not line.strip():
             continue
-        slot, value = _pair(line, view)
-        if slot is None:
+        name, value = _pair(line, view)
+        if name is None:
             return {}
-        found[slot.id] = value
+        found[name] = value
     return found
 
 
-def _pair(line: str, view: View) -> tuple[Slot | None, str]:
-    """The slot that a line names and the value it gives, whatever characters are in an item's name."""
+def _pair(line: str, view: View) -> tuple[str | None, str]:
+    """What a line names and the value it gives, whatever characters are in an item's name."""
     for slot in view.slots:
         if line.startswith(f"{slot.id}: "):
-            return slot, line[len(slot.id) + 1 :].strip()
+            return slot.id, line[len(slot.id) + 1 :].strip()
     pair = PAIR.match(line)
-    return (find(view, pair["name"]), pair["value"].strip()) if pair else (None, "")
+    return (_named(pair["name"], view), pair["value"].strip()) if pair else (None, "")
+
+
+def _named(name: str, view: View) -> str | None:
+    """The id of the slot of this name, or the name itself where it is misspelled; None for no name."""
+    if slot := find(view, name):
+        return slot.id
+    return name if slips(view, name) else None
+
+
+def _may_answer(said: str, view: View) -> bool:
+    """Whether words fit what is asked; beside a question that stands, they may be meant for the analyst."""
+    if view.state.status != "asking":
+        return view.state.status != "confirming"
+    slot = view.slot(view.state.at)
+    return slot is not None and fits(said, slot, view)

@@ -55,6 +55,7 @@ from app.workflows.finding import (
     answered,
     circumstances,
     find,
+    nearest,
     progress,
     slots_of_phase,
 )
@@ -229,7 +230,7 @@ class _Machine:
         for name, said in event.values.items():
             slot = find(self.view, name)
             if slot is None:
-                self.actions.append(Unknown(name))
+                self.actions.append(Unknown(name, said, nearest(self.view, name), event.words))
             elif self.try_to_fill(slot, said, event.by, event.how):
                 taken = True
         for name, said in event.unsaid.items():

@@ -20,12 +20,14 @@ class Words:
 @dataclass(frozen=True)
 class Values:
     """Values for fields by name or slot: corrections, a form, or what a model has read. `unsaid` are those of
-    its readings that are not in the person's words; they are proposed, and count when somebody takes them."""
+    its readings that are not in the person's words; they are proposed, and count when somebody takes them.
+    `words` are the whole message where it may be an answer instead, because a name in it is no field's."""
 
     values: Mapping[str, Any]
     by: str
     how: How = "said"
     unsaid: Mapping[str, Any] = field(default_factory=dict)
+    words: str = ""
 
 
 @dataclass(frozen=True)

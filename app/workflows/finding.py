@@ -6,9 +6,10 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
+from app.context.typos import LIKELY, LONG, NEAREST, same_beginning
 from app.workflows.actions import Progress
 from app.workflows.document import Slot
 from app.workflows.in_words import MISSING
@@ -21,6 +22,8 @@ AGREED = YES | {
 }  # fmt: skip
 
 
+SHORTEST = 4
+"""Letters; a shorter name is one mistake away from too many others."""
 SENTENCES = re.compile(r"(?<=[.!?…])\s+|\n+")
 OPEN = re.compile(r"(?:\w+ )?(?:what|which|who|whom|whose|where|when|why|how)\b", re.IGNORECASE)
 
@@ -106,6 +109,56 @@ def find(view: View, name: str) -> Slot | None:
     here = [slot for slot in named if at is not None and slot.key == at.key]
     filled = [slot for slot in named if slot.id in view.state.answers]
     return next(iter((*here, *filled, *named)), None)
+
+
+def slips(view: View, name: str) -> tuple[Slot, ...]:
+    """The slots that a name nearly is, the nearest alone; counted as misspelled services are."""
+    from rapidfuzz import process  # noqa: PLC0415
+    from rapidfuzz.distance import OSA  # noqa: PLC0415 - 3 MB that a quiet process does not need
+
+    wanted, spellings = _squeezed(name), _spellings(view)
+    if len(wanted) < SHORTEST:
+        return ()
+    allowed = 2 if len(wanted) >= LONG else 1
+    near = process.extract(wanted, list(spellings), scorer=OSA.distance, score_cutoff=allowed, limit=None)
+    near = [hit for hit in near if len(hit[0]) >= SHORTEST and same_beginning(wanted, hit[0])]
+    best = min((hit[1] for hit in near), default=0)
+    return _meant(view, (spellings[hit[0]] for hit in near if hit[1] == best))
+
+
+def nearest(view: View, name: str) -> tuple[Slot, ...]:
+    """Up to three slots that somebody may mean by a name that is none, the likeliest first."""
+    from rapidfuzz import process  # noqa: PLC0415
+    from rapidfuzz.distance import JaroWinkler  # noqa: PLC0415 - as above
+
+    if found := slips(view, name):
+        return found
+    wanted, spellings = _squeezed(name), _spellings(view)
+    if len(wanted) < SHORTEST:
+        return ()
+    likely = process.extract(
+        wanted, list(spellings), scorer=JaroWinkler.similarity, score_cutoff=LIKELY, limit=NEAREST
+    )
+    return _meant(view, (spellings[hit[0]] for hit in likely))
+
+
+def _spellings(view: View) -> dict[str, str]:
+    """What slots may be called, by how it is written without spaces."""
+    names = (
+        name
+        for slot in view.slots
+        for name in (slot.field.label, slot.label, slot.id, f"{slot.key or ''} {slot.field.label}")
+    )
+    return {_squeezed(name): name for name in names}
+
+
+def _squeezed(name: str) -> str:
+    return _plain(name).replace(" ", "")
+
+
+def _meant(view: View, names: Iterable[str]) -> tuple[Slot, ...]:
+    found = (slot for name in names if (slot := find(view, name)))
+    return tuple({slot.id: slot for slot in found}.values())[:NEAREST]
 
 
 def slots_of_phase(view: View, to: str) -> Iterator[Slot]:

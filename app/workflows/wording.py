@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from app.workflows.actions import (
@@ -29,6 +29,8 @@ from app.workflows.view import View
 
 LONGEST_SHOWN = 300
 LONGEST_WHY = 800
+LONGEST_NAME = 80
+SOMEBODY = "somebody"
 ENDS = frozenset(".!?…")
 MAKE_IT = "make it"
 HOW = (
@@ -60,22 +62,38 @@ def opening(workflow: Workflow, view: View) -> str:
     return f"**{workflow.title}**{about}: {count} phase{'s' * (count != 1)}. {HOW}"
 
 
-def worded(actions: Sequence[Action]) -> str:
-    """Everything that is to be said, in the order in which the engine said it."""
-    return "\n\n".join(said for each in actions if (said := _one(each)))
+def worded(actions: Sequence[Action], names: Mapping[str, str] | None = None) -> str:
+    """Everything that is to be said, in the order in which the engine said it; `names` are those of `people`,
+    by what the answers are kept with. Who has none there is somebody: an id tells a reader nothing."""
+    return "\n\n".join(said for each in actions if (said := _one(each, names or {})))
 
 
-def _one(action: Action) -> str:
+def people(actions: Sequence[Action]) -> frozenset[str]:
+    """Whose names are said in these."""
+    shown = (each.answers for each in actions if isinstance(each, Report | AskToConfirm))
+    return frozenset(by for answers in shown for _, _, by in answers if by)
+
+
+def _one(action: Action, names: Mapping[str, str]) -> str:
     match action:
         case Took() | Refused() | Unsure() | Left():
             return _of_answer(action)
         case Unknown():
-            return f"I know no field “{_short(action.name)}” here."
+            return _unknown(action)
         case Say():
             return SAID[action.what].format(detail=_short(action.detail))
         case Explain():
             return _short(action.text, LONGEST_WHY) or "It goes into what I make at the end."
-    return _of_standing(action)
+    return _of_standing(action, names)
+
+
+def _unknown(action: Unknown) -> str:
+    said = f"I know no field “{_short(action.name)}” here."
+    if not action.near:
+        return said
+    meant = " or ".join(f"**{slot.label}**" for slot in action.near)
+    value = _short(text_of(action.value), LONGEST_NAME)
+    return f"{said} Did you mean {meant}? Say `{action.near[0].label}: {'…' if '`' in value else value}`."
 
 
 def _of_answer(action: Took | Refused | Unsure | Left) -> str:
@@ -96,13 +114,14 @@ def _of_answer(action: Took | Refused | Unsure | Left) -> str:
     return f"Noted: {slot.label} is {strong(now)}{instead}{'.' * (bool(instead) or now[-1:] not in ENDS)}"
 
 
-def _of_standing(action: Action) -> str:
+def _of_standing(action: Action, names: Mapping[str, str]) -> str:
     if isinstance(action, Report):
-        return _report(action)
+        return _report(action, names)
     if isinstance(action, Ask):
         return _asked(action)
     if isinstance(action, AskToConfirm):
-        return f"{_answers(action.answers)}\n\nShall I make it? Say **yes**, or correct with `name: value`."
+        known = _answers(action.answers, names)
+        return f"{known}\n\nShall I make it? Say **yes**, or correct with `name: value`."
     return ""
 
 
@@ -159,10 +178,25 @@ def offers(actions: Sequence[Action]) -> tuple[tuple[str, str], ...]:
     It names its field: chosen late, it corrects that field and answers no other question.
     """
     last = actions[-1] if actions else None
+    meant = tuple(_meant(actions))
     if isinstance(last, AskToConfirm):
-        return (("Make it", MAKE_IT),)
-    if not isinstance(last, Ask):
-        return ()
+        return (*meant, ("Make it", MAKE_IT))
+    return (*meant, *_of_question(last)) if isinstance(last, Ask) else meant
+
+
+def _meant(actions: Sequence[Action]) -> Iterator[tuple[str, str]]:
+    """What a name that is no field may have been meant as: a field's, or the beginning of an answer."""
+    unknown = [each for each in actions if isinstance(each, Unknown)]
+    for each in unknown:
+        value = text_of(each.value)
+        for slot in each.near:
+            says = f"change {slot.id} to {value}" if "\n" in value else f"{slot.id}: {value}"
+            yield f"{slot.label}: {_short(value, LONGEST_NAME)}", says
+    if unknown and unknown[0].words and isinstance(actions[-1], Ask):
+        yield "It is my answer", f"{actions[-1].slot.id}: {' '.join(unknown[0].words.split())}"
+
+
+def _of_question(last: Ask) -> tuple[tuple[str, str], ...]:
     field, slot_id = last.slot.field, last.slot.id
     offered: list[tuple[str, Any]] = []
     if field.type == "choice":
@@ -178,9 +212,9 @@ def offers(actions: Sequence[Action]) -> tuple[tuple[str, str], ...]:
     return tuple((label, f"{slot_id}: {' '.join(text_of(value).split())}") for label, value in offered)
 
 
-def _report(report: Report) -> str:
+def _report(report: Report, names: Mapping[str, str]) -> str:
     lines = "\n".join(map(_standing, report.phases))
-    return f"{lines}\n\n{_answers(report.answers)}".strip()
+    return f"{lines}\n\n{_answers(report.answers, names)}".strip()
 
 
 def _standing(phase: PhaseStanding) -> str:
@@ -190,11 +224,15 @@ def _standing(phase: PhaseStanding) -> str:
     return f"- {mark} {phase.name}: {phase.filled} of {phase.total}"
 
 
-def _answers(answers: Sequence[tuple[Slot, Any, str]]) -> str:
+def _answers(answers: Sequence[tuple[Slot, Any, str]], names: Mapping[str, str]) -> str:
     return "\n".join(
-        f"- {slot.label}: {strong(shown(slot.field, value))}{f' ({by})' if by else ' (default)'}"
+        f"- {slot.label}: {strong(shown(slot.field, value))} ({_short(_who(by, names), LONGEST_NAME)})"
         for slot, value, by in answers
     )
+
+
+def _who(by: str, names: Mapping[str, str]) -> str:
+    return names.get(by, SOMEBODY) if by else "default"
 
 
 def handed_over(workflow: Workflow, view: View, files: Sequence[Handed], state: State) -> str:

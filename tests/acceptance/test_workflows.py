@@ -108,7 +108,11 @@ async def test_a_side_question_is_answered_and_the_place_is_kept(stack: Stack, r
 
     assert "tier-1" in shown([beside]).lower() or "tier 1" in beside.text.lower()
     assert PAY in beside.text
-    assert "Anything to say about pay?" in (await said(stack, ts, "99")).text
+    assert "Anything to say about pay?" in (await said(stack, ts, "99", user=OMAR)).text
+    status = (await said(stack, ts, "status")).text
+    assert "target of pay: **99 %** (omar)" in status
+    assert "journeys: **pay** (maya)" in status
+    assert OMAR not in status
 
 
 async def test_it_goes_on_after_a_restart_and_finishes_on_the_revision_it_began_with(

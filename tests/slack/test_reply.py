@@ -267,6 +267,18 @@ async def test_a_file_that_never_appears_is_an_error_the_turn_hears_of(play: Pla
     await answer.abandon()
 
 
+# -- who is there ----------------------------------------------------------------------------------------
+
+
+async def test_somebody_is_called_what_people_call_them_there(play: Play) -> None:
+    here = place(play, play.thread_ts)
+
+    assert await here.name_of("U0OMAR") == "omar"
+    assert await here.name_of("U0OMAR") == "omar"
+    assert len(play.slack.calls("users.info")) == 1
+    assert await here.name_of("U0NOBODY") is None
+
+
 # -- what was said before --------------------------------------------------------------------------------
 
 

@@ -319,7 +319,7 @@ def test_cancelled_is_over() -> None:
 def test_an_unknown_name_is_said_and_the_others_count() -> None:
     play = at_targets().do(Values({"targt": 1, "team": "us", "target[pay]": "high"}, "U1", "model"))
 
-    assert play.all(Unknown) == [Unknown("targt")]
+    assert [(each.name, each.value) for each in play.all(Unknown)] == [("targt", 1)]
     assert [refused.slot.id for refused in play.all(Refused)] == ["target[pay]"]
     assert play.answers()["team"] == "us"
     assert play.asked == PAY

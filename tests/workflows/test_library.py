@@ -14,7 +14,7 @@ from app.workflows.actions import Ask
 from app.workflows.facts import LARGEST_FACT, Asked, Found, gather
 from app.workflows.library import WorkflowLibrary
 from app.workflows.of_service import OfService
-from app.workflows.wording import offers, worded
+from app.workflows.wording import offers, people, worded
 from tests.workflows.play import FILES, SAMPLES, Play, sample
 from tests.workflows.test_engine import CAPPED, at_targets
 from tests.workflows.test_reading import from_docs
@@ -146,6 +146,18 @@ def test_what_is_asked_is_said_with_what_helps_to_answer_it() -> None:
     )
     play.say("why?")
     assert worded(play.said).startswith("A target below what search delivers today is no target.")
+
+
+def test_status_names_the_people_who_answered() -> None:
+    play = at_targets().say("99", by="U7").say("status")
+    assert people(play.said) == {"U1", "U7"}
+
+    told = worded(play.said, {"U7": "Maya\nLindqvist" + "!" * 200})
+    assert "- target of pay: **99 %** (Maya Lindqvist!!!" in told
+    assert "- team: **payments** (default)" in told
+    assert "- service: **checkout** (somebody)" in told
+    assert "!" * 81 not in told
+    assert "U1" not in told
 
 
 def test_questions_are_counted_as_people_meet_them() -> None:
