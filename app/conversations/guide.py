@@ -55,7 +55,7 @@ from app.workflows.of_service import OfService
 from app.workflows.rendering import Handed, render_artifacts
 from app.workflows.state import State
 from app.workflows.view import View
-from app.workflows.wording import MAKE_IT, SOMEBODY, handed_over, offers, opening, people, worded
+from app.workflows.wording import MAKE_IT, SOMEBODY, handed_over, offers, opening, people, resting, worded
 
 log = structlog.get_logger(__name__)
 
@@ -85,7 +85,7 @@ class Guided:
         if said is None:
             return Answer(self.text, sources=self.sources, notices=self.notices, offers=self.offers)
         text = f"{said.text}\n\n---\n\n{self.text}" if self.text else said.text
-        return replace(said, text=text, offers=self.offers)
+        return replace(said, text=text, offers=self.offers, notices=(*said.notices, *self.notices))
 
 
 @dataclass
@@ -133,7 +133,7 @@ class Guide:
         Raises:
             AgentError: the place cannot be reached just now (status 503).
         """
-        state = State.from_json(turn.session.workflow_state)
+        state, view = State.from_json(turn.session.workflow_state), None
         if state is not None:
             workflow, notices = await self._document(state)
             if workflow is None:
@@ -153,14 +153,21 @@ class Guide:
                     )
         started = self.workflows.started(turn.question, knowledge)
         if started is None:
-            return None
+            return self._beside_a_pause(view) if view and view.state.status == "paused" else None
         if state is not None and not state.is_over:
             return await self._already(turn, state, started, reply, place)
         with tracing.span("sre_agent.workflow.step", {"gen_ai.workflow.name": started.title}):
             return await self._begin(turn, started, knowledge, reply, place)
 
+    def _beside_a_pause(self, view: View) -> Guided:
+        """The analyst answers what is asked in a pause; below it stands that the workflow waits."""
+        notice = f"{resting(engine.resting(view))}; say “resume” to go on."
+        return Guided("", view.state, view.service, aside=True, notices=(mask(notice),))
+
     async def store(self, connection: AsyncConnection, turn: Turn, guided: Guided) -> None:
         """In the transaction of the turn's decision: where it stands, what it made, and its audit rows."""
+        if guided.aside and not guided.text:
+            return  # it rests as it did
         session = turn.session
         await repository.save_state(connection, session.id, guided.state, guided.service)
         await repository.add_artifacts(connection, session.id, turn.id, guided.files)

@@ -120,6 +120,17 @@ class Say:
 
 
 @dataclass(frozen=True)
+class Rest:
+    """It is paused: before its last check, or at a question. `words` are what somebody has answered to that
+    meanwhile, which is not noted."""
+
+    title: str
+    slot: Slot | None = None
+    at: Progress = Progress()
+    words: str = ""
+
+
+@dataclass(frozen=True)
 class AnswerAside:
     """Let the analyst answer this."""
 
@@ -147,6 +158,7 @@ Action = (
     | Explain
     | Report
     | Say
+    | Rest
     | AnswerAside
     | AskToConfirm
     | Make

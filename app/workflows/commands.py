@@ -10,6 +10,7 @@ from app.workflows.events import (
     Back,
     Cancel,
     Event,
+    Greeting,
     Pause,
     Resume,
     Skip,
@@ -19,6 +20,7 @@ from app.workflows.events import (
 )
 from app.workflows.finding import find, nearest, slips
 from app.workflows.hearing import fits
+from app.workflows.small_talk import is_greeting, is_polite
 from app.workflows.view import View
 
 IT = r"(?:\s+(?:it|this|that|this one|that one|here|please|for now|the (?:question|workflow)))*"
@@ -38,6 +40,8 @@ RESUME = re.compile(rf"^(?:resume|continue|go on|carry on|let'?s (?:resume|conti
 CANCEL = re.compile(
     rf"^(?:cancel|abort|quit|never ?mind|forget (?:it|about it)|stop the workflow){IT}{END}", re.I
 )
+FIGURE = re.compile(r"^\W{0,2}\d[\d.,\s]*\w{0,12}\s*[%.]?$")
+FIGURES = ("number", "percent", "duration")
 PAIR = re.compile(r"^\s*(?:[-*•]\s*)?(?P<name>[A-Za-z][\w \[\]./-]{0,80}?)\s*(?::|=)\s*(?P<value>\S.*)$")
 CHANGE = re.compile(
     r"^(?:please )?(?:change|set|correct|update|make)\s+(?:the\s+)?(?P<name>.{1,80}?)\s+(?:to|=|into)\s+"
@@ -49,7 +53,8 @@ CHANGE = re.compile(
 def event_of(text: str, by: str, view: View) -> Event | None:
     """The event that a message is; None when the workflow has nothing to do with it.
 
-    What ends in a question mark is a question beside the workflow; corrections name a field.
+    What ends in a question mark is a question beside the workflow; corrections name a field. In a pause the
+    thread is a conversation like others: only what is said to the workflow alone, or asks nothing, is heard.
     """
     said = text.strip()
     status = view.state.status
@@ -62,8 +67,28 @@ def event_of(text: str, by: str, view: View) -> Event | None:
     if status == "done":
         return event if isinstance(event, Skip | Back | AskStatus) else None
     if status == "paused":
-        return event if isinstance(event, Resume | Cancel | AskStatus) else None
+        return _in_a_pause(said, by, event, view)
+    if is_greeting(said):
+        return Greeting(by)
     return event or (Aside(text, by) if said.endswith("?") else Words(text, by))
+
+
+def _in_a_pause(said: str, by: str, event: Event | None, view: View) -> Event | None:
+    """“Why?” may be about what the analyst has said, and so may any answer but a figure."""
+    if isinstance(event, Why):
+        return None
+    if event is None and (is_greeting(said) or is_polite(said)):
+        return Greeting(by)
+    slot = view.slot(view.state.at)
+    if (
+        event is None
+        and slot
+        and slot.field.type in FIGURES
+        and FIGURE.match(said)
+        and fits(said, slot, view)
+    ):
+        return Words(said, by)
+    return event
 
 
 def command(said: str, by: str) -> Event | None:

@@ -21,8 +21,10 @@ from app.workflows.actions import (
     Look,
     Make,
     PhaseStanding,
+    Progress,
     Refused,
     Report,
+    Rest,
     Say,
     Step,
     Took,
@@ -39,6 +41,7 @@ from app.workflows.events import (
     Drafted,
     Early,
     Event,
+    Greeting,
     Looked,
     Made,
     NotMade,
@@ -125,6 +128,13 @@ def step(workflow: Workflow, state: State, event: Event, *, services: ServiceNam
     return machine.step()
 
 
+def resting(view: View, words: str = "") -> Rest:
+    """How a paused workflow stands."""
+    slot = view.slot(view.state.at) if view.state.paused_in == "asking" else None
+    at = progress(view, slot) if slot else Progress()
+    return Rest(view.state.title, slot, at, words if slot else "")
+
+
 @dataclass
 class _Machine:
     workflow: Workflow
@@ -179,6 +189,10 @@ class _Machine:
                 self.resume()
             case Cancel():
                 self.cancel()
+            case Greeting():
+                if self.state.status != "paused":
+                    self.actions.append(Say("here"))
+                self.ask_again()
             case Aside():
                 self.actions.append(AnswerAside(event.text))
                 self.ask_again()
@@ -195,6 +209,9 @@ class _Machine:
     def words(self, event: Words) -> None:
         if self.state.status == "confirming":
             self.words_to_confirm(event)
+            return
+        if self.state.status == "paused":
+            self.actions.append(resting(self.view, event.text))
             return
         slot = self.view.slot(self.state.at) if self.state.status == "asking" else None
         if slot is None:
@@ -313,7 +330,7 @@ class _Machine:
             self.say_over()
             return
         if self.state.status == "paused":
-            self.actions.append(Say("paused"))
+            self.ask_again()
             return
         view = self.view
         if to:
@@ -416,7 +433,7 @@ class _Machine:
         """Whether what was said last only says why nothing has changed."""
         last = self.actions[-1] if self.actions else None
         return isinstance(last, Refused | Unsure | Unknown | Explain) or (
-            isinstance(last, Say) and last.what in ("at_the_start", "not_found", "too_early")
+            isinstance(last, Say) and last.what in ("at_the_start", "not_found", "too_early", "here")
         )
 
     def ask_again(self) -> None:
@@ -425,6 +442,8 @@ class _Machine:
             self.go_on()
         elif self.state.status == "confirming":
             self.actions.append(AskToConfirm(self.answered()))
+        elif self.state.status == "paused":
+            self.actions.append(resting(self.view))
 
     def looked(self, event: Looked) -> None:
         view = self.view
@@ -476,9 +495,10 @@ class _Machine:
     def pause(self) -> None:
         if self.state.is_over:
             self.actions.append(Say("over"))
+        elif self.state.status == "paused":
+            self.ask_again()
         else:
-            if self.state.status != "paused":
-                self.change(paused_in=self.state.status, status="paused")
+            self.change(paused_in=self.state.status, status="paused")
             self.actions.append(Say("paused"))
 
     def resume(self) -> None:

@@ -69,6 +69,13 @@ class Cancel:
 
 
 @dataclass(frozen=True)
+class Greeting:
+    """Somebody asks whether anybody is there, or is only polite."""
+
+    by: str
+
+
+@dataclass(frozen=True)
 class Aside:
     """A question beside the workflow."""
 
@@ -127,6 +134,7 @@ Event = (
     | Pause
     | Resume
     | Cancel
+    | Greeting
     | Aside
     | Confirm
     | Early

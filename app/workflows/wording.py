@@ -12,8 +12,10 @@ from app.workflows.actions import (
     Explain,
     Left,
     PhaseStanding,
+    Progress,
     Refused,
     Report,
+    Rest,
     Say,
     Took,
     Unknown,
@@ -33,12 +35,15 @@ LONGEST_NAME = 80
 SOMEBODY = "somebody"
 ENDS = frozenset(".!?…")
 MAKE_IT = "make it"
+RESUME = "resume"
 HOW = (
     "Say **skip**, **back**, **why**, **status**, **pause** or **cancel** at any time; anyone in this thread "
     "may answer, and `name: value` corrects an earlier answer."
 )
+GO_ON = "Say **resume** to go on, **cancel** to end it, or ask me something else meanwhile."
 SAID = {
     "paused": "Paused. Say **resume** in this thread to go on, today or next week; nothing is lost.",
+    "here": "I am here.",
     "resumed": "Going on where we were.",
     "cancelled": "Cancelled. Nothing was made; what you answered stays in this thread.",
     "at_the_start": "This is the first question; there is nothing to go back to.",
@@ -80,6 +85,9 @@ def _one(action: Action, names: Mapping[str, str]) -> str:
             return _of_answer(action)
         case Unknown():
             return _unknown(action)
+        case Rest():
+            unheard = f"I have not noted “{_short(action.words)}”: " if action.words else ""
+            return f"{unheard}{resting(action)}. {GO_ON}"
         case Say():
             return SAID[action.what].format(detail=_short(action.detail))
         case Explain():
@@ -152,9 +160,18 @@ def _asked(ask: Ask) -> str:
 
 
 def _heading(ask: Ask) -> str:
-    at = ask.at
+    return f"**{ask.slot.phase.name}** · {_place(ask.at)}"
+
+
+def _place(at: Progress) -> str:
     question = f", question {at.number} of {at.total}" if at.total > 1 else ""
-    return f"**{ask.slot.phase.name}** · phase {at.phase} of {at.phases}{question}"
+    return f"phase {at.phase} of {at.phases}{question}"
+
+
+def resting(rest: Rest) -> str:
+    """That it is paused, and where, without marks and without a full stop."""
+    where = f"at {_place(rest.at)} ({rest.slot.label})" if rest.slot else "before I make the file"
+    return f"“{rest.title}” is paused {where}"
 
 
 def _reminder(ask: Ask) -> str:
@@ -181,6 +198,8 @@ def offers(actions: Sequence[Action]) -> tuple[tuple[str, str], ...]:
     meant = tuple(_meant(actions))
     if isinstance(last, AskToConfirm):
         return (*meant, ("Make it", MAKE_IT))
+    if isinstance(last, Rest):
+        return (*meant, *_of_rest(last))
     return (*meant, *_of_question(last)) if isinstance(last, Ask) else meant
 
 
@@ -194,6 +213,12 @@ def _meant(actions: Sequence[Action]) -> Iterator[tuple[str, str]]:
             yield f"{slot.label}: {_short(value, LONGEST_NAME)}", says
     if unknown and unknown[0].words and isinstance(actions[-1], Ask):
         yield "It is my answer", f"{actions[-1].slot.id}: {' '.join(unknown[0].words.split())}"
+
+
+def _of_rest(rest: Rest) -> Iterator[tuple[str, str]]:
+    yield "Resume", RESUME
+    if rest.slot and rest.words:
+        yield f"{rest.slot.label}: {_short(rest.words, LONGEST_NAME)}", f"{rest.slot.id}: {rest.words}"
 
 
 def _of_question(last: Ask) -> tuple[tuple[str, str], ...]:

@@ -121,6 +121,9 @@ async def test_it_goes_on_after_a_restart_and_finishes_on_the_revision_it_began_
     first = await stack.serve()
     ts, _ = await stack.ask(START)
     await said(stack, ts, "pay", "pause")
+    called = await said(stack, ts, "hello?", user=OMAR)
+    assert called.text.startswith("“SLO Sample” is paused at phase 2 of 3, question 1 of")
+    assert "Sources" not in shown([called])
     [(known,)] = await stack.rows("SELECT count(*) FROM knowledge_revisions")
     commit(repo, "workflows/slo.md", SLO.replace("must succeed?", "has to succeed?"))
     await revisions(stack, known + 1)
@@ -129,6 +132,8 @@ async def test_it_goes_on_after_a_restart_and_finishes_on_the_revision_it_began_
     # A pause hears nothing but what ends it: this is a question like any other.
     answer = await said(stack, ts, "which timeout does checkout use towards payments?")
     assert PAY not in answer.text
+    assert "2 s" in answer.text or "timeout" in answer.text
+    assert "“SLO Sample” is paused at phase 2 of 3, question 1 of" in shown([answer])
     resumed = await said(stack, ts, "resume", user=OMAR)
 
     assert PAY in resumed.text
