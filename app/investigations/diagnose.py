@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any, Literal, NoReturn
+from typing import Any, NoReturn
 from uuid import UUID
 
 import structlog
@@ -36,6 +36,7 @@ from app.escalation.models import PAGERDUTY, Why
 from app.giving_way import RightOfWay, give_way
 from app.investigations import journal, queueing, repository
 from app.investigations.assembling import Looked, down
+from app.investigations.awaiting import Awaited
 from app.investigations.begun import OnceBegun
 from app.investigations.brief import Brief, Past
 from app.investigations.checks import checked
@@ -131,23 +132,6 @@ class Outcome:
         return cls(Brief.model_validate(kept), findings, **besides)
 
 
-class _Quiet:
-    """The growing message of a run nobody watches: the brief is what is shown."""
-
-    async def text(self, delta: str) -> None: ...
-
-    async def reset(self, text: str) -> None: ...
-
-    async def task(
-        self,
-        id: str,
-        title: str,
-        status: Literal["pending", "in_progress", "complete", "error"],
-        details: str = "",
-        sources: tuple[Source, ...] = (),
-    ) -> None: ...
-
-
 @dataclass(frozen=True)
 class Diagnoser:
     """Carries out diagnoses; `run` is the handler of the queue's `diagnose`."""
@@ -217,8 +201,10 @@ class _Diagnosis:
     looked: Looked | None = field(default=None, init=False)
     first: Outcome | None = field(default=None, init=False)
     """What the first look concluded, while a second one is under way."""
+    awaited: Awaited = field(init=False)
 
     def __post_init__(self) -> None:
+        self.awaited = Awaited(self.investigation, self.thread, self.diagnoser.clock)
         if self.investigation.observations is not None:
             self.looked = Looked.restored(self.investigation.observations)
 
@@ -298,7 +284,8 @@ class _Diagnosis:
         if self.investigation.turn_id is None:
             return await self.alone(NO_THREAD, "failure")
         try:
-            async with asyncio.timeout(await self.seconds_left()):
+            left = await self.seconds_left()
+            async with asyncio.timeout(left), self.awaited.told(left):
                 return await self.by_model(means.models.fast, means.models.strong)
         except TimeoutError:
             return await self.alone(OUT_OF_TIME, "timeout")
@@ -440,7 +427,7 @@ class _Diagnosis:
             ),
             model=model,
             transcript=transcript,
-            progress=_Quiet(),
+            progress=self.awaited,
             means=await self.run_means(transcript),
         )
 
@@ -519,6 +506,7 @@ class _Diagnosis:
         )
         try:
             await self.thread.open(headline(self.investigation))
+            await self.awaited.over(answered=not outcome.failure)
             if outcome.stands:
                 await self.say_failed(outcome.failure or "", stands=True)
             else:
@@ -578,6 +566,7 @@ class _Diagnosis:
             return False
         try:
             await self.thread.open(headline(self.investigation))
+            await self.awaited.over(answered=False)
             stands = self.investigation.earlier_brief is not None
             await self.say_failed(sentence, stands=stands)
             state: HeadlineState = "diagnosed" if stands else "failed"

@@ -161,6 +161,12 @@ class IncidentThread(Protocol):
         note, those alone address anybody.
         """
 
+    async def waits(self, sentence: str, *, round: int = 1) -> None:
+        """What the diagnosis waits for just now: a note that is posted once and then reads like this."""
+
+    async def waited(self, sentence: str, *, round: int = 1) -> None:
+        """How that ended, in the same note; nothing happens where there is none."""
+
     async def attach(self, file_name: str, title: str, content: bytes) -> None:
         """A file, once."""
 

@@ -113,6 +113,15 @@ class SlackIncidentThread:
         digest = hashlib.sha256((key or sentence).encode("utf-8", "replace")).hexdigest()[:12]
         await self._say(f"note:{digest}", kit.note(sentence, self._surface.sre_team_id if calls else None))
 
+    async def waits(self, sentence: str, *, round: int = 1) -> None:
+        await self._say(f"waits:{round}", kit.note(sentence))
+        await self.waited(sentence, round=round)
+
+    async def waited(self, sentence: str, *, round: int = 1) -> None:
+        root = self._thread_ts()
+        async with _for_good():
+            await self._posts.rewrite(f"waits:{round}", *kit.note(sentence), thread_ts=root)
+
     async def attach(self, file_name: str, title: str, content: bytes) -> None:
         async with _for_good():
             await self._files().attach(file_name, title, content)

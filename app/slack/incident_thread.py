@@ -120,9 +120,15 @@ class PostedOnce:
         await self._ledger.keep(part, posted)
         return ts
 
-    async def rewrite(self, part: str, text: str, blocks: Sequence[Block]) -> None:
-        """Let a posted part read like this; a message that is gone is left alone."""
+    async def rewrite(
+        self, part: str, text: str, blocks: Sequence[Block], thread_ts: str | None = None
+    ) -> None:
+        """Let a part that is there read like this; a message that is gone, or never came, is left alone."""
         known, now = self._ledger.message(part), seal(text, blocks)
+        if known is not None and known.ts is None:
+            known = known.model_copy(
+                update={"ts": await self._find(part, known, thread_ts), "state": "posted"}
+            )
         if known is None or known.ts is None or known.seal == now:
             return
         try:
@@ -130,7 +136,7 @@ class PostedOnce:
         except SlackRefused as refused:
             if refused.error not in GONE:
                 raise
-            log.warning("headline_not_rewritten", turn_id=self._turn_id, reason=refused.error)
+            log.warning("message_not_rewritten", turn_id=self._turn_id, part=part, reason=refused.error)
         await self._ledger.keep(part, known.model_copy(update={"seal": now}))
 
     async def _edit(self, ts: str, part: str, text: str, blocks: Sequence[Block] | None) -> None:

@@ -32,6 +32,7 @@ class TerminalThread:
     final: Told | None = None
     failure: str | None = None
     notes: list[str] = field(default_factory=list)
+    waiting: bool = False
 
     async def open(self, headline: Headline) -> Opened:
         if self.ts is None:
@@ -83,6 +84,15 @@ class TerminalThread:
         if sentence not in self.notes:
             self.notes.append(sentence)
             self.screen.note(sentence)
+
+    async def waits(self, sentence: str, *, round: int = 1) -> None:
+        self.waiting = True
+        await self.note(sentence)
+
+    async def waited(self, sentence: str, *, round: int = 1) -> None:
+        if self.waiting:
+            self.waiting = False
+            await self.note(sentence)
 
     async def attach(self, file_name: str, title: str, content: bytes) -> None:
         """The report is where the files are."""

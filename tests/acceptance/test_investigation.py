@@ -328,6 +328,20 @@ async def test_a_model_that_takes_too_long_is_left_and_people_are_called(stack: 
         assert "ran out of time" in str(one.sim.written[0].body)
 
 
+async def test_the_thread_says_that_the_diagnosis_waits_for_the_model_and_until_when(stack: Stack) -> None:
+    async with incident(stack, MODEL_SILENCE_SECONDS="120") as one:
+        answers = asyncio.Event()
+        one.model.script.add(say("", diagnosis(), waits_for=answers))
+        await one.page()
+        await one.seen("It waits until ")
+        assert "⏳ The diagnosis has been waiting for the model since " in told(one.said("waits"))
+        answers.set()
+        await one.ended()
+        [note] = one.said("waits")
+        assert note.text.startswith("✅ The model claude-haiku-5-5 answered after ")
+        assert "checkout refuses payments" in told(one.said("final"))
+
+
 async def test_the_tool_budget_ends_in_a_brief_of_what_is_there(stack: Stack) -> None:
     async with incident(stack, MAX_TOOL_CALLS="2") as one:
         asks = [call("promql", query=f"{ERRORS} + {n}") for n in range(4)]

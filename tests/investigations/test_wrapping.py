@@ -47,6 +47,7 @@ class Heard:
 
     def __init__(self) -> None:
         self.notes: list[str] = []
+        self.waiting: list[str] = []
 
     async def open(self, headline: Headline) -> Opened:
         return Opened("T1", "C1", "100.1")
@@ -63,6 +64,13 @@ class Heard:
 
     async def note(self, sentence: str, *, key: str = "", calls: bool = False) -> None:
         self.notes.append(sentence)
+
+    async def waits(self, sentence: str, *, round: int = 1) -> None:
+        self.waiting.append(sentence)
+
+    async def waited(self, sentence: str, *, round: int = 1) -> None:
+        if self.waiting:
+            self.waiting.append(sentence)
 
     async def attach(self, file_name: str, title: str, content: bytes) -> None: ...
 

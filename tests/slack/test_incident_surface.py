@@ -22,6 +22,7 @@ from tests.slack.test_incident_blocks import ID, TOLD, texts
 CHANNEL = "C0INCIDENTS"
 PNG = b"\x89PNG" + b"0" * 100
 MANY = replace(TOLD, findings=tuple(Finding(f"E{n}", "log", "loki", f"line {n}") for n in range(1, 20)))
+WAITING, ANSWERED = "⏳ Waiting for the model.", "✅ The model has answered."
 HEADLINE = Headline("High error rate", service="checkout", severity="P1", started_at=1_800_000_000.0)
 
 
@@ -59,6 +60,8 @@ async def whole(thread: IncidentThread) -> None:
     await thread.chart(PNG, "Error rate of checkout: rose at 08:35.")
     await thread.evidence_brief(MANY)
     await thread.headline(replace(HEADLINE, state="evidence", said="It began with a rollout."))
+    await thread.waits(WAITING)
+    await thread.waited(ANSWERED)
     await thread.final_brief(MANY)
     await thread.headline(replace(HEADLINE, state="diagnosed"))
     await thread.note("The incident is resolved.")
@@ -69,6 +72,7 @@ WHOLE = [
     "symptom-7d4c2b8e.png",
     "evidence",
     "evidence-7d4c2b8e.md",
+    "waits:1",
     "final:1",
     "evidence-7d4c2b8e-1.md",
     "note",
@@ -165,7 +169,7 @@ class Dying(Notebook):
         await super().save(state)
 
 
-@pytest.mark.parametrize("dies_at", range(20))
+@pytest.mark.parametrize("dies_at", range(24))
 async def test_whoever_dies_between_two_steps_leaves_nothing_to_be_done_twice(
     play: Play, dies_at: int
 ) -> None:
@@ -177,6 +181,7 @@ async def test_whoever_dies_between_two_steps_leaves_nothing_to_be_done_twice(
         await whole(thread(play, Notebook(state=dying.state)))
 
     assert shown(play) == WHOLE
+    assert ANSWERED in [each.text for each in messages(play)]
 
 
 @pytest.mark.parametrize("applied", [True, False])
@@ -188,6 +193,50 @@ async def test_a_lost_answer_is_looked_for_before_posting_again(play: Play, appl
     await given.final_brief(TOLD)
 
     assert parts(play) == ["root", "final:1"]
+
+
+async def test_a_wait_is_one_note_whoever_tells_of_it_until_it_is_over(play: Play) -> None:
+    given = thread(play)
+    await given.open(HEADLINE)
+    await given.waited(ANSWERED)
+    assert parts(play) == ["root"]
+
+    for sentence in (WAITING, "⏳ Waiting: the model is overloaded."):
+        await given.waits(sentence)
+        await given.waits(sentence)
+        assert messages(play)[1].text == sentence
+    successor = thread(play)
+    await successor.open(HEADLINE)
+    await successor.waits(WAITING)
+    await successor.waited(ANSWERED)
+
+    assert parts(play) == ["root", "waits:1"]
+    assert messages(play)[1].text == ANSWERED
+    assert len(play.slack.calls("chat.update")) == 3
+
+
+async def test_a_wait_whose_note_nobody_saw_succeed_is_ended_in_it(play: Play) -> None:
+    given = thread(play)
+    await given.open(HEADLINE)
+    await given.waits(WAITING)
+    state = json.loads(play.ledger.state)
+    state["messages"]["waits:1"] |= {"ts": None, "state": "intended"}
+    successor = thread(play, Notebook(state=json.dumps(state)))
+    await successor.open(HEADLINE)
+    await successor.waited(ANSWERED)
+
+    assert [each.text for each in messages(play)][1:] == [ANSWERED]
+
+
+async def test_a_wait_that_was_never_posted_needs_no_end(play: Play) -> None:
+    await thread(play).open(HEADLINE)
+    state = json.loads(play.ledger.state)
+    state["messages"]["waits:1"] = {"started_at": play.time.now}
+    successor = thread(play, Notebook(state=json.dumps(state)))
+    await successor.open(HEADLINE)
+    await successor.waited(ANSWERED)
+
+    assert parts(play) == ["root"]
 
 
 async def test_another_investigation_s_thread_is_not_taken_for_ours(play: Play) -> None:
