@@ -30,7 +30,7 @@ Everything runs on loopback against servers of its own, which are removed at the
 was lost or answered twice. A drill that cannot take place here says why, and fails nothing.
 
 examples:
-  ./run drill                       all of them; half an hour
+  ./run drill                       all of them; an hour
   ./run drill --quick               all of them, each fault for a few seconds
   ./run drill kill slack-429        two of them
   ./run drill postgres-full --seconds 20
