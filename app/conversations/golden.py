@@ -225,7 +225,7 @@ class _Nowhere:
         return None
 
     async def name_of(self, user_id: str) -> str | None:
-        return None
+        return user_id
 
     async def said_before(self, *, limit: int = 50) -> tuple[Said, ...]:
         return ()

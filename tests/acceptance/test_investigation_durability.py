@@ -10,6 +10,7 @@ from urllib.parse import parse_qs
 
 import pytest
 
+from app.investigations.awaiting import IN_VAIN
 from tests.acceptance.conftest import Stack
 from tests.acceptance.investigating import OVER, Incident, Source, diagnosis, incident, told
 from tests.acceptance.moments import ERRORS, MOMENTS, PAUSED, STORED, lasting, paused
@@ -104,12 +105,14 @@ async def assert_nothing_twice(one: Incident, calls: int = 1) -> None:
 
 
 async def test_the_time_a_diagnosis_may_take_is_counted_over_all_attempts(stack: Stack) -> None:
-    """By the time the successor has it, its time is over: the model is not asked again."""
-    async with incident(stack, worker=False, INVESTIGATION_TIMEOUT_SECONDS="600") as one:
+    """By the time the successor has it, its time is over: the model is not asked again, and the one note
+    that says it is waited for says so no longer."""
+    values = {"INVESTIGATION_TIMEOUT_SECONDS": "600", "MODEL_SILENCE_SECONDS": "300"}
+    async with incident(stack, worker=False, **values) as one:
         one.model.script.add(lasting(say("", diagnosis())))
         victim = await stack.spawn()
         await one.page()
-        await until(lambda: one.model.requests)
+        await one.seen("The diagnosis has been waiting for the model since ")
         victim.send_signal(signal.SIGKILL)
         await victim.wait()
         async with stack.engine.begin() as connection:
@@ -118,6 +121,7 @@ async def test_the_time_a_diagnosis_may_take_is_counted_over_all_attempts(stack:
         await one.ended()
         assert len(one.model.requests) == 1
         assert "INVESTIGATION_TIMEOUT_SECONDS" in told(one.said("final"))
+        assert [each.text for each in one.said("waits")] == [IN_VAIN]
         assert "ran out of time" in str(one.sim.written[0].body)
 
 
