@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -160,6 +160,8 @@ async def prune_finished(connection: psycopg.AsyncConnection[Any], *, most: int 
 
 
 Handler = Callable[..., Awaitable[None]]
+Handlers = Mapping[str, Handler]
+"""By task."""
 
 
 class _Connector(procrastinate.PsycopgConnector):

@@ -1,21 +1,18 @@
-"""The parts of the program that look into things, built from the settings: clients, tools, models, stages."""
+"""The parts of the program that answer and look into things: tools, the model's loop, workflows, stages.
+
+Most of what there is to import is for these alone, and no start waits for it (`app.later`).
+"""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property, partial
-from typing import TextIO
-from uuid import UUID
-
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.agent.budget import PostgresBudget, WindowLimits
 from app.agent.compaction import CompactionLimits
 from app.agent.failures import Backoff
-from app.agent.models import Models
 from app.agent.prices import Prices
 from app.agent.reader import Reader
 from app.agent.run import Means
@@ -31,28 +28,21 @@ from app.conversations.drafts import Drafts
 from app.conversations.guide import Guide
 from app.conversations.results import StoredResults
 from app.errors import AgentError
-from app.escalation.escalation import Escalation
-from app.giving_way import RightOfWay
 from app.investigations.chart import drawn
-from app.investigations.desk import StoredDesk
 from app.investigations.diagnose import Diagnoser
 from app.investigations.drafting import Postmortems
 from app.investigations.evidence import Gap
 from app.investigations.gather import Gatherer, Sources
 from app.investigations.history import History, OnCall
-from app.investigations.intake import Intake, StormLimits
-from app.investigations.intents import StoredIntents
 from app.investigations.look import WAITS_FOR, Looker
 from app.investigations.means import DiagnoseMeans
 from app.investigations.models import Investigation
 from app.investigations.questions import Signals, signals_of
 from app.investigations.recall import Recall
-from app.investigations.services import CatalogServices
 from app.investigations.surface import IncidentSurface
 from app.investigations.updating import Updater
 from app.investigations.wrapping import Wrapping
-from app.knowledge.keeping import Keeper
-from app.settings import Settings
+from app.shared import Shared
 from app.sources.clients import Clients
 from app.sources.cluster_rollouts import ClusterRollouts
 from app.sources.commits import Commits
@@ -63,8 +53,6 @@ from app.tools.channel_history import Channels
 from app.tools.masking import mask
 from app.workflows.wants.every import lookups
 from app.workflows.wants.reads import Reads
-
-LinkOf = Callable[[str, str], str | None]
 
 
 @dataclass(frozen=True)
@@ -91,44 +79,8 @@ class Stages:
 
 
 @dataclass(frozen=True)
-class Parts:
+class Parts(Shared):
     """Everything that answers and investigates, whatever place it is shown in."""
-
-    settings: Settings
-    engine: AsyncEngine
-    keeper: Keeper
-    library: Library
-    repos: Repos
-    clients: Clients
-    models: Models | None
-    channels: Channels | None = None
-    link: LinkOf = lambda channel, ts: None
-    out: Callable[[], TextIO] = lambda: sys.stdout
-    """Where the line of an incident's report goes."""
-    way: RightOfWay = field(default_factory=RightOfWay)
-    """Of webhooks, before what is done about them."""
-
-    @classmethod
-    def of(
-        cls,
-        settings: Settings,
-        engine: AsyncEngine,
-        documents: tuple[Keeper, Library, Repos],
-        models: Models | None,
-        *,
-        channels: Channels | None = None,
-        link: LinkOf = lambda channel, ts: None,
-        out: Callable[[], TextIO] = lambda: sys.stdout,
-    ) -> Parts:
-        keeper, library, repos = documents
-        clients = Clients.of(
-            settings.sources,
-            settings.git,
-            settings.alerts,
-            settings.escalation,
-            known=lambda name: service.name if (service := library.catalog.get(name)) else None,
-        )
-        return cls(settings, engine, keeper, library, repos, clients, models, channels, link, out)
 
     # -- conversations ---------------------------------------------------------------------------------------
 
@@ -186,20 +138,11 @@ class Parts:
             chart=drawn,
         )
 
-    def windows(self) -> WindowLimits:
-        """What all replicas together may spend an hour and a day."""
-        budgets = self.settings.budgets
-        return WindowLimits(
-            usd_per_hour=Decimal(str(budgets.usd_per_hour)),
-            usd_per_day=Decimal(str(budgets.usd_per_day)),
-            tokens_per_hour=budgets.max_tokens_per_hour,
-        )
-
     def means(self) -> Means:
         return Means(
             tools=discover(self._tool_parts()),
             budget=PostgresBudget(self.engine, self.windows()),
-            prices=Prices.load(self.settings.model.prices),
+            prices=Prices(self.prices),
             backoff=Backoff(patience_seconds=self.settings.model.patience),
         )
 
@@ -225,19 +168,6 @@ class Parts:
         return History(self.engine, self.link, self.clients.pagerduty)
 
     # -- investigations --------------------------------------------------------------------------------------
-
-    def intake(self) -> Intake:
-        alerts = self.settings.alerts
-        return Intake(
-            self.engine,
-            CatalogServices(lambda: self.library.catalog),
-            critical=frozenset(each.name for each in alerts.services if each.critical),
-            limits=StormLimits(alerts.storm_incidents, alerts.storm_window_seconds),
-            way=self.way,
-        )
-
-    def desk(self) -> StoredDesk:
-        return StoredDesk(self.engine, self._escalation, self.link)
 
     def stages(self, surface: IncidentSurface, channel: str, means: Means) -> Stages:
         alerts, budgets = self.settings.alerts, self.settings.budgets
@@ -352,14 +282,3 @@ class Parts:
         except AgentError:
             return None
         return address.slug if address is not None and address.is_on(api) else None
-
-    def _escalation(self, investigation_id: UUID) -> Escalation:
-        return Escalation(
-            self.settings.escalation,
-            StoredIntents(self.engine, investigation_id),
-            mask=mask,
-            from_address=self.settings.escalation.pagerduty_from,
-        )
-
-    def hosts(self) -> frozenset[str]:
-        return self.library.catalog.hosts()

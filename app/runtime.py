@@ -22,7 +22,6 @@ from app.chores import end_quiet, expire, forget_what_was_overheard, in_backgrou
 from app.context.library import Library
 from app.conversations.accept import RUN_TURN
 from app.conversations.retention import Retention, prune_every_day
-from app.conversations.turn import TurnRunner
 from app.footprint import settle
 from app.investigations.queueing import (
     DIAGNOSE,
@@ -33,24 +32,24 @@ from app.investigations.queueing import (
 )
 from app.investigations.slots import Slots
 from app.investigations.weekly import post_every_week
-from app.jobs import Queue
+from app.jobs import Handler, Handlers, Queue
+from app.later import Later
 from app.operations.controls import Controls
 from app.operations.dependencies import dependencies_of
 from app.operations.figures import FigureReader
 from app.operations.models import RoomOf
 from app.operations.operations import Operations, instance, released
-from app.parts import Parts, Stages
 from app.recent_errors import RECENT_ERRORS
 from app.settings import Settings
+from app.shared import Shared
 from app.slack.bolt import HttpEvents, SocketMode, build_app, who_am_i
 from app.slack.channels import Channels
-from app.slack.client import Pace, SlackClient, web_client, web_session
+from app.slack.client import SlackClient, web_client, web_session
 from app.slack.history import ChannelReader
-from app.slack.incident_surface import SlackIncidentSurface
 from app.slack.incoming import Me
 from app.slack.listeners.desk import Desk
 from app.slack.people import Admission, People
-from app.slack.surface import SlackSurface, tell_channel, tell_refusal, tell_stand_in
+from app.slack.telling import tell_channel, tell_refusal, tell_stand_in
 from app.standing import STANDINGS
 from app.storage import migrate
 from app.storage.embedded import EmbeddedPostgres, find_binaries
@@ -87,6 +86,7 @@ class Runtime:
         self._stack = AsyncExitStack()
         self._draining = False
         self._models: models.Models | None = None
+        self._handlers: Later[Handlers] | None = None
         self._checks: dict[str, Check] = {}
         self._queues: dict[str, Queue | Slots] = {}
         self.ports: dict[str, int] = {}
@@ -111,7 +111,7 @@ class Runtime:
         """
         async with AsyncExitStack() as stack:
             await self._start(stack)
-            in_background(stack, _settle(self._models))
+            in_background(stack, self._settle())
             self._stack = stack.pop_all()
         sys.setswitchinterval(SWITCH_SECONDS)
         log.info("ready", door=self._door, worker=self._worker, **self.ports)
@@ -128,6 +128,21 @@ class Runtime:
         self._draining = True
         for queue in self._queues.values():
             queue.drain()
+
+    async def _settle(self) -> None:
+        """What no start waits for (`app.later`), and the end of `make_what_stays`."""
+        try:
+            if self._handlers:
+                await self._handlers.get()
+        except Exception as error:
+            log.error("work_not_possible", fault=type(error).__name__, reason=str(error))
+            self.drain()  # others carry out what comes
+        try:
+            if self._models:
+                await self._models.warm()
+        except Exception as error:  # whoever asks the model is told
+            log.error("model_not_made", fault=type(error).__name__)
+        settle()
 
     async def _start(self, stack: AsyncExitStack) -> None:
         settings = self._settings
@@ -151,7 +166,7 @@ class Runtime:
         admission = self._admission(People(client), me)
         channels = Channels(client)
         reader = ChannelReader(client, me, settings.slack.incident_channel, lambda: channels_of(library))
-        parts = Parts.of(
+        shared = Shared.of(
             settings,
             engine,
             (keeper, library, repos),
@@ -160,32 +175,19 @@ class Runtime:
             link=me.link,
             out=self._out,
         )
-        stack.push_async_callback(parts.clients.aclose)
+        stack.push_async_callback(shared.clients.aclose)
         if self._worker:
-            pace, means = Pace(), parts.means()
-            surface = SlackSurface(client, me, pace, channels, admission, settings.slack.sre_team_id)
-            runner = TurnRunner(
-                engine,
-                surface,
-                keeper,
-                parts.analyst(means),
-                parts.drafts(),
-                parts.guide(means),
-                parts.courier(),
-            )
-            await self._take_turns(stack, url, runner)
+            handlers = self._handlers = Later(lambda: _handlers(shared, client, me, channels, admission))
+            await self._take_turns(stack, url, handlers)
             in_background(stack, prune_every_day(engine, retention_of(settings)))
             if channel := settings.slack.incident_channel:
-                incidents = SlackIncidentSurface(
-                    client, me, pace, hosts=parts.hosts, sre_team_id=settings.slack.sre_team_id
-                )
                 tell = partial(tell_channel, client, channel)
                 in_background(stack, post_every_week(engine, tell))
-                await self._investigate(stack, url, parts, parts.stages(incidents, channel, means))
+                await self._investigate(stack, url, shared, handlers)
 
         events: HttpEvents | None = None
         if self._door:
-            desk = Desk(me, client, engine, admission, parts.desk())
+            desk = Desk(me, client, engine, admission, shared.desk())
             stack.push_async_callback(desk.afterwards.done)
             app = build_app(desk)
             if settings.slack.socket_mode:
@@ -196,8 +198,8 @@ class Runtime:
             else:
                 events = HttpEvents(app, _secret(settings.slack.signing_secret) or "")
 
-        operations = self._operations(stack, parts, client)
-        await self._serve(stack, listeners, url, parts, events=events, operations=operations)
+        operations = self._operations(stack, shared, client)
+        await self._serve(stack, listeners, url, shared, events=events, operations=operations)
 
     async def _export_telemetry(self, stack: AsyncExitStack) -> None:
         """Until after everything else has ended, so that its end is told too."""
@@ -208,12 +210,12 @@ class Runtime:
             exporting.start()
             stack.push_async_callback(exporting.close)
 
-    async def _take_turns(self, stack: AsyncExitStack, url: str, runner: TurnRunner) -> None:
+    async def _take_turns(self, stack: AsyncExitStack, url: str, handlers: Later[Handlers]) -> None:
         process = self._settings.process
         queue = Queue(
             url, concurrency=process.worker_concurrency, grace_seconds=process.shutdown_grace_seconds
         )
-        queue.handle(RUN_TURN, runner.run)
+        queue.handle(RUN_TURN, _handler(handlers, RUN_TURN))
         await queue.start()
         stack.push_async_callback(queue.stop)
         self._queues["turns"] = queue
@@ -225,21 +227,24 @@ class Runtime:
             stack.push_async_callback(self._models.close)
         return self._models
 
-    async def _investigate(self, stack: AsyncExitStack, url: str, parts: Parts, stages: Stages) -> None:
+    async def _investigate(
+        self, stack: AsyncExitStack, url: str, shared: Shared, handlers: Later[Handlers]
+    ) -> None:
         """Looks wait for nothing; diagnoses for one of the slots that all replicas share."""
         alerts, grace = self._settings.alerts, self._settings.process.shutdown_grace_seconds
         looks = Queue(
             url, concurrency=LOOKS_AT_ONCE, queues=(LOOK_QUEUE,), grace_seconds=grace, at_ease=False
         )
-        looks.handle(LOOK, stages.looker.run)
-        looks.handle(UPDATE_INCIDENT, stages.updater.run)
-        slots = Slots(url, {DIAGNOSE: stages.diagnoser.run}, most=alerts.most_at_once, grace_seconds=grace)
+        for task in (LOOK, UPDATE_INCIDENT):
+            looks.handle(task, _handler(handlers, task))
+        diagnose = {DIAGNOSE: _handler(handlers, DIAGNOSE)}
+        slots = Slots(url, diagnose, most=alerts.most_at_once, grace_seconds=grace)
         for name, part in ((LOOK_QUEUE, looks), (DIAGNOSE_QUEUE, slots)):
             await part.start()
             stack.push_async_callback(part.stop)
             self._queues[name] = part
-        in_background(stack, expire(parts.engine, alerts.ttl_seconds))
-        in_background(stack, end_quiet(parts.intake()))
+        in_background(stack, expire(shared.engine, alerts.ttl_seconds))
+        in_background(stack, end_quiet(shared.intake()))
 
     # -- storage -----------------------------------------------------------------------------------------
 
@@ -273,9 +278,9 @@ class Runtime:
 
         return Watching(self._settings, engine, refusal, stand_in)
 
-    def _operations(self, stack: AsyncExitStack, parts: Parts, client: SlackClient) -> Operations:
+    def _operations(self, stack: AsyncExitStack, shared: Shared, client: SlackClient) -> Operations:
         controls = Controls(
-            parts.engine,
+            shared.engine,
             instance(),
             self.drain,
             running=lambda: sum(each.running for each in self._queues.values()),
@@ -284,13 +289,13 @@ class Runtime:
         stack.push_async_callback(controls.aclose)
         operations = Operations(
             self._settings,
-            parts.keeper,
-            FigureReader(parts.engine, parts.windows()),
+            shared.keeper,
+            FigureReader(shared.engine, shared.windows()),
             dependencies_of(
                 self._settings,
-                parts.engine,
-                parts.keeper,
-                parts.clients,
+                shared.engine,
+                shared.keeper,
+                shared.clients,
                 ask_slack=client.auth_test,
                 standings=STANDINGS,
             ),
@@ -337,34 +342,34 @@ class Runtime:
         stack: AsyncExitStack,
         listeners: dict[str, Listener],
         url: str,
-        parts: Parts,
+        shared: Shared,
         *,
         events: HttpEvents | None,
         operations: Operations,
     ) -> None:
-        in_background(stack, forget_what_was_overheard(parts.engine))
-        in_background(stack, open_for_alerts(parts.intake()))
+        in_background(stack, forget_what_was_overheard(shared.engine))
+        in_background(stack, open_for_alerts(shared.intake()))
         apps: dict[str, Any] = {}
-        self._checks["database"] = lambda: _answers(parts.engine)
-        self._checks["knowledge"] = _check(lambda: parts.keeper.is_loaded)
+        self._checks["database"] = lambda: _answers(shared.engine)
+        self._checks["knowledge"] = _check(lambda: shared.keeper.is_loaded)
         ops = ops_app(
             self._checks,
             draining=lambda: self._draining,
-            notices=lambda: tuple(map(mask, parts.keeper.notices())),
-            alerts=AlertReader(parts.engine, parts.link),
+            notices=lambda: tuple(map(mask, shared.keeper.notices())),
+            alerts=AlertReader(shared.engine, shared.link),
             operations=operations,
             token=_secret(self._settings.process.ops_auth_token),
             # Where it is not, the internet reaches it.
             own_port="OPS_PORT" in listeners,
         )
-        self._add_console(stack, ops, url, parts)
+        self._add_console(stack, ops, url, shared)
         if "PORT" in listeners:
             apps["PORT"] = public_app(
                 slack=events,
                 github_secret=_secret(self._settings.git.github_webhook_secret),
-                on_push=partial(_pushed, parts.engine),
+                on_push=partial(_pushed, shared.engine),
                 draining=lambda: self._draining,
-                alerts=parts.intake(),
+                alerts=shared.intake(),
                 alert_settings=self._settings.alerts,
             )
             if "OPS_PORT" not in listeners:
@@ -375,7 +380,7 @@ class Runtime:
             await server.start()
             stack.push_async_callback(server.stop)
 
-    def _add_console(self, stack: AsyncExitStack, ops: FastAPI, url: str, parts: Parts) -> None:
+    def _add_console(self, stack: AsyncExitStack, ops: FastAPI, url: str, shared: Shared) -> None:
         console = self._settings.console
         if not console.is_on:
             log.info("route_off", route="/console", needs="CONSOLE_TOKEN or TRUSTED_PROXIES")
@@ -387,17 +392,22 @@ class Runtime:
         engine = create_engine(url, pool_size=2, server_settings=READ_ONLY)
         stack.push_async_callback(engine.dispose)
         access = Access(_secret(console.token), console.trusted_proxies)
-        add_console(ops, console_app(engine, access, link=parts.link))
+        add_console(ops, console_app(engine, access, link=shared.link))
 
 
-async def _settle(loaded: models.Models | None) -> None:
-    """What no start waits for: the model's SDK, and the end of `make_what_stays`."""
-    try:
-        if loaded:
-            await loaded.warm()
-    except Exception as error:  # whoever asks the model is told
-        log.error("model_not_made", fault=type(error).__name__)
-    settle()
+def _handlers(
+    shared: Shared, client: SlackClient, me: Me, channels: Channels, admission: Admission
+) -> Handlers:
+    from app.handlers import handlers  # noqa: PLC0415
+
+    return handlers(shared, client, me, channels, admission)
+
+
+def _handler(handlers: Later[Handlers], task: str) -> Handler:
+    async def handle(**arguments: Any) -> None:
+        await (await handlers.get())[task](**arguments)
+
+    return handle
 
 
 SWITCH_SECONDS = 0.001

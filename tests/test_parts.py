@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from app.agent.own_prices import PricesError
 from app.context.folder import Folder
 from app.context.library import Library
 from app.context.repos import Repos
@@ -66,3 +67,11 @@ async def test_the_limits_are_those_of_the_settings(make: Make) -> None:
     parts = make(STORM_INCIDENTS="3", STORM_WINDOW_SECONDS="30")
     assert str(parts.intake().limits) == "a storm of more than 3 incidents in 30 s"
     await parts.clients.aclose()
+
+
+async def test_a_list_of_prices_that_cannot_be_read_stops_the_start(make: Make, tmp_path: Path) -> None:
+    """Before there is anything to close, and not at the first question."""
+    listed = tmp_path / "prices.yaml"
+    listed.write_text("claude-haiku-5-5: {input: much}")
+    with pytest.raises(PricesError, match=r"prices\.yaml"):
+        make(MODEL_PRICES=str(listed))

@@ -19,8 +19,18 @@ from app.settings import GROUPS
 ROOT = Path(__file__).parents[1]
 
 LAYERS = (
-    {"errors", "footprint", "frozen", "giving_way", "instruments", "recent_errors", "standing", "tracing"}
-    | {"standing_back"},
+    {
+        "errors",
+        "footprint",
+        "frozen",
+        "giving_way",
+        "instruments",
+        "later",
+        "recent_errors",
+        "standing",
+        "standing_back",
+        "tracing",
+    },
     {"computing"},
     {"settings"},
     {"storage", "jobs"},
@@ -34,8 +44,9 @@ LAYERS = (
     {"investigations"},
     {"operations"},
     {"slack", "web"},
-    {"parts", "documents", "chores"},
-    {"watching"},
+    {"shared", "documents", "chores"},
+    {"parts"},
+    {"watching", "handlers"},
     {"runtime", "terminal"},
     {"playground"},
     {"cli"},

@@ -6,20 +6,18 @@ imported, and no start waits for it: a turn can be accepted, and its documents r
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pydantic_ai.models import Model
-from pydantic_ai.settings import ModelSettings as RequestSettings
-
-from app.agent.gathering import gathering
+from app.later import Later
 from app.settings import ModelSettings
 
 if TYPE_CHECKING:
+    from pydantic_ai.models import Model
     from pydantic_ai.models.anthropic import AnthropicModelSettings
+    from pydantic_ai.settings import ModelSettings as RequestSettings
 
 ANTHROPIC_URL = "https://api.anthropic.com"
 OPENAI_URL = "https://api.openai.com/v1"
@@ -27,32 +25,23 @@ NO_RETRIES = 0
 """Whoever waits is told of a wait, and the other model is asked first; an SDK sleeps for as long as a service
 asks it to, and tells nobody."""
 
-Made = tuple[Model, Model, Callable[[], Awaitable[None]]]
+Made = tuple["Model", "Model", Callable[[], Awaitable[None]]]
 """The fast model, the strong one, and how to end their connections."""
 
 
-class Sdk:
-    """What speaks to a provider. It is imported once, in a thread, when it is first asked for."""
-
-    def __init__(self, make: Callable[[], Made]) -> None:
-        self._make = make
-        self._making: asyncio.Task[Made] | None = None
-
-    def begin(self) -> asyncio.Task[Made]:
-        if self._making is None:
-            self._making = asyncio.create_task(asyncio.to_thread(self._make))
-        return self._making
+class Sdk(Later[Made]):
+    """What speaks to a provider."""
 
     async def models(self) -> tuple[Model, Model]:
         """The fast one and the strong one."""
-        fast, strong, _ = await asyncio.shield(self.begin())
+        fast, strong, _ = await self.get()
         return fast, strong
 
     async def close(self) -> None:
-        if self._making is None:
+        if not self.is_begun:
             return
         with suppress(Exception):  # why it could not be made has been said to whoever asked for it
-            *_, close = await self._making
+            *_, close = await self.begin()
             await close()
 
 
@@ -125,7 +114,7 @@ def load(
 
 def _request_settings(settings: ModelSettings) -> RequestSettings:
     if settings.chosen != "anthropic":
-        return RequestSettings(max_tokens=settings.max_tokens, framing_announcement="never")
+        return {"max_tokens": settings.max_tokens, "framing_announcement": "never"}
     asking: AnthropicModelSettings = {
         "max_tokens": settings.max_tokens,
         "framing_announcement": "never",
@@ -140,6 +129,8 @@ def _anthropic(settings: ModelSettings, connect: float, silence: float) -> Made:
     import anthropic  # noqa: PLC0415
     from pydantic_ai.models.anthropic import AnthropicModel  # noqa: PLC0415
     from pydantic_ai.providers.anthropic import AnthropicProvider  # noqa: PLC0415
+
+    from app.agent.gathering import gathering  # noqa: PLC0415
 
     key = settings.anthropic_api_key
     timeout = anthropic.Timeout(silence, connect=connect)
@@ -164,6 +155,8 @@ def _openai_compatible(settings: ModelSettings, name: str, connect: float, silen
     from pydantic_ai.models.openai import OpenAIChatModel  # noqa: PLC0415
     from pydantic_ai.providers.ollama import OllamaProvider  # noqa: PLC0415
     from pydantic_ai.providers.openai import OpenAIProvider  # noqa: PLC0415
+
+    from app.agent.gathering import gathering  # noqa: PLC0415
 
     ollama = name == "ollama"
     key = None if ollama else settings.openai_api_key

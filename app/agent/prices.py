@@ -4,50 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
-from pathlib import Path
-from typing import Any
 
 import structlog
-import yaml
 from genai_prices import calc_price
-from pydantic import ConfigDict, ValidationError
 from pydantic_ai.messages import ModelResponse
 from pydantic_ai.usage import RequestUsage
 
-from app.errors import AgentError
-from app.frozen import Frozen
+from app.agent.own_prices import MILLION, Price
 
 log = structlog.get_logger(__name__)
-
-MILLION = Decimal(1_000_000)
-
-
-class PricesError(AgentError):
-    """The file named by MODEL_PRICES cannot be used."""
-
-    code = "model_prices"
-
-
-class Price(Frozen):
-    """USD per million tokens; cached tokens cost like input unless said otherwise."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    input: Decimal
-    output: Decimal
-    cache_read: Decimal | None = None
-    cache_write: Decimal | None = None
-
-    def of(self, usage: RequestUsage) -> Decimal:
-        read, written = usage.cache_read_tokens, usage.cache_write_tokens
-        fresh = max(0, usage.input_tokens - read - written)
-        return (
-            fresh * self.input
-            + read * (self.input if self.cache_read is None else self.cache_read)
-            + written * (self.input if self.cache_write is None else self.cache_write)
-            + usage.output_tokens * self.output
-        ) / MILLION
-
 
 ASSUMED = Price(input=Decimal(15), output=Decimal(75))
 """What a model of unknown price counts against the caps: the price of the dearest models in common use."""
@@ -60,21 +25,6 @@ class Prices:
     def __init__(self, own: Mapping[str, Price] | None = None) -> None:
         self._own = dict(own or {})
         self._warned: set[str] = set()
-
-    @classmethod
-    def load(cls, path: Path | None) -> Prices:
-        """Read `model name: {input, output, cache_read, cache_write}` in USD per million tokens.
-
-        Raises:
-            PricesError: naming the file and what is wrong with it.
-        """
-        if path is None:
-            return cls()
-        try:
-            listed = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-            return cls({name: Price.model_validate(value) for name, value in listed.items()})
-        except (OSError, yaml.YAMLError, ValidationError, AttributeError) as error:
-            raise PricesError(f"MODEL_PRICES: {path} cannot be used: {_first_line(error)}") from error
 
     def of(self, provider: str, response: ModelResponse) -> Decimal | None:
         """The price of one response in USD, for the ledger."""
@@ -112,7 +62,3 @@ class Prices:
                     f"${ASSUMED.input} a million read and ${ASSUMED.output} a million written",
                 )
             return None
-
-
-def _first_line(error: Any) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -18,7 +18,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.investigations.brief import Confidence
-from app.investigations.by_hand import MARK
+from app.investigations.incidents import BY_HAND_MARK
 from app.investigations.times import lasting
 
 ENOUGH = 5
@@ -119,7 +119,7 @@ class Accuracy:
 
 async def judged(connection: AsyncConnection, since: datetime) -> tuple[Judged, ...]:
     """Every brief of a page since then, oldest first."""
-    rows = await connection.execute(JUDGED, {"since": since, "by_hand": MARK})
+    rows = await connection.execute(JUDGED, {"since": since, "by_hand": BY_HAND_MARK})
     return tuple(
         Judged(
             level=cast("Confidence", level if level in LEVELS else "low"),

@@ -19,7 +19,7 @@ from app.errors import AgentError
 from app.investigations import incidents, queueing, repository, storm
 from app.investigations.alert import Alert
 from app.investigations.gather import Before
-from app.investigations.incidents import Opening
+from app.investigations.incidents import BY_HAND_MARK, Opening
 from app.investigations.intake import Intake
 from app.investigations.ledger import InvestigationLedger
 from app.investigations.look import Looker, _Look
@@ -28,8 +28,6 @@ from app.investigations.processing import processing
 from app.storage.engine import as_json, begin
 from app.storage.errors import StaleAttempt
 
-MARK = "#by-hand:"
-"""In an incident's key: what was opened by hand. Its source's own key is before it."""
 LONGEST_KEY = 900
 DROP_JOB = text("""
 DELETE FROM procrastinate_jobs WHERE id = (SELECT look_job_id FROM investigations WHERE id = :id)
@@ -53,7 +51,7 @@ Past = Callable[[Investigation], Awaitable[Before]]
 async def open_by_hand(intake: Intake, alert: Alert) -> UUID:
     """Store the alert as an incident of its own, with an investigation that nobody else looks into."""
     investigation_id = uuid4()
-    key = f"{alert.incident_key[:LONGEST_KEY]}{MARK}{investigation_id.hex[:8]}"
+    key = f"{alert.incident_key[:LONGEST_KEY]}{BY_HAND_MARK}{investigation_id.hex[:8]}"
     delivery = intake.delivery(alert.model_copy(update={"incident_key": key, "status": "firing"}))
     marks = storm.Marks.of(delivery.service, delivery.alert.labels)
     look = queueing.look(investigation_id, PRIORITIES[delivery.severity])
@@ -143,7 +141,7 @@ def past_without_these(engine: AsyncEngine, past: Past) -> Past:
     async def before(investigation: Investigation) -> Before:
         found = await past(_as_paged(investigation))
         async with begin(engine) as connection:
-            values = {"service": investigation.service_name, "mark": MARK}
+            values = {"service": investigation.service_name, "mark": BY_HAND_MARK}
             ours = set((await connection.execute(BY_HAND, values)).scalars())
         return replace(found, times=tuple(each for each in found.times if each.at not in ours))
 
@@ -152,5 +150,5 @@ def past_without_these(engine: AsyncEngine, past: Past) -> Past:
 
 def _as_paged(investigation: Investigation) -> Investigation:
     first = investigation.incidents[0]
-    paged = first.model_copy(update={"incident_key": first.incident_key.partition(MARK)[0]})
+    paged = first.model_copy(update={"incident_key": first.incident_key.partition(BY_HAND_MARK)[0]})
     return investigation.model_copy(update={"incidents": (paged, *investigation.incidents[1:])})

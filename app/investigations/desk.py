@@ -12,20 +12,13 @@ from app.errors import AgentError
 from app.escalation.escalation import Escalation
 from app.investigations import afterwards, queueing, repository
 from app.investigations.calling import called_about, called_about_its_own
-from app.investigations.models import Investigation
+from app.investigations.models import Investigation, NoSuchInvestigation
 from app.investigations.surface import Pressed
 from app.storage.audit import write_audit
 from app.storage.engine import begin
 from app.tools.masking import mask
 
 DEEPER = "asked for a deeper look"
-
-
-class NoSuchInvestigation(AgentError):
-    """The message is older than what is kept."""
-
-    code = "no_such_investigation"
-    status = 404
 
 
 class StillUnderWay(AgentError):

@@ -23,6 +23,8 @@ from app.investigations.models import Rejected
 from app.storage.engine import as_json, autocommit, begin, straight
 from app.storage.tables import rejected_webhooks
 
+BY_HAND_MARK = "#by-hand:"
+"""In an incident's key: what was opened by hand. Its source's own key is before it."""
 KEEP_REJECTED_SECONDS = 3600
 DELIVERIES_KEPT = 20
 REPEATS_SECONDS = 86_400

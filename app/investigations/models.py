@@ -8,6 +8,7 @@ from uuid import UUID
 
 from pydantic import Field
 
+from app.errors import AgentError
 from app.escalation.models import PAGERDUTY
 from app.frozen import Frozen
 from app.investigations.alert import Alert, Severity
@@ -27,6 +28,13 @@ InvestigationStatus = Literal[
 
 PRIORITIES: dict[Severity, int] = {"P1": 100, "P2": 90, "P3": 80, "P4": 70, "P5": 60}
 """Of jobs, high first. A person's turn has that of a P1 (`app.conversations.accept.PERSON_WAITS`)."""
+
+
+class NoSuchInvestigation(AgentError):
+    """There is none of that id any more, or it is shown in another one's thread."""
+
+    code = "no_such_investigation"
+    status = 404
 
 
 class Place(NamedTuple):

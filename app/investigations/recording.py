@@ -17,7 +17,7 @@ from app.investigations.assembling import Looked, linked
 from app.investigations.brief import Brief
 from app.investigations.calling import told
 from app.investigations.gathered import Gathered
-from app.investigations.models import Investigation
+from app.investigations.models import Investigation, NoSuchInvestigation
 from app.investigations.record import ModelUse, Moment, Record, ToolCall
 from app.storage.engine import begin
 
@@ -27,13 +27,6 @@ SELECT correct, cause FROM outcomes WHERE investigation_id = :id
 """)
 """What people said it was: a cause says more than a verdict, a person more than a resolution note."""
 OVER = frozenset({"done", "failed", "expired", "cancelled"})
-
-
-class NoSuchInvestigation(AgentError):
-    """There is no investigation of that id, or it is shown in another one's thread."""
-
-    code = "no_such_investigation"
-    status = 404
 
 
 class NotOver(AgentError):

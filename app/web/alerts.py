@@ -19,8 +19,13 @@ from app.frozen import Frozen
 from app.investigations import overview, repository
 from app.investigations.alert import Severity
 from app.investigations.brief import Brief, Confidence
-from app.investigations.models import Incident, IncidentStatus, Investigation, InvestigationStatus
-from app.investigations.recording import NoSuchInvestigation
+from app.investigations.models import (
+    Incident,
+    IncidentStatus,
+    Investigation,
+    InvestigationStatus,
+    NoSuchInvestigation,
+)
 from app.operations.models import Words
 from app.storage.engine import begin
 from app.web.refusing import Refusal

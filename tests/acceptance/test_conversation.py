@@ -6,6 +6,7 @@ import asyncio
 import gc
 import json
 import shutil
+import sys
 from itertools import pairwise
 from pathlib import Path
 
@@ -254,6 +255,25 @@ async def test_a_program_that_is_up_looks_for_garbage_again(stack: Stack) -> Non
     async with asyncio.timeout(60):
         while not gc.isenabled():
             await asyncio.sleep(0.05)
+
+
+async def test_a_replica_that_cannot_carry_out_turns_stores_them_for_others(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as broken:
+        broken.setitem(sys.modules, "app.handlers", None)  # as where a part of it is not installed
+        first = await stack.serve()
+        async with asyncio.timeout(60):
+            while (await readyz(first))[0]:
+                await asyncio.sleep(0.05)
+    ts = await stack.slack.say(MAYA, CHECKOUT, LAUNCH)
+    async with asyncio.timeout(60):
+        while not await stack.rows("SELECT 1 FROM turns WHERE status = 'queued'"):
+            await asyncio.sleep(0.05)
+
+    await stack.serve()
+
+    assert "services/checkout.md" in shown(await stack.answered(CHECKOUT, ts))
 
 
 async def test_what_is_older_than_it_is_kept_goes_when_the_program_starts(stack: Stack) -> None:

@@ -17,7 +17,8 @@ from structlog.testing import capture_logs
 from app.agent.budget import BudgetSpent
 from app.agent.failures import ModelUnavailable
 from app.agent.models import load
-from app.agent.prices import Prices, PricesError
+from app.agent.own_prices import PricesError, own_prices
+from app.agent.prices import Prices
 from app.agent.tally import RunLimits
 from app.settings import ModelSettings
 from tests.agent.stage import Stage, anthropic_settings
@@ -136,7 +137,7 @@ def test_a_listed_price_wins_and_cached_tokens_have_their_own(tmp_path: Path) ->
         cache_write_tokens=400_000,
     )
 
-    assert Prices.load(listed).of("anthropic", used) == Decimal("0.1") + Decimal("0.05") + Decimal(
+    assert Prices(own_prices(listed)).of("anthropic", used) == Decimal("0.1") + Decimal("0.05") + Decimal(
         "0.5"
     ) + Decimal("0.5")
 
@@ -165,7 +166,7 @@ def test_a_price_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     broken = tmp_path / "prices.yaml"
     broken.write_text("claude: {input: much}\n")
     with pytest.raises(PricesError, match=r"prices\.yaml"):
-        Prices.load(broken)
+        own_prices(broken)
 
 
 @pytest.mark.slow

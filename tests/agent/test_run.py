@@ -9,7 +9,8 @@ import pytest
 
 from app.agent.budget import BudgetSpent
 from app.agent.failures import ModelUnavailable
-from app.agent.prices import Price, Prices
+from app.agent.own_prices import Price
+from app.agent.prices import Prices
 from app.agent.tally import RunLimits
 from tests.agent.memory import MemoryBudget
 from tests.agent.stage import Stage, wait_for

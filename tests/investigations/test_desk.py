@@ -9,9 +9,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.escalation.escalation import Escalation
 from app.investigations import repository
-from app.investigations.desk import NoSuchInvestigation, StillUnderWay, StoredDesk
+from app.investigations.desk import StillUnderWay, StoredDesk
 from app.investigations.intake import Intake
 from app.investigations.intents import StoredIntents
+from app.investigations.models import NoSuchInvestigation
 from app.settings import Settings
 from app.storage.engine import begin
 from app.tools.masking import mask
