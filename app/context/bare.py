@@ -12,8 +12,8 @@ import shutil
 import signal
 import subprocess
 import threading
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,6 +72,47 @@ class Line:
     text: str
 
 
+Start = Callable[[Sequence[str], dict[str, str]], AbstractContextManager["subprocess.Popen[bytes]"]]
+"""Starts a command with exactly that environment, in a process group of its own, with three pipes."""
+
+
+def directly(command: Sequence[str], environment: dict[str, str]) -> subprocess.Popen[bytes]:
+    pipe = subprocess.PIPE
+    try:
+        return subprocess.Popen(
+            command, stdin=pipe, stdout=pipe, stderr=pipe, env=environment, cwd="/", start_new_session=True
+        )
+    except FileNotFoundError as error:
+        raise GitFailed(NO_GIT) from error
+
+
+@contextmanager
+def through_gitpython(
+    command: Sequence[str], environment: dict[str, str]
+) -> Iterator[subprocess.Popen[bytes]]:
+    """What brings something new is begun by the library, which is loaded by the first of it: that takes 3 MB
+    and a tenth of a second, and a process that starts where the copies are current needs none of it."""
+    try:
+        import git  # noqa: PLC0415 — which fails where there is no git
+    except ImportError as error:
+        raise GitFailed(NO_GIT) from error
+    # It adds to the environment we have; git's own variables of ours lead to other repositories.
+    without = [part for name in inherited() if name not in environment for part in ("-u", name)]
+    try:
+        started = git.Git("/").execute(
+            [*(["env", *without] if without else []), *command],
+            istream=subprocess.PIPE,
+            as_process=True,
+            env=environment,
+            start_new_session=True,
+        )
+    except git.exc.GitCommandNotFound as error:
+        raise GitFailed(NO_GIT) from error
+    assert started.proc is not None
+    with started.proc as process:  # it is ended with `started`
+        yield process
+
+
 @dataclass(frozen=True)
 class Bare:
     """The repository in `folder`, a copy of the one at `address`."""
@@ -117,6 +158,7 @@ class Bare:
             *("fetch", "--quiet", "--depth=1", "--no-tags", "--no-write-fetch-head", "--force"),
             *("--", self.address.url, wanted),
             remote=True,
+            start=through_gitpython,
         )
 
     def revision(self, name: str = CURRENT) -> str | None:
@@ -180,9 +222,17 @@ class Bare:
     def remove(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _run(self, *command: str, stdin: bytes = b"", anywhere: bool = False, remote: bool = False) -> bytes:
+    def _run(
+        self,
+        *command: str,
+        stdin: bytes = b"",
+        anywhere: bool = False,
+        remote: bool = False,
+        start: Start = directly,
+    ) -> bytes:
         """Run git here, or `anywhere` for commands that need no repository; `remote` for those that ask."""
-        with self._started(command, anywhere=anywhere, pin=self._pin() if remote else None) as process:
+        pin = self._pin() if remote else None
+        with self._started(command, anywhere=anywhere, pin=pin, start=start) as process:
             try:
                 output, errors = process.communicate(stdin, timeout=self.seconds)
             except subprocess.TimeoutExpired as error:
@@ -218,32 +268,17 @@ class Bare:
 
     @contextmanager
     def _started(
-        self, command: Sequence[str], *, anywhere: bool = False, pin: str | None = None
+        self,
+        command: Sequence[str],
+        *,
+        anywhere: bool = False,
+        pin: str | None = None,
+        start: Start = directly,
     ) -> Iterator[subprocess.Popen[bytes]]:
         """Git in a process group of its own, of which nothing is left afterwards: a transfer is done by
         children of git, which outlive it."""
         place = [] if anywhere else [f"--git-dir={self.folder}"]
-        whole = environment(self.address, pin)
-        # GitPython adds to the environment we have; git's own variables of ours lead to other repositories.
-        without = [part for name in inherited() if name not in whole for part in ("-u", name)]
-        try:
-            # Loading it takes 6 MB and a quarter of a second, and fails where there is no git.
-            import git  # noqa: PLC0415
-        except ImportError as error:
-            raise GitFailed(NO_GIT) from error
-        try:
-            started = git.Git("/").execute(
-                [*(["env", *without] if without else []), "git", *place, *command],
-                istream=subprocess.PIPE,
-                as_process=True,
-                env=whole,
-                start_new_session=True,
-            )
-        except git.exc.GitCommandNotFound as error:
-            raise GitFailed(NO_GIT) from error
-        process = started.proc
-        assert process is not None
-        with process:
+        with start(["git", *place, *command], environment(self.address, pin)) as process:
             try:
                 yield process
             finally:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -83,3 +85,34 @@ def test_credentials_are_in_no_command_line(mute: socket.socket, tmp_path: Path)
         mute.close()
         assert isinstance(asked.exception(), GitFailed)
     assert seen == [[], [], []]
+
+
+PULL = """
+import asyncio, sys
+from pathlib import Path
+from app.context.mirrors import Mirror
+
+tree = asyncio.run(Mirror(sys.argv[1], "main", Path(sys.argv[2])).refresh())
+print(tree.files["README.md"], "git" in sys.modules)
+"""
+
+
+def test_a_process_whose_copy_is_current_does_without_the_library(tmp_path: Path) -> None:
+    origin = Origin(tmp_path / "origin")
+
+    def pulled() -> str:
+        command = [sys.executable, "-c", PULL, origin.url, str(tmp_path / "mirror")]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    origin.commit({"README.md": "one"})
+    assert [pulled(), pulled()] == ["one True", "one False"]
+    origin.commit({"README.md": "two"})
+    assert [pulled(), pulled()] == ["two True", "two False"]
+
+
+def test_a_machine_without_git_is_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    bare = Bare(tmp_path / "mirror", parse((tmp_path / "origin").as_uri()))
+    for ask in (lambda: bare.remote_revision("main"), lambda: bare.fetch("refs/heads/main")):
+        with pytest.raises(GitFailed, match="git is not installed on this machine"):
+            ask()
