@@ -20,9 +20,10 @@ from itertools import count
 
 MANY = 8
 """So many webhooks in the house at once, or in a row without `LATELY_SECONDS` between, are many."""
-FEW = 2
+FEW = 1
+"""So many may wait for their answers while a step passes."""
 LATELY_SECONDS = 0.5
-EVERY_SECONDS = 0.02
+EVERY_SECONDS = 0.03
 """Between two steps that pass: what the first has begun, such as an answer of a source, comes meanwhile."""
 LATE_SECONDS = 0.005
 LONGEST_SECONDS = 0.2

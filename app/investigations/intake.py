@@ -42,7 +42,8 @@ MOST_TOGETHER = 16
 LANES = 3
 """Statements that store alerts which fire, up to so many each."""
 GATHER_SECONDS = 1.0
-"""Those who join a storm within it are told in one edit of its thread: Slack takes one a second."""
+"""Those who join a storm within it are told in one edit of its thread. So long for each thread of the storm:
+Slack takes one edit a second, of all."""
 TOGETHER_SECONDS = 600
 """Two sources that tell of one service and symptom within this time tell of one thing, whatever is over."""
 OPEN_TOGETHER_SECONDS = 6 * 3600
@@ -338,7 +339,7 @@ class Intake:
         if placed.group is None:
             return None
         update = queueing.update(placed.group, PRIORITIES[delivery.severity])
-        return Joining(placed.group, placed.because, replace(update, wait=GATHER_SECONDS))
+        return Joining(placed.group, placed.because, replace(update, wait=GATHER_SECONDS * len(leaders)))
 
     def _in_storm(self, investigation_id: UUID, joining: Joining) -> Accepted:
         because = storm.sentence(joining.because, storm=str(self.limits))

@@ -1,4 +1,57 @@
 -- As 0013 and 0014 have them.
+-- An incident whose investigation is shown in another one's thread, which is told. The other one gets the severity
+-- and priority of the gravest and what marks this one, and is over no longer. Whether
+-- it had not all these marks already.
+-- The stages write to the other one's row, in transactions that wait for their turn in a busy process, and everybody
+-- who brings a new incident would wait with this one: where it only counts one more, a row that is held is left
+-- as it is, and the update that is put into the queue here counts (`storm_counted`).
+CREATE OR REPLACE FUNCTION storm_joined(
+    its_source text, its_key text, its_title text, its_severity text, its_alert jsonb, its_start timestamptz,
+    its_digest text, its_service text, its_symptom text, its_marks jsonb, its_priority integer, its_id uuid,
+    its_update procrastinate_job_to_defer_v1, its_leader uuid, its_because text)
+    RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+    must_mark boolean;
+    must_change boolean;
+    jobs bigint[];
+BEGIN
+    WITH incident AS (
+        INSERT INTO incidents (source, incident_key, title, service_name, severity, alert, started_at, symptom,
+                               deliveries, investigation_id)
+        VALUES (its_source, its_key, its_title, its_service, its_severity, its_alert, its_start, its_symptom,
+                ARRAY[its_digest], its_id)
+        RETURNING id
+    )
+    INSERT INTO investigations (id, incident_id, title, service_name, severity, priority, status, trace_id,
+                                marks, storm_id, grouped_because)
+    SELECT its_id, incident.id, its_title, its_service, its_severity, its_priority, 'joined',
+           replace(its_id::text, '-', ''), its_marks, its_leader, its_because
+      FROM incident;
+
+    SELECT severity > its_severity OR priority < its_priority OR storm_size = 0 OR resolved_at IS NOT NULL,
+           CASE WHEN marks @> (its_marks - 'for_the_rest') THEN false
+                ELSE marks <> marks_with(marks, its_marks) END
+      INTO must_change, must_mark FROM investigations WHERE id = its_leader;
+    IF must_change OR must_mark THEN
+        SELECT ARRAY[look_job_id, diagnose_job_id] INTO jobs
+          FROM investigations WHERE id = its_leader FOR NO KEY UPDATE;
+    ELSE
+        SELECT ARRAY[look_job_id, diagnose_job_id] INTO jobs
+          FROM investigations WHERE id = its_leader FOR NO KEY UPDATE SKIP LOCKED;
+    END IF;
+    IF FOUND THEN
+        UPDATE investigations
+           SET storm_size = (SELECT count(*) FROM investigations WHERE storm_id = its_leader), storm_at = now(),
+               resolved_at = NULL, marks = CASE WHEN must_mark THEN marks_with(marks, its_marks) ELSE marks END,
+               severity = least(severity, its_severity), priority = greatest(priority, its_priority)
+         WHERE id = its_leader;
+        UPDATE procrastinate_jobs SET priority = its_priority
+         WHERE id = ANY(jobs) AND status = 'todo' AND priority < its_priority;
+    END IF;
+    PERFORM queue_defer_once(its_update);
+    RETURN must_mark;
+END $$;
+
 CREATE OR REPLACE FUNCTION incident_fires_at_once(
     its_source text, its_key text, its_title text, its_severity text, its_alert jsonb, its_start timestamptz,
     its_digest text, its_service text, its_symptom text, its_marks jsonb, its_priority integer, its_id uuid,

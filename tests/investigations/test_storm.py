@@ -231,6 +231,30 @@ async def test_a_stage_that_holds_its_thread_holds_no_alert_up(engine: AsyncEngi
     assert await rows(counted) == [(size + 1,)]
 
 
+async def test_what_marks_a_thread_that_a_stage_holds_waits_no_more_and_marks_it_the_next_time(
+    engine: AsyncEngine, rows: Rows
+) -> None:
+    intake = intake_on(engine, incidents=2)
+
+    async def fires(number: int, **labels: str) -> Accepted:
+        return await intake.accept(alert(f"Q{number}", severity="P4", service="mail", labels=labels))
+
+    for number in range(4):
+        await fires(number)
+    [(leader,)] = await rows("SELECT id FROM investigations WHERE storm_size > 0")
+    async with begin(engine) as stage:
+        await stage.execute(
+            text("SELECT FROM investigations WHERE id = :id FOR NO KEY UPDATE"), {"id": leader}
+        )
+        async with asyncio.timeout(60):
+            assert (await fires(4, node="n1")).status == "joined"
+    marks = f"SELECT marks -> 'labels' -> 'node' FROM investigations WHERE id = '{leader}'"
+    assert await rows(marks) == [(None,)]
+    assert (await fires(5, node="n1")).status == "joined"
+    assert await rows(marks) == [(["n1"],)]
+    assert "n1" in ((await intake.accept(alert("Q6", service=None, labels={"node": "n1"}))).reason or "")
+
+
 async def test_a_graver_alert_waits_for_the_stage_that_holds_its_thread(
     engine: AsyncEngine, rows: Rows
 ) -> None:
