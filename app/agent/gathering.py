@@ -15,7 +15,7 @@ from typing import Any
 import httpx2
 
 GATHER_SECONDS = 0.1
-"""How long text may lie in the socket once an answer has begun; half of it is the mean delay of its end."""
+"""How long text may lie in the socket behind other text."""
 LONGEST_SECONDS = 0.6
 PATIENCE = 8
 """By how many times of what the event loop is late the pauses grow: the busier, the larger the pieces."""
@@ -38,7 +38,9 @@ def gathering(client: type[httpx2.AsyncClient]) -> type[httpx2.AsyncClient]:
 
 
 class GatheredStream(httpx2.AsyncByteStream):
-    """A response's bytes: the first text at once, then what has come in every `seconds`, merged."""
+    """A response's bytes: the first text at once, then what has come in every `seconds`, merged. What is no text,
+    such as a call of a tool and the end of the answer, is waited for by those who act on it: it comes at once.
+    """
 
     def __init__(
         self,
@@ -54,13 +56,13 @@ class GatheredStream(httpx2.AsyncByteStream):
         self._clock = clock
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        rest, begun, pause = b"", False, self._seconds
+        rest, pause = b"", self._seconds
         async for chunk in self._inner:
             whole, rest = _whole_events(rest + chunk)
-            if whole:
-                yield b"".join(merged(whole))
-                begun = begun or any(map(_text_of, whole))
-            if begun:
+            if not whole:
+                continue
+            yield b"".join(merged(whole))
+            if _text_of(whole[-1]):
                 # What comes meanwhile waits in the socket and is read at once.
                 late = await self._pause(pause)
                 pause = min(self._seconds + PATIENCE * late, LONGEST_SECONDS)

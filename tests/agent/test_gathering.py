@@ -29,6 +29,7 @@ def openai(text: str | None, **more: Any) -> bytes:
 
 START = event({"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}})
 STOP = event({"type": "content_block_stop", "index": 0})
+END = event({"type": "message_stop"})
 TOOL = event(
     {"type": "content_block_delta", "index": 1, "delta": {"type": "input_json_delta", "partial_json": "{"}}
 )
@@ -100,7 +101,17 @@ async def gathered(pieces: list[bytes], late: float = 0) -> tuple[list[bytes], l
 async def test_the_first_text_does_not_wait_and_what_follows_comes_in_larger_pieces() -> None:
     pieces, pauses = await gathered([START, delta("a"), delta("b") + delta("c"), STOP])
     assert pieces == [START, delta("a"), delta("bc"), STOP]
-    assert pauses == [0.1] * 3
+    assert pauses == [0.1] * 2
+
+
+async def test_a_call_and_the_end_do_not_wait() -> None:
+    pieces, pauses = await gathered([START, delta("a"), STOP, TOOL, TOOL, STOP, END])
+    assert pieces == [START, delta("a"), STOP, TOOL, TOOL, STOP, END]
+    assert pauses == [0.1]
+    last = openai("b", finish_reason="stop")
+    pieces, pauses = await gathered([openai("a"), last, b"data: [DONE]\n\n"])
+    assert pieces == [openai("a"), last, b"data: [DONE]\n\n"]
+    assert pauses == [0.1]
 
 
 async def test_a_busy_process_lets_more_come_together() -> None:
