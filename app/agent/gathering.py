@@ -38,8 +38,9 @@ def gathering(client: type[httpx2.AsyncClient]) -> type[httpx2.AsyncClient]:
 
 
 class GatheredStream(httpx2.AsyncByteStream):
-    """A response's bytes: the first text at once, then what has come in every `seconds`, merged. What is no text,
-    such as a call of a tool and the end of the answer, is waited for by those who act on it: it comes at once.
+    """A response's bytes: the first text at once, then what has come in every `seconds`, merged.
+
+    What is no text, a call of a tool or the end, is waited for by those who act on it: it comes at once.
     """
 
     def __init__(

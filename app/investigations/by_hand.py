@@ -65,7 +65,7 @@ async def open_by_hand(intake: Intake, alert: Alert) -> UUID:
 
 
 class _LookByHand(_Look):
-    async def hand_over(self, *, shown: bool) -> None:
+    async def hand_over(self) -> None:
         """To this very process: no job is made of the diagnosis."""
         values = {"id": self.investigation.id, "attempt": self.investigation.attempt}
         async with begin(self.looker.engine) as connection:

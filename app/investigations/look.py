@@ -85,6 +85,11 @@ class Looker:
         if investigation.observations is not None:
             await _Look(self, investigation, thread).show(Looked.restored(investigation.observations))
 
+    async def show_files(self, investigation: Investigation, thread: IncidentThread) -> None:
+        """What stands behind the words of an earlier look: all of its evidence, and the chart."""
+        if investigation.observations is not None:
+            await _Look(self, investigation, thread).show_files(Looked.restored(investigation.observations))
+
 
 @dataclass
 class _Look:
@@ -111,7 +116,9 @@ class _Look:
                 if isinstance(outcome, BaseException):
                     raise outcome
             assert isinstance(looked, Looked)
-            await self.hand_over(shown=opened is True and await self.reached(self.show(looked)))
+            if opened is True:
+                await self.reached(self.show(looked))
+            await self.hand_over()
         except StaleAttempt:
             raise
         except Exception as error:
@@ -131,16 +138,15 @@ class _Look:
     async def give_up(self, error: Exception) -> None:
         """What cannot be looked at goes on to the diagnosis as it is: it ends in a report, come what may."""
         log.error("look_given_up", exc_info=error)
-        shown = False
         try:
-            shown = await self.reached(self.say_blind())
+            await self.reached(self.say_blind())
         except StaleAttempt:
             raise
         except Exception as unsaid:
             if passes(unsaid):
                 raise
             log.error("giving_up_not_shown", reason=str(unsaid))
-        await self.hand_over(shown=shown)
+        await self.hand_over()
 
     async def say_blind(self) -> None:
         await self.open_thread()
@@ -179,53 +185,49 @@ class _Look:
         return looked
 
     async def show(self, looked: Looked) -> None:
+        """The words; the diagnosis waits for them and for nothing else."""
         ready = self.investigation.looked_at or self.looker.clock()
-        brief = Brief.model_validate(self.investigation.evidence_brief)
-        told = Told(
-            brief,
+        seconds = (ready - self.investigation.created_at).total_seconds()
+        state: HeadlineState | None = "evidence" if self.investigation.looked_at is None else None
+        try:
+            await self.thread.evidence_brief(self.told(looked, seconds))
+            await self.thread.headline(headline(self.investigation, state=state, on_call=looked.on_call))
+        except NotShown as error:
+            log.error("evidence_not_shown", reason=error.sentence)
+        if state is not None:
+            ALERT_DURATION.record(seconds, stage="look")
+        log.info("looked", verdict=looked.gathered.ranking.verdict, gaps=len(looked.gathered.gaps))
+
+    def told(self, looked: Looked, seconds: float) -> Told:
+        return Told(
+            Brief.model_validate(self.investigation.evidence_brief),
             looked.gathered.findings,
             looked.gathered.ranking,
-            Footer(seconds=(ready - self.investigation.created_at).total_seconds()),
+            Footer(seconds),
             buttons=LOOKING,
             waits_for="" if self.investigation.finished_at else self.looker.waits_for,
         )
-        state: HeadlineState | None = "evidence" if self.investigation.looked_at is None else None
-        # Drawn while the brief is on its way.
-        drawn = asyncio.ensure_future(self.drawn(looked))
-        try:
-            await self.thread.evidence_brief(told)
-            await asyncio.gather(
-                self.thread.headline(headline(self.investigation, state=state, on_call=looked.on_call)),
-                self.show_chart(drawn),
-            )
-        except NotShown as error:
-            log.error("evidence_not_shown", reason=error.sentence)
-        finally:
-            drawn.cancel()
-        if state is not None:
-            ALERT_DURATION.record((ready - self.investigation.created_at).total_seconds(), stage="look")
-        log.info("looked", verdict=looked.gathered.ranking.verdict, gaps=len(looked.gathered.gaps))
 
-    async def drawn(self, looked: Looked) -> tuple[bytes, str] | None:
-        """The chart and the sentence that describes it."""
-        if looked.symptom is None:
-            return None
-        onset = looked.gathered.ranking.onset
-        drawn = drawing(lately(looked.symptom, onset), onset=onset, changes=looked.gathered.changes)
-        return await render(drawn), alt_text(drawn)
+    async def show_files(self, looked: Looked) -> None:
+        await asyncio.gather(self.thread.all_evidence(self.told(looked, 0)), self.show_chart(looked))
 
-    async def show_chart(self, drawn: asyncio.Future[tuple[bytes, str] | None]) -> None:
+    async def show_chart(self, looked: Looked) -> None:
         """A picture is a help; without it the brief says the same in words."""
+        if looked.symptom is None:
+            return
+        onset = looked.gathered.ranking.onset
         try:
-            if (chart := await drawn) is not None:
-                await self.thread.chart(*chart)
+            drawn = drawing(lately(looked.symptom, onset), onset=onset, changes=looked.gathered.changes)
+            await self.thread.chart(await render(drawn), alt_text(drawn))
         except (StaleAttempt, DatabaseUnavailable):
             raise
         except Exception as error:
             level = log.info if isinstance(error, ChartFailed) else log.warning
             level("chart_left_out", reason=str(error))
 
-    async def hand_over(self, *, shown: bool) -> None:
+    async def hand_over(self) -> None:
+        """The diagnosis begins; beside it the update of the thread shows what is not shown yet: files, and
+        everything where the place was away."""
         async with begin(self.looker.engine) as connection:
             await queueing.defer_diagnose(connection, self.investigation)
-            await queueing.update_after(connection, self.investigation.id, unshown=not shown)
+            await queueing.update_after(connection, self.investigation.id, unshown=True)

@@ -82,7 +82,7 @@ def update(leader_id: UUID, priority: int) -> jobs.Deferral:
 
 async def update_after(connection: AsyncConnection, leader_id: UUID, *, unshown: bool = False) -> None:
     """At the end of a stage: what happened to the incident meanwhile is shown after what the stage showed;
-    and all of that before it, where the stage could not show it (`unshown`).
+    and before that what the stage left to it, or could not show (`unshown`).
 
     Never the update that waits already: it may begin before this transaction is over.
     """

@@ -129,7 +129,10 @@ class IncidentThread(Protocol):
         """Rewrite the root; nothing happens when it reads like that already."""
 
     async def evidence_brief(self, told: Told) -> None:
-        """What the evidence core found; with the whole evidence as a file when it is long."""
+        """What the evidence core found."""
+
+    async def all_evidence(self, told: Told) -> None:
+        """The whole evidence as a file, where its brief does not list it; the brief stands without it."""
 
     async def chart(self, png: bytes, alt: str) -> None:
         """A picture, `alt` its description in words."""

@@ -59,7 +59,8 @@ class Updater:
     way: RightOfWay = field(default_factory=RightOfWay)
 
     async def run(self, investigation_id: str, unshown: bool = False) -> None:
-        """With `unshown`, everything that is stored is shown where it is not yet: its place was away.
+        """With `unshown`, everything that is stored is shown where it is not yet: files come behind the words
+        of a stage, and its place may have been away.
 
         Raises:
             NotReached: the place is away; the queue tries again until it is back.
@@ -116,6 +117,8 @@ class Updater:
             # Under their words, as the stages note them.
             for sentence in (*stages(investigation), *told(investigation)):
                 await thread.note(sentence, calls=sentence in told(investigation))
+            if everything:
+                await self.looker.show_files(investigation, thread)
         except NotShown as error:
             log.warning("thread_not_updated", reason=error.sentence)
 

@@ -86,6 +86,8 @@ class SlackIncidentThread:
 
     async def evidence_brief(self, told: Told) -> None:
         await self._say("evidence", kit.evidence_brief(told, self._id, self._surface.hosts()))
+
+    async def all_evidence(self, told: Told) -> None:
         await self._with_all_evidence(told, f"evidence-{self._id.hex[:8]}.md")
 
     async def chart(self, png: bytes, alt: str) -> None:

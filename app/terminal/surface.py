@@ -50,6 +50,9 @@ class TerminalThread:
         self.screen.end("look")
         self.screen.brief("Evidence brief", told)
 
+    async def all_evidence(self, told: Told) -> None:
+        """The report lists it."""
+
     async def chart(self, png: bytes, alt: str) -> None:
         """A terminal shows no pictures; their words are in the evidence."""
 

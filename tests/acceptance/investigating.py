@@ -128,6 +128,11 @@ class Incident:
         await self.ended()
         return self.thread()
 
+    async def with_files(self) -> list[Message]:
+        """The thread, once its files are there: they come behind the words, beside the diagnosis."""
+        await self.becomes("SELECT count(*) FROM procrastinate_jobs WHERE status IN ('todo', 'doing')", [(0,)])
+        return self.thread()
+
     async def has_waited_long(self, service: str) -> None:
         """Let the diagnosis of a service, which has been looked at, have waited for an hour."""
         long_ago = (

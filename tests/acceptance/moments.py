@@ -92,7 +92,10 @@ MOMENTS = {
     "the evidence brief is posted": Moment(slack("chat.postMessage", 2), called("chat.postMessage", 2)),
     "the headline is rewritten": Moment(slack("chat.update"), called("chat.update")),
     "the chart is uploaded": Moment(
-        slack("files.completeUploadExternal"), called("files.completeUploadExternal")
+        slack("files.completeUploadExternal"),
+        # Beside the diagnosis.
+        lambda one: called("files.completeUploadExternal")(one) and one.model.requests,
+        (lasting(say("", diagnosis())),),
     ),
     "the model is asked": Moment(nothing, lambda one: one.model.requests, (lasting(say("", diagnosis())),)),
     "a tool runs": Moment(

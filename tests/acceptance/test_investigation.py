@@ -28,7 +28,8 @@ async def answering(one: Incident, requests: int = 1) -> None:
 async def test_a_page_becomes_a_thread_with_evidence_and_a_diagnosis(stack: Stack, scenario: str) -> None:
     async with incident(stack, scenario) as one:
         one.model.script.add(say("I test it.", call("promql", query=ERRORS)), say("", diagnosis()))
-        thread = await one.investigated()
+        await one.investigated()
+        thread = await one.with_files()
 
         [evidence], [final] = one.said("evidence"), one.said("final")
         assert [thread[0].ts, evidence.ts, final.ts] == sorted(

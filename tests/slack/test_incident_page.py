@@ -74,7 +74,6 @@ async def investigated(play: Play) -> None:
         onset=START + 2100,
         changes=[Change("deploy", "4f1c2ab99d00aa17", START + 1980, "v41", "checkout")],
     )
-    await given.chart(await render(drawn), alt_text(drawn))
     more = tuple(Finding(f"E{n}", "metric", "prometheus", f"memory of pod {n} is flat") for n in range(4, 16))
     looked = replace(
         TOLD,
@@ -85,6 +84,8 @@ async def investigated(play: Play) -> None:
         brief=TOLD.brief.model_copy(update={"model": None}),
     )
     await given.evidence_brief(looked)
+    await given.all_evidence(looked)
+    await given.chart(await render(drawn), alt_text(drawn))
     await given.final_brief(TOLD)
     await given.headline(
         replace(HEADLINE, state="diagnosed", said=TOLD.brief.headline, on_call="Omar Haddad")

@@ -57,9 +57,10 @@ def parts(play: Play) -> list[str]:
 async def whole(thread: IncidentThread) -> None:
     """Everything an investigation shows, in the order in which it happens."""
     await thread.open(HEADLINE)
-    await thread.chart(PNG, "Error rate of checkout: rose at 08:35.")
     await thread.evidence_brief(MANY)
     await thread.headline(replace(HEADLINE, state="evidence", said="It began with a rollout."))
+    await thread.all_evidence(MANY)
+    await thread.chart(PNG, "Error rate of checkout: rose at 08:35.")
     await thread.waits(WAITING)
     await thread.waited(ANSWERED)
     await thread.final_brief(MANY)
@@ -69,9 +70,9 @@ async def whole(thread: IncidentThread) -> None:
 
 WHOLE = [
     "root",
-    "symptom-7d4c2b8e.png",
     "evidence",
     "evidence-7d4c2b8e.md",
+    "symptom-7d4c2b8e.png",
     "waits:1",
     "final:1",
     "evidence-7d4c2b8e-1.md",
@@ -102,7 +103,7 @@ async def test_an_investigation_is_one_thread(play: Play) -> None:
 async def test_the_headline_follows_the_investigation_and_the_evidence_brief_stays(play: Play) -> None:
     await whole(thread(play))
 
-    root, evidence = messages(play)[0], messages(play)[2]
+    root, evidence = messages(play)[:2]
     assert texts(root.blocks)[0].startswith("🔎 P1 · checkout")
     assert root.metadata is not None
     assert "🟠" in texts(evidence.blocks)[0]
@@ -308,6 +309,7 @@ async def test_only_a_long_brief_has_a_file_and_lives_without_it(play: Play) -> 
     given = thread(play)
     await given.open(HEADLINE)
     await given.evidence_brief(TOLD)
+    await given.all_evidence(TOLD)
     await given.final_brief(TOLD)
     play.slack.faults.calls.add("files.getUploadURLExternal", CallFault.refused("missing_scope"))
     await given.final_brief(MANY, round=2)
@@ -331,6 +333,7 @@ async def test_a_short_end_without_a_model_attaches_nothing_again(play: Play) ->
     given = thread(play)
     await given.open(HEADLINE)
     await given.evidence_brief(alone)
+    await given.all_evidence(alone)
     await given.final_brief(alone)
     await given.final_brief(replace(alone, failure="The model did not answer."), round=2)
 
