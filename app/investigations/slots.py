@@ -166,6 +166,8 @@ class Slots:
             queues=(DIAGNOSE_QUEUE,),
             grace_seconds=self._grace,
             most_connections=CONNECTIONS_OF_A_WORKER,
+            # Its look keeps the loop busy just then, and there are as few of them as there are slots.
+            at_ease=False,
         )
         for task, handler in self._handlers.items():
             worker.handle(task, handler)
