@@ -49,6 +49,8 @@ LONGEST_HOURS = 168
 SERVICE_LABELS = ("app.kubernetes.io/name", "app", "service", "app.kubernetes.io/instance")
 MOST_DESCRIBED = 12
 """Rollouts whose commit is asked for, newest first; each is one request."""
+MOST_KEPT = 1000
+"""Commits whose words are kept: those of a commit never change."""
 REVISION = re.compile(r"[A-Za-z0-9._-]{1,100}")
 COMMIT = re.compile(r"[0-9a-f]{40}")
 FAILED = ("Failed", "Error")
@@ -90,6 +92,7 @@ class ArgoCd:
             endpoint, ALLOWED, source="argocd", timeout_seconds=timeout_seconds, clock=clock
         )
         self._known = known
+        self._commits: dict[tuple[str, str], Part] = {}
 
     async def aclose(self) -> None:
         await self.http.aclose()
@@ -174,19 +177,27 @@ class ArgoCd:
         return tuple(_with_commit(each, commits.get(id(each))) for each in found)
 
     async def _commit(self, rollout: Rollout) -> Part:
-        path = f"/api/v1/applications/{rollout.application}/revisions/{rollout.change.id}/metadata"
+        key = (rollout.application, rollout.change.id)
+        if (known := self._commits.get(key)) is not None:
+            return known
         try:
-            answer = await self.http.json(path)
+            answer = await self.http.json(f"/api/v1/applications/{key[0]}/revisions/{key[1]}/metadata")
         except SourceFailed:
             # A repo that Argo CD cannot reach now takes the words from a rollout, not the rollout.
             return {}
-        return answer if isinstance(answer, Mapping) else {}
+        if not isinstance(answer, Mapping):
+            return {}
+        if len(self._commits) >= MOST_KEPT:
+            self._commits.pop(next(iter(self._commits)))
+        message = str(answer.get("message") or "").strip().split("\n")[0][:200]
+        self._commits[key] = {"message": message, "author": told(answer, "author")}
+        return self._commits[key]
 
 
 def _with_commit(rollout: Rollout, commit: Part | None) -> Rollout:
     if not commit:
         return rollout
-    message = str(commit.get("message") or "").strip().split("\n")[0][:200]
+    message = told(commit, "message")
     author = re.sub(r"\s*<[^>]*>", "", told(commit, "author")) or rollout.change.author
     title = f"{rollout.change.title}: {message}" if message else rollout.change.title
     return replace(rollout, change=replace(rollout.change, title=title, author=author))

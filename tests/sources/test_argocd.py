@@ -53,6 +53,16 @@ async def test_rollouts_of_the_window_come_oldest_first_with_commit_and_page(
     assert second.link == f"{server.url}/applications/argocd/checkout"
 
 
+async def test_a_commit_is_asked_for_once_and_until_it_is_known(server: FakeArgoCd, argocd: ArgoCd) -> None:
+    server.applications = [application("checkout", (sha("b"), "2026-11-20T11:30:00Z"))]
+    assert (await argocd.deploys(NOON - HOUR, NOON))[0].title == "checkout bbbbbbbb"
+    server.commits[sha("b")] = {"message": "Retry less"}
+    for _ in range(3):
+        assert (await argocd.deploys(NOON - HOUR, NOON))[0].title == "checkout bbbbbbbb: Retry less"
+
+    assert len([each for each in server.asked if each.raw_path.endswith("/metadata")]) == 2
+
+
 async def test_a_rollout_knows_what_it_replaced(server: FakeArgoCd, argocd: ArgoCd) -> None:
     server.applications = [
         application("checkout", (sha("a"), "2026-11-10T08:00:00Z"), (sha("b"), "2026-11-20T11:30:00Z"))
