@@ -6,11 +6,13 @@ import asyncio
 import math
 import os
 import signal
+import sys
 from types import MappingProxyType
 
 import pytest
 
 from app.computing import Beside, read_only
+from app.investigations.assembling import loaded
 from app.standing_back import NICENESS
 
 pytestmark = pytest.mark.slow
@@ -33,6 +35,17 @@ async def test_one_process_does_all() -> None:
     pids = set(await asyncio.gather(*(beside(os.getpid) for _ in range(5))))
     assert len(pids) == 1
     assert os.getpid() not in pids
+
+
+def groups_lines() -> bool:
+    return "drain3.drain" in sys.modules
+
+
+async def test_what_a_look_is_worked_out_with_can_be_loaded_before_it_is_needed() -> None:
+    beside = Beside()
+    assert not await beside(groups_lines)
+    await beside(loaded)
+    assert await beside(groups_lines)
 
 
 async def test_what_goes_wrong_comes_out_as_it_is() -> None:

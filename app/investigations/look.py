@@ -20,7 +20,7 @@ from app.errors import AgentError
 from app.giving_way import RightOfWay, without_waiting
 from app.instruments import ALERT_DURATION
 from app.investigations import queueing, repository
-from app.investigations.assembling import Looked, lately, worked_out
+from app.investigations.assembling import Looked, lately, loaded, worked_out
 from app.investigations.brief import Brief
 from app.investigations.chart import ChartFailed, alt_text, drawing, render
 from app.investigations.gather import Gatherer
@@ -164,10 +164,10 @@ class _Look:
         """What the sources say, asked once: an attempt before this one may have stored it."""
         if self.investigation.observations is not None:
             return Looked.restored(self.investigation.observations)
-        seen = await self.looker.gatherer.gather(self.investigation)
-        looked, brief = await self.looker.gatherer.beside(
-            worked_out, self.investigation, seen, self.looker.hosts()
-        )
+        gatherer = self.looker.gatherer
+        # Pages are rare, and the process that computes ends when it is idle: it is to be there in time.
+        seen, _ = await asyncio.gather(gatherer.gather(self.investigation), gatherer.beside(loaded))
+        looked, brief = await gatherer.beside(worked_out, self.investigation, seen, self.looker.hosts())
         began = looked.gathered.ranking.onset
         onset = datetime.fromtimestamp(began, UTC) if began else None
         async with begin(self.looker.engine) as connection:

@@ -130,7 +130,9 @@ class Incident:
 
     async def with_files(self) -> list[Message]:
         """The thread, once its files are there: they come behind the words, beside the diagnosis."""
-        await self.becomes("SELECT count(*) FROM procrastinate_jobs WHERE status IN ('todo', 'doing')", [(0,)])
+        await self.becomes(
+            "SELECT count(*) FROM procrastinate_jobs WHERE status IN ('todo', 'doing')", [(0,)]
+        )
         return self.thread()
 
     async def has_waited_long(self, service: str) -> None:
