@@ -93,6 +93,14 @@ SAVE_THREAD_STATE = text("""
 UPDATE investigations SET thread_state = merged_state(thread_state, CAST(:state AS jsonb))
  WHERE id = :id
    AND (CAST(:attempt AS int) IS NULL OR (attempt = CAST(:attempt AS int) AND finished_at IS NULL))
+   AND (CAST(:update AS int) IS NULL OR thread_state -> 'updates' = to_jsonb(CAST(:update AS int)))
+""")
+# One thread's updates run one at a time: where another has begun, the former was taken for dead.
+BEGIN_UPDATE = text("""
+UPDATE investigations
+   SET thread_state = jsonb_set(thread_state, '{updates}',
+                                to_jsonb(coalesce(CAST(thread_state -> 'updates' AS int), 0) + 1))
+ WHERE id = :id RETURNING CAST(thread_state -> 'updates' AS int)
 """)
 NAME_THREAD = text(f"UPDATE investigations SET session_id = :session_id, turn_id = :turn_id {FENCED}")
 # Of its session, and of everybody's while it has none or nothing was said in it yet.
@@ -323,20 +331,31 @@ def _row_of(investigation: Investigation, finding: Finding) -> dict[str, Any]:
 
 async def load_thread_state(connection: AsyncConnection, investigation_id: UUID) -> dict[str, Any]:
     rows = await connection.execute(
-        text("SELECT thread_state FROM investigations WHERE id = :id"), {"id": investigation_id}
+        text("SELECT thread_state - 'updates' FROM investigations WHERE id = :id"), {"id": investigation_id}
     )
     state: dict[str, Any] = rows.scalar_one()
     return state
 
 
+async def begin_update(connection: AsyncConnection, investigation_id: UUID) -> int:
+    """The number of this update of the thread."""
+    return int((await connection.execute(BEGIN_UPDATE, {"id": investigation_id})).scalar_one())
+
+
 async def save_thread_state(
-    connection: AsyncConnection, investigation_id: UUID, state: dict[str, Any], *, attempt: int | None = None
+    connection: AsyncConnection,
+    investigation_id: UUID,
+    state: dict[str, Any],
+    *,
+    attempt: int | None = None,
+    update: int | None = None,
 ) -> None:
     """Store `state` over what is there, part by part: a stage and the thread's update both write to it.
 
-    A stage gives its `attempt`; then it raises `StaleAttempt` when another worker has begun.
+    A stage gives its `attempt`, an update its number; it raises `StaleAttempt` when another worker has begun
+    the same.
     """
-    values = {"id": investigation_id, "state": as_json(state), "attempt": attempt}
+    values = {"id": investigation_id, "state": as_json(state), "attempt": attempt, "update": update}
     if (await connection.execute(SAVE_THREAD_STATE, values)).rowcount != 1:
         raise StaleAttempt("This investigation is being carried on by another worker.")
 

@@ -71,7 +71,10 @@ class Updater:
             return
         with self.way.behind(severity):
             await give_way()
-            await self._update(await self._load(UUID(investigation_id)), unshown=unshown)
+            try:
+                await self._update(await self._load(UUID(investigation_id)), unshown=unshown)
+            except StaleAttempt:
+                log.warning("update_taken_over", investigation_id=investigation_id)
 
     async def _update(self, investigation: Investigation | None, *, unshown: bool) -> None:
         if investigation is None or investigation.status in ("queued", "looking"):
@@ -100,9 +103,10 @@ class Updater:
             raise absent
 
     async def _show(self, investigation: Investigation, *, everything: bool) -> None:
-        thread = self.surface.thread(
-            investigation.id, self.channel, InvestigationLedger(self.engine, investigation.id)
-        )
+        async with begin(self.engine) as connection:
+            number = await repository.begin_update(connection, investigation.id)
+        ledger = InvestigationLedger(self.engine, investigation.id, update=number)
+        thread = self.surface.thread(investigation.id, self.channel, ledger)
         try:
             if everything:
                 investigation = await opened_late(

@@ -8,16 +8,19 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from uuid import UUID
 
+import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.conversations.reply import Ledger
 from app.giving_way import MANY, PATIENCE_SECONDS, RightOfWay
 from app.investigations import queueing, repository
 from app.investigations.intake import Intake
+from app.investigations.ledger import InvestigationLedger
 from app.investigations.models import Investigation
 from app.investigations.thread import headline
 from app.investigations.updating import notes
 from app.storage.engine import begin
+from app.storage.errors import StaleAttempt
 from tests.investigations.conftest import Rows, alert
 from tests.investigations.stages import updater
 from tests.investigations.test_repository import begun, diagnosing, with_thread
@@ -134,3 +137,21 @@ async def test_the_update_of_a_graver_incident_goes_first(engine: AsyncEngine, i
         ids = (lesser.investigation_id, graver.investigation_id)
         await asyncio.gather(*(updating.run(str(each)) for each in ids))
     assert way.passed == [PATIENCE_SECONDS["P1"], PATIENCE_SECONDS["P4"]]
+
+
+async def test_an_update_that_was_taken_over_writes_nothing_any_more(
+    engine: AsyncEngine, intake: Intake
+) -> None:
+    taken = await diagnosing(engine, intake)
+    stage = InvestigationLedger(engine, taken.id, taken.attempt)
+    ledgers = []
+    for _ in range(2):
+        async with begin(engine) as connection:
+            number = await repository.begin_update(connection, taken.id)
+        ledgers.append(InvestigationLedger(engine, taken.id, update=number))
+    former, successor = ledgers
+    with pytest.raises(StaleAttempt):
+        await former.save({"messages": {"root": {"ts": "1"}}})
+    await stage.save({"messages": {"final:1": {"ts": "2"}}})
+    await successor.save({"messages": {"root": {"ts": "3"}}})
+    assert await stage.load() == {"messages": {"final:1": {"ts": "2"}, "root": {"ts": "3"}}}
