@@ -11,17 +11,17 @@ from tests.investigations.conftest import alert
 
 
 def test_every_text_of_an_alert_is_masked_and_its_key_is_not() -> None:
-    secret = "password=hunter22"
-    texts = {"title": secret, "name": secret, "service": secret, "note": secret}
+    said = "password=hunter22"
+    texts = {"title": said, "name": said, "service": said, "note": said}
     given = alert(
-        secret,
+        said,
         **texts,
-        labels={"pod": secret},
-        annotations={"summary": secret},
-        links=(Link(title=secret, url=f"https://example.com/?{secret}"),),
+        labels={"pod": said},
+        annotations={"summary": said},
+        links=(Link(title=said, url=f"https://example.com/?{said}"),),
     )
     shown = masked.masked(given)
-    assert shown.incident_key == secret
+    assert shown.incident_key == said
     assert "hunter22" not in shown.model_copy(update={"incident_key": ""}).model_dump_json()
     assert Alert.model_validate(shown.model_dump()) == shown
 
