@@ -348,7 +348,6 @@ class Runtime:
         operations: Operations,
     ) -> None:
         in_background(stack, forget_what_was_overheard(shared.engine))
-        in_background(stack, open_for_alerts(shared.intake()))
         apps: dict[str, Any] = {}
         self._checks["database"] = lambda: _answers(shared.engine)
         self._checks["knowledge"] = _check(lambda: shared.keeper.is_loaded)
@@ -364,12 +363,15 @@ class Runtime:
         )
         self._add_console(stack, ops, url, shared)
         if "PORT" in listeners:
+            intake = shared.intake()
+            if self._settings.alerts.takes_any:
+                in_background(stack, open_for_alerts(intake))
             apps["PORT"] = public_app(
                 slack=events,
                 github_secret=_secret(self._settings.git.github_webhook_secret),
                 on_push=partial(_pushed, shared.engine),
                 draining=lambda: self._draining,
-                alerts=shared.intake(),
+                alerts=intake,
                 alert_settings=self._settings.alerts,
             )
             if "OPS_PORT" not in listeners:

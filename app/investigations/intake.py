@@ -42,6 +42,7 @@ MOST_TOGETHER = 16
 LANES = 3
 """Statements that store alerts which fire, up to so many each."""
 GATHER_SECONDS = 1.0
+LONGEST_GATHER_SECONDS = 10.0
 """Those who join a storm within it are told in one edit of its thread. So long for each thread of the storm:
 Slack takes one edit a second, of all."""
 TOGETHER_SECONDS = 600
@@ -339,7 +340,8 @@ class Intake:
         if placed.group is None:
             return None
         update = queueing.update(placed.group, PRIORITIES[delivery.severity])
-        return Joining(placed.group, placed.because, replace(update, wait=GATHER_SECONDS * len(leaders)))
+        wait = min(GATHER_SECONDS * len(leaders), LONGEST_GATHER_SECONDS)
+        return Joining(placed.group, placed.because, replace(update, wait=wait))
 
     def _in_storm(self, investigation_id: UUID, joining: Joining) -> Accepted:
         because = storm.sentence(joining.because, storm=str(self.limits))
