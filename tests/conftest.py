@@ -25,6 +25,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.settings import Settings
+from app.standing import STANDINGS
 from app.storage.embedded import EmbeddedPostgres, find_binaries
 from app.storage.engine import create_engine
 from app.storage.migrate import upgrade
@@ -81,6 +82,13 @@ async def database_url(postgres_url: str, migrated_template: str) -> AsyncIterat
     await execute(postgres_url, copy_of(migrated_template, name))
     yield address(postgres_url, name)
     await execute(postgres_url, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(autouse=True)
+def nothing_said_of_what_a_process_depends_on() -> Iterator[None]:
+    """What one test's sources answered is no news of the next one's."""
+    yield
+    STANDINGS.of.clear()
 
 
 @pytest.fixture

@@ -29,9 +29,22 @@ async def test_the_event_loop_goes_on_meanwhile() -> None:
     assert rounds > 5
 
 
+async def process_of(beside: Beside) -> int:
+    """Its id, when it is there: a test before this one may have taken its own with it."""
+    child = os.getpid()
+    while child == os.getpid():  # computed here, beside a process that was killed
+        child = await beside(os.getpid)
+    return child
+
+
+async def killed(beside: Beside) -> None:
+    os.kill(await process_of(beside), signal.SIGKILL)
+    await asyncio.sleep(0.1)
+
+
 async def test_one_process_does_all() -> None:
     beside = Beside()
-    await beside(os.getpid)  # the process is there: a test before this one may have taken its own with it
+    await process_of(beside)
     pids = set(await asyncio.gather(*(beside(os.getpid) for _ in range(5))))
     assert len(pids) == 1
     assert os.getpid() not in pids
@@ -43,7 +56,8 @@ def groups_lines() -> bool:
 
 async def test_what_a_look_is_worked_out_with_can_be_loaded_before_it_is_needed() -> None:
     beside = Beside()
-    await beside(os.getpid)  # the process is there: a test before this one may have taken its own with it
+    await killed(beside)  # what was computed before this test is forgotten
+    await process_of(beside)
     assert not await beside(groups_lines)
     await beside(loaded)
     assert await beside(groups_lines)
@@ -62,16 +76,13 @@ async def test_read_only_mappings_travel_there_and_back() -> None:
 
 async def test_a_process_that_is_killed_costs_no_answer() -> None:
     beside = Beside()
-    child = os.getpid()
-    while child == os.getpid():  # computed here: a test before this one has taken its process with it
-        child = await beside(os.getpid)
-    os.kill(child, signal.SIGKILL)
-    await asyncio.sleep(0.1)
+    await killed(beside)
     assert await beside(divmod, 7, 2) == (3, 1)
-    assert await beside(os.getpid) not in (child, None)
+    assert await process_of(beside) != os.getpid()
 
 
 async def test_it_takes_what_others_leave_of_the_processor() -> None:
-    before = os.getpriority(os.PRIO_PROCESS, 0)
-    assert await Beside()(os.getpriority, os.PRIO_PROCESS, 0) == max(before, NICENESS)
+    before, beside = os.getpriority(os.PRIO_PROCESS, 0), Beside()
+    await process_of(beside)
+    assert await beside(os.getpriority, os.PRIO_PROCESS, 0) == max(before, NICENESS)
     assert os.getpriority(os.PRIO_PROCESS, 0) == before

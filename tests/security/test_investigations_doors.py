@@ -37,7 +37,7 @@ from app.tools.execute import PIECE_CHARACTERS, execute
 from app.tools.masking import mask
 from app.web.webhooks import newrelic, pagerduty
 from tests.fakes.sources import Answer, SourceServer
-from tests.investigations.conftest import STARTED, Rows, alert, engine, intake, rows
+from tests.investigations.conftest import STARTED, Rows, alert, intake, rows
 
 KEY = "AKIAIOSFODNN7EXAMPLE"
 TOKEN = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N"
@@ -51,7 +51,7 @@ contexts: [{{name: test, context: {{cluster: test, user: test}}}}]
 """
 
 
-__all__ = ["engine", "intake", "rows"]
+__all__ = ["intake", "rows"]
 
 
 def desk(engine: AsyncEngine) -> StoredDesk:

@@ -151,7 +151,7 @@ async def test_a_storm_of_p1s_is_told_in_few_notes(engine: AsyncEngine, play: Pl
     # Those that wait are told by an update of their own, which stands before no other.
     waiting = await rows(
         engine,
-        "SELECT priority, scheduled_at - now() BETWEEN interval '1 s' AND interval '60 s'"
+        "SELECT priority, scheduled_at - now() BETWEEN interval '5 s' AND interval '60 s'"
         "  FROM procrastinate_jobs WHERE status = 'todo' ORDER BY priority",
     )
     assert waiting == [(0, True), (100, False)]

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.storage.engine import as_json, begin, create_engine, straight
+from app.storage.engine import as_json, autocommit, begin, create_engine, straight
 from app.storage.errors import DatabaseUnavailable
 
 
@@ -55,9 +55,8 @@ async def test_a_connection_that_ends_under_a_statement_is_a_database_that_is_aw
     engine: AsyncEngine,
 ) -> None:
     asked = asyncio.create_task(straight(engine, "SELECT pg_backend_pid() FROM pg_sleep(60)"))
-    async with begin(engine) as connection:
-        while not (pid := (await connection.execute(SLEEPS)).scalar()):
-            await asyncio.sleep(0.01)
+    while not (pid := await straight(engine, SLEEPS)):
+        await asyncio.sleep(0.01)
     await _ended(engine, pid)
     with pytest.raises(DatabaseUnavailable):
         await asked
@@ -74,21 +73,23 @@ async def test_with_the_engine_end_its_kept_connections(engine: AsyncEngine, dat
     other = create_engine(database_url)
     pid = await straight(other, "SELECT pg_backend_pid()")
     await other.dispose()
-    async with begin(engine) as connection:
-        while (await connection.execute(LIVES, {"pid": pid})).scalar():
-            await asyncio.sleep(0.01)
+    while await straight(engine, LIVES, pid):
+        await asyncio.sleep(0.01)
     assert await straight(other, "SELECT pg_backend_pid()") != pid
     await other.dispose()
 
 
-SLEEPS = text(
-    "SELECT pid FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database()"
-)
-LIVES = text("SELECT 1 FROM pg_stat_activity WHERE pid = :pid")
+# Each in a transaction of its own: within one the server tells the same again.
+SLEEPS = "SELECT pid FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database()"
+LIVES = "SELECT 1 FROM pg_stat_activity WHERE pid = $1"
 
 
 async def _ended(engine: AsyncEngine, pid: int) -> None:
     async with begin(engine) as connection:
         await connection.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": pid})
-        while (await connection.execute(LIVES, {"pid": pid})).scalar():
+    async with autocommit(engine) as connection:
+        while (await connection.execute(STILL_LIVES, {"pid": pid})).scalar():
             await asyncio.sleep(0.01)
+
+
+STILL_LIVES = text(LIVES.replace("$1", ":pid"))

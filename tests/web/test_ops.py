@@ -17,9 +17,7 @@ from app import telemetry
 from app.operations.operations import Operations
 from app.storage.engine import begin, create_engine
 from app.web.ops import ops_app
-from tests.operations.conftest import beat, engine, operations_on
-
-__all__ = ["engine"]
+from tests.operations.conftest import beat, operations_on
 
 TOKEN = "a-token-of-the-test"
 PROOF = {"Authorization": f"Bearer {TOKEN}"}
