@@ -45,6 +45,8 @@ PARTS = ("webhook", "page", "storm")
 NO_STORM = {"STORM_INCIDENTS": "100000"}
 PAGE_SECONDS = 120.0
 SETTLE_SECONDS = 600.0
+BURST_SECONDS = 6.0
+"""So long after the last post a channel takes a burst of five again, as it does when nothing happened lately."""
 
 
 @dataclass(frozen=True)
@@ -151,6 +153,7 @@ async def _program(here: Stand, systems: Monitored, **values: str) -> AsyncItera
         first = [await sender.send(Page(name, f"Warm{here.apps}", "P1")) for name in NAMES]
         await shown(here, first, SHOWN[-1], PAGE_SECONDS)
         await settled(here, PAGE_SECONDS)
+        await asyncio.sleep(BURST_SECONDS)
         await here.rows("DELETE FROM incidents")  # or a storm joins this one
         await here.pace(Pace())
         await systems.faults(SOURCE_SECONDS, HANGING)
