@@ -46,7 +46,7 @@ NO_STORM = {"STORM_INCIDENTS": "100000"}
 PAGE_SECONDS = 120.0
 SETTLE_SECONDS = 600.0
 BURST_SECONDS = 6.0
-"""So long after the last post a channel takes a burst of five again, as it does when nothing happened lately."""
+"""So long after its last post a channel takes a burst of five again, as when nothing happened lately."""
 
 
 @dataclass(frozen=True)
