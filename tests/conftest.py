@@ -84,6 +84,12 @@ async def database_url(postgres_url: str, migrated_template: str) -> AsyncIterat
     await execute(postgres_url, f"DROP DATABASE {name} WITH (FORCE)")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "postgres_url" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.database)
+
+
 @pytest.fixture(autouse=True)
 def nothing_said_of_what_a_process_depends_on() -> Iterator[None]:
     """What one test's sources answered is no news of the next one's."""
