@@ -43,8 +43,8 @@ LANES = 3
 """Statements that store alerts which fire, up to so many each."""
 GATHER_SECONDS = 1.0
 LONGEST_GATHER_SECONDS = 10.0
-"""Those who join a storm within it are told in one edit of its thread. So long for each thread of the storm:
-Slack takes one edit a second, of all."""
+"""Those who join a storm within the former, for each thread of the storm, and the latter at most, are told in
+one edit of its thread: Slack takes one edit a second, of all."""
 TOGETHER_SECONDS = 600
 """Two sources that tell of one service and symptom within this time tell of one thing, whatever is over."""
 OPEN_TOGETHER_SECONDS = 6 * 3600

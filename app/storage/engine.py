@@ -48,6 +48,7 @@ def url_for(driver: str, url: str) -> str:
     return parsed.set(drivername=f"postgresql+{driver}").render_as_string(hide_password=False)
 
 
+CONNECT_SECONDS = 5
 SERVER_SETTINGS = {
     "application_name": "sre-agent",
     "jit": "off",
@@ -85,9 +86,6 @@ def create_engine(
     return engine
 
 
-CONNECT_SECONDS = 5
-
-
 def _connecting(url: str, kept: int, server_settings: Mapping[str, str], **options: Any) -> AsyncEngine:
     engine = create_async_engine(
         url_for("asyncpg", url),
@@ -120,8 +118,7 @@ class _Bare:
         while self.free:
             if not (connection := self.free.pop()).is_closed():
                 return connection
-        dsn = self.url.replace("postgres://", "postgresql://", 1)
-        return await asyncpg.connect(dsn, timeout=CONNECT_SECONDS, server_settings=self.server_settings)
+        return await asyncpg.connect(self.url, timeout=CONNECT_SECONDS, server_settings=self.server_settings)
 
     def end(self) -> None:
         while self.free:
@@ -129,6 +126,7 @@ class _Bare:
 
 
 _BARE: WeakKeyDictionary[AsyncEngine, _Bare] = WeakKeyDictionary()
+"""By the engine of `begin`, those of `straight`."""
 
 
 def _refuse_closed(connection: Any, _record: Any, _pooled: Any) -> None:

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.investigations import incidents, queueing, repository
 from app.investigations.by_hand import open_by_hand
 from app.investigations.incidents import Bounds, Opening
-from app.investigations.intake import Intake
+from app.investigations.intake import LANES, Intake
 from app.investigations.models import Investigation
 from app.investigations.thread import headline
 from app.investigations.updating import QUIET, notes
@@ -573,3 +573,14 @@ async def loaded(engine: AsyncEngine, investigation_id: UUID | None) -> Investig
         found = await repository.load(connection, investigation_id)
     assert found
     return found
+
+
+async def test_what_makes_ready_for_alerts_connects_and_stores_nothing(intake: Intake, rows: Rows) -> None:
+    await intake.open()
+    kept = (
+        "SELECT count(*) FROM pg_stat_activity WHERE query = $$CALL incidents_fire(CAST($1 AS jsonb), NULL)$$"
+    )
+    assert await rows(f"{kept} AND datname = current_database()") == [(LANES,)]
+    assert await rows("SELECT count(*) FROM incidents") == await rows("SELECT count(*) FROM investigations")
+    assert await rows("SELECT count(*) FROM incidents") == [(0,)]
+    assert (await intake.accept(alert())).status == "queued"
