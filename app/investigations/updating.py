@@ -29,7 +29,7 @@ from app.investigations.surface import IncidentSurface, IncidentThread
 from app.investigations.thread import headline
 from app.investigations.times import clock_of
 from app.investigations.wrapping import Wrapping, expired_words
-from app.storage.engine import begin
+from app.storage.engine import autocommit, begin
 from app.storage.errors import StaleAttempt
 from app.tools.masking import mask
 
@@ -65,7 +65,7 @@ class Updater:
         Raises:
             NotReached: the place is away; the queue tries again until it is back.
         """
-        async with begin(self.engine) as connection:
+        async with autocommit(self.engine) as connection:
             severity = await repository.severity_of(connection, UUID(investigation_id))
         if severity is None:
             return
@@ -103,7 +103,7 @@ class Updater:
             raise absent
 
     async def _show(self, investigation: Investigation, *, everything: bool) -> None:
-        async with begin(self.engine) as connection:
+        async with autocommit(self.engine) as connection:
             number = await repository.begin_update(connection, investigation.id)
         ledger = InvestigationLedger(self.engine, investigation.id, update=number)
         thread = self.surface.thread(investigation.id, self.channel, ledger)
